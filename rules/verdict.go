@@ -1,0 +1,50 @@
+package rules
+
+import "github.com/correlatehq/correlate/timeline"
+
+// Certainty says in one word how far a verdict can be relied on.
+type Certainty string
+
+const (
+	Proven       Certainty = "proven"       // the origin's own record states it and nothing contradicts
+	Likely       Certainty = "likely"       // the evidence points to it alone
+	Possible     Certainty = "possible"     // it fits, and so may something else
+	Undetermined Certainty = "undetermined" // no hop can be named
+)
+
+// A Verdict says which hop turned the request into a failure, why, and what shows it.
+type Verdict struct {
+	Origin     *timeline.Hop // nil if undetermined
+	Component  string        // the guilty neighbour or party; "" if the origin itself is at fault
+	CauseClass string        // one of CauseClasses; "" if undetermined
+	Rule       string        // name of the rule that said so
+	Certainty  Certainty
+	Confidence float64 // in [0, 1]; calibrated: of the verdicts given with 0.9, nine in ten are right
+	Summary    string  // what happened, in the order it happened, in at most three sentences
+	Effect     string  // whether the failed work took effect: "completed", "not_started", "unknown"
+	Evidence   []*timeline.Joined
+	Rivals     []Rival // other hops that could be blamed, each with the fact that excludes it
+	Missing    []Missing
+	NextChecks []string
+	// Exception is the error in code behind the verdict and the event that shows it; nil if none is known.
+	Exception *timeline.Exception
+}
+
+// A Rival is a hop that shows a failure and is not the origin.
+type Rival struct {
+	Hop        *timeline.Hop
+	CauseClass string
+	ExcludedBy string           // the fact, in words
+	Event      *timeline.Joined // that shows the fact; nil if it is an absence
+}
+
+// Missing is something that the sources do not hold.
+type Missing struct{ What, WhyItMatters string }
+
+// CauseClasses are the classes of DESIGN, fixed, in the order of the documentation.
+var CauseClasses = []string{
+	"unhandled_exception", "bad_input", "body_too_large", "upstream_timeout", "upstream_connect_failure", "deploy_restart",
+	"upstream_reset", "bad_upstream_response", "gateway_mapping", "auth_to_backend", "rate_limited", "circuit_open",
+	"no_healthy_upstream", "overload", "resource_exhaustion", "dependency_error", "dns", "tls", "bad_config_or_secret",
+	"client_abort", "other",
+}

@@ -1,0 +1,188 @@
+package timeline
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Strength says how much a key proves.
+type Strength uint8
+
+const (
+	Identity Strength = iota // names the request everywhere: request, trace and correlation IDs; joins transitively
+	Context                  // holds on one host and repeats: connection, pid, thread, client, upstream, request line; joins one step inside a window
+)
+
+// A Key is an identifier shared by the events of one request: {"trace_id", "4bf92f35..."}.
+// Scope is empty for an identity key, else the host on which it holds (a connection number, a pid).
+type Key struct {
+	Name, Value, Scope string
+	Strength           Strength
+}
+
+func (k Key) String() string { return k.Name + "=" + k.Value }
+
+// Names of keys that OpenTelemetry names or that this program gives.
+const (
+	KeyTraceID    = "trace_id"
+	KeyRequestID  = "http.request.header.x-request-id"
+	KeyConnection = "connection"        // context: a server's own number of a client connection
+	KeyPID        = "process.pid"       // context
+	KeyThread     = "thread.id"         // context
+	KeyClient     = "client.address"    // context: address, with port if known
+	KeyUpstream   = "server.address"    // context: the called server's address and port
+	KeyRequest    = "http.request.line" // context: method and target
+)
+
+// Form is the value by which two spellings of one identity key are found equal:
+//
+//   - a UUID, dashed or not, in lower case without dashes; its version digit, which
+//     Envoy changes to 9, a or b to mark the sampling decision (envoyproxy/envoy
+//     source/extensions/request_id/uuid), reads as 4;
+//   - an X-Ray root "1-epoch-id" as the 32 digits of a trace ID;
+//   - a trace ID by its low 64 bits, since B3 and Datadog may carry only these;
+//     decimal ones are read as such;
+//   - anything else as it is.
+func (k Key) Form() string {
+	v := k.Value
+	if h, ok := hex32(v); ok {
+		if k.Name == KeyTraceID {
+			return "t:" + h[16:]
+		}
+		return h
+	}
+	if k.Name == KeyTraceID {
+		if h, ok := traceLow(v); ok {
+			return "t:" + h
+		}
+	}
+	return v
+}
+
+// Forms gives every value under which the key may equal another: Form, and for 32
+// hexadecimal digits of any name also the form of the trace ID they may be, since
+// one service's request ID is often the next one's trace ID.
+func (k Key) Forms() []string {
+	f := k.Form()
+	if h, ok := hex32(k.Value); ok {
+		if k.Name == KeyTraceID {
+			return []string{f, h}
+		}
+		return []string{f, "t:" + h[16:]}
+	}
+	return []string{f}
+}
+
+// Spellings gives the byte strings that a record with this key may contain, for a
+// search in bytes.
+func (k Key) Spellings() []string {
+	out := []string{k.Value}
+	add := func(s string) {
+		for _, o := range out {
+			if o == s {
+				return
+			}
+		}
+		out = append(out, s)
+	}
+	if h, ok := lowerHex32(k.Value); ok {
+		add(h)
+		add(strings.ToUpper(h))
+		d := h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+		add(d)
+		add(strings.ToUpper(d))
+		if c := h[12]; c == '4' || c == '9' || c == 'a' || c == 'b' {
+			for _, n := range "49ab" {
+				if byte(n) != c {
+					add(d[:14] + string(n) + d[15:])
+				}
+			}
+		}
+		add("1-" + h[:8] + "-" + h[8:])
+		if k.Name == KeyTraceID {
+			add(h[16:])
+			if n, err := strconv.ParseUint(h[16:], 16, 64); err == nil {
+				add(strconv.FormatUint(n, 10))
+			}
+		}
+	} else if k.Name == KeyTraceID {
+		if low, ok := traceLow(k.Value); ok {
+			add(low)
+			add(strings.TrimLeft(low, "0"))
+			if n, err := strconv.ParseUint(low, 16, 64); err == nil {
+				add(strconv.FormatUint(n, 10))
+			}
+		}
+	}
+	return out
+}
+
+// hex32 gives the 32 lower-case hexadecimal digits of a UUID, of a bare 128-bit ID
+// or of an X-Ray root, with the version digit normalised.
+func hex32(v string) (string, bool) {
+	h, ok := lowerHex32(v)
+	if !ok {
+		return "", false
+	}
+	switch h[12] {
+	case '9', 'a', 'b':
+		h = h[:12] + "4" + h[13:]
+	}
+	return h, true
+}
+
+func lowerHex32(v string) (string, bool) {
+	switch {
+	case len(v) == 32:
+	case len(v) == 36 && v[8] == '-' && v[13] == '-' && v[18] == '-' && v[23] == '-':
+		v = v[:8] + v[9:13] + v[14:18] + v[19:23] + v[24:]
+	case len(v) == 35 && v[0] == '1' && v[1] == '-' && v[10] == '-':
+		v = v[2:10] + v[11:]
+	default:
+		return "", false
+	}
+	for i := 0; i < len(v); i++ {
+		if !isHex(v[i]) {
+			return "", false
+		}
+	}
+	return strings.ToLower(v), true
+}
+
+// traceLow gives the low 64 bits of a trace ID that is not 32 digits long, as 16
+// hexadecimal digits. Up to 16 digits with a letter, or exactly 16, are hexadecimal; 17 to 20
+// decimal digits are Datadog's.
+func traceLow(v string) (string, bool) {
+	if len(v) == 0 || len(v) > 32 {
+		return "", false
+	}
+	dec := true
+	for i := 0; i < len(v); i++ {
+		if !isHex(v[i]) {
+			return "", false
+		}
+		if v[i] > '9' {
+			dec = false
+		}
+	}
+	if dec && len(v) >= 17 && len(v) <= 20 {
+		n, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			return "", false
+		}
+		return fmt.Sprintf("%016x", n), true
+	}
+	if len(v) < 8 {
+		return "", false
+	}
+	v = strings.ToLower(v)
+	if len(v) > 16 {
+		return v[len(v)-16:], true
+	}
+	return strings.Repeat("0", 16-len(v)) + v, true
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}

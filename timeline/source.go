@@ -1,0 +1,119 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// A Source gives the events that a Filter wants. It may give more, never less.
+//
+// The sequence may be asked for several times, also from several goroutines. Its
+// events come in the order of their positions within one stream. A *RecordError is
+// about one record and the sequence goes on; any other error is the last pair.
+type Source interface {
+	Events(ctx context.Context, f Filter) iter.Seq2[*Event, error]
+}
+
+// A Describer is a Source that can tell what it holds.
+type Describer interface {
+	// Info tells what was read so far.
+	Info() Info
+}
+
+// Info is what a source can tell of itself.
+type Info struct {
+	Files    int
+	Bytes    int64     // as stored
+	From, To time.Time // range of the raw stamps seen; zero if none was
+	Skipped  []Skipped // what it could not read, in order of position
+}
+
+// A Named source is a source with the name by which results speak of it.
+type Named struct {
+	Name   string
+	Source Source
+}
+
+// A Filter says what is wanted: all events that any of the wants asks for, with a
+// raw Time in [From, To) where these are not zero.
+type Filter struct {
+	From, To time.Time
+	Any      []Want
+}
+
+// A Want asks for events in one of four ways; exactly one field is set.
+type Want struct {
+	Keys   []Key   // events with one of these identity keys, in any spelling
+	Failed *Failed // candidates of failure
+	Near   *Window // every event that one host stamped in a window
+	Sample *Sample // a bounded sample of records that carry an identity key
+}
+
+// Failed asks for events whose record is a failure: by its format's declaration, or
+// by status.
+type Failed struct {
+	// Status holds the wanted ranges of http.response.status_code; if empty, the
+	// formats' own declarations decide.
+	Status []StatusRange
+}
+
+// A StatusRange is an inclusive range of status codes.
+type StatusRange struct{ Lo, Hi int }
+
+// Match says whether e is a candidate of failure.
+func (f *Failed) Match(e *Event) bool {
+	for _, r := range f.Status {
+		if e.StatusCode >= r.Lo && e.StatusCode <= r.Hi {
+			return true
+		}
+		for _, c := range e.Calls {
+			if c.Status >= r.Lo && c.Status <= r.Hi {
+				return true
+			}
+		}
+	}
+	return e.Failed && len(f.Status) == 0
+}
+
+// A Window is a span of one host's raw clock. Host "" means every host.
+type Window struct {
+	Host     string
+	From, To time.Time
+}
+
+// Match says whether the stamp of e lies in the window.
+func (w *Window) Match(e *Event) bool {
+	return (w.Host == "" || e.Host == w.Host) && !e.Time.Before(w.From) && e.Time.Before(w.To)
+}
+
+// A Sample asks each stream (one file with its rotated parts, one host's index) for
+// about PerStream records that carry an identity key, spread evenly over it. Who
+// asks then gathers the whole requests by key.
+type Sample struct{ PerStream int }
+
+// A RecordError is about one record, or one stretch of a stream, that could not be
+// read. The sequence goes on after it.
+type RecordError struct {
+	Pos  Pos
+	What string // stable and short, for counting: "not in the format of its file", "record cut at 1 MiB"
+	Err  error  // the details
+}
+
+func (e *RecordError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("%s: %s", e.Pos, e.What)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Pos, e.What, e.Err)
+}
+
+func (e *RecordError) Unwrap() error { return e.Err }
+
+// Skipped counts what of one source could not be read or was left out, by reason.
+type Skipped struct {
+	Source string // name of the source
+	What   string
+	Count  int
+	First  string // position of the first
+}
