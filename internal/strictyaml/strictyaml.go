@@ -35,6 +35,9 @@ func (e *Error) Error() string {
 func Decode(file string, data []byte, v any) (*yaml.Node, error) {
 	var root yaml.Node
 	if err := yaml.Load(data, &root); err != nil {
+		if strings.Contains(err.Error(), "no documents") {
+			return nil, &Error{File: file, What: "the file is empty"}
+		}
 		return nil, convert(file, err)
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) == 0 {
