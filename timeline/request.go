@@ -84,6 +84,9 @@ type Hop struct {
 	Received Status // the status of the answer that it used, from below; zero if it called nobody or got none
 	Ended    Outcome
 	Lineage  Lineage
+	// FailedBy is the call on which this hop's failure rests; nil if it did not fail
+	// or made the failure itself without any call.
+	FailedBy *Call
 	// HandledByCaller says that this hop failed and its caller coped with it.
 	HandledByCaller bool
 	// Silent says that nobody logged this hop: it is known from its caller's records alone.
@@ -158,7 +161,7 @@ type Call struct {
 	Received Status  // at the caller's end; zero if nothing came or nothing was logged
 	OwnMade  bool    // Received was made by the caller for want of an answer
 	Sent     Status  // at the callee's end
-	Ended    Outcome // decided from both ends where both are known
+	Ended    Outcome // as the caller knows it, else as both ends show
 	Error    string  // the caller's words
 	// Used says that the caller's own answer rests on this call's.
 	Used bool

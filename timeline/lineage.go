@@ -1,0 +1,377 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Resolve computes, from the calls and from what each side logged of them, what can
+// be said of every hop's own act: depth, attempts, which answer was used, on which
+// call a failure rests, and the lineage. It reads r.Hops, r.Calls and the events of
+// the hops, and sets the fields of hops and calls that its name promises. It can be
+// repeated.
+func Resolve(r *Request) {
+	for _, c := range r.Calls {
+		c.Used = false
+		if c.Callee != nil && !c.Sent.Known() {
+			c.Sent = c.Callee.Sent
+		}
+		if c.Ended == OutcomeUnknown {
+			c.Ended = endedByBothEnds(c)
+		}
+	}
+	for _, h := range r.Hops {
+		h.FailedBy, h.HandledByCaller, h.Received, h.Lineage = nil, false, Status{}, LineageUnknown
+		slices.SortStableFunc(h.Calls, compareCalls)
+		numberAttempts(h)
+	}
+	if root := r.Root(); root != nil {
+		setDepth(root, 0)
+	}
+	// Callees first: whether a hop died is needed to judge its caller.
+	for i := len(r.Hops) - 1; i >= 0; i-- {
+		resolveHop(r.Hops[i])
+	}
+	for _, h := range r.Hops {
+		markHandled(h)
+	}
+}
+
+func compareCalls(a, b *Call) int {
+	if c := a.Start.Time.Compare(b.Start.Time); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.ID, b.ID)
+}
+
+func endedByBothEnds(c *Call) Outcome {
+	switch {
+	case c.Received.Known() && !c.OwnMade:
+		return Complete
+	case c.Received.Known():
+		return OutcomeUnknown
+	case c.Callee != nil && (c.Callee.Ended == Truncated || c.Callee.Ended == CallerLeft):
+		return c.Callee.Ended
+	case c.Sent.Known():
+		return Complete
+	}
+	return OutcomeUnknown
+}
+
+// numberAttempts numbers the calls that repeat one another: same purpose, method and
+// target, the earlier failed before the later began. Calls with the same target after a success
+// are siblings.
+func numberAttempts(h *Hop) {
+	for i, c := range h.Calls {
+		c.Attempt = 1
+		for j := i - 1; j >= 0; j-- {
+			p := h.Calls[j]
+			if p.Purpose == c.Purpose && p.Method == c.Method && sameTarget(p, c) {
+				if p.Failed() && !c.Start.CertainlyBefore(p.Start) {
+					c.Attempt = p.Attempt + 1
+				}
+				break
+			}
+		}
+		if c.Callee != nil {
+			c.Callee.Attempt = c.Attempt
+		}
+	}
+}
+
+func sameTarget(a, b *Call) bool {
+	if a.Target != "" || b.Target != "" {
+		return a.Target == b.Target
+	}
+	// An access log's upstream list holds attempts of one call and names no target.
+	return a.Record != nil && b.Record != nil && a.Record.Event == b.Record.Event
+}
+
+func setDepth(h *Hop, depth int) {
+	h.Depth = depth
+	for _, c := range h.Calls {
+		if c.Callee != nil {
+			setDepth(c.Callee, depth+1)
+		}
+	}
+}
+
+// lastAttempts gives the calls of h that no later attempt replaced, by start.
+func lastAttempts(h *Hop) []*Call {
+	var last []*Call
+	for i, c := range h.Calls {
+		replaced := false
+		for _, n := range h.Calls[i+1:] {
+			if n.Attempt == c.Attempt+1 && n.Purpose == c.Purpose && n.Method == c.Method && sameTarget(n, c) {
+				replaced = true
+				break
+			}
+		}
+		if !replaced {
+			last = append(last, c)
+		}
+	}
+	return last
+}
+
+// resolveHop sets what h received and used, on which call its failure rests, and its lineage.
+func resolveHop(h *Hop) {
+	finals := lastAttempts(h)
+	failed := hopFailed(h)
+	for _, c := range finals {
+		if c.Purpose == Mirror || c.Purpose == Background {
+			continue
+		}
+		c.Used = true
+	}
+	if failed {
+		h.FailedBy = restsOn(h, finals)
+		for _, c := range finals {
+			c.Used = c.Used && (c == h.FailedBy || !c.Failed())
+		}
+	}
+	if used := usedAnswer(h, finals); used != nil && !used.OwnMade {
+		h.Received = used.Received
+		if !h.Received.Known() && used.Ended == Complete {
+			h.Received = used.Sent
+		}
+	}
+	h.Lineage = lineage(h, finals, failed)
+}
+
+// usedAnswer is the call whose answer h's own rests on: that which failed it, else
+// the last one used.
+func usedAnswer(h *Hop, finals []*Call) *Call {
+	if h.FailedBy != nil {
+		return h.FailedBy
+	}
+	for i := len(finals) - 1; i >= 0; i-- {
+		if finals[i].Used {
+			return finals[i]
+		}
+	}
+	return nil
+}
+
+// hopFailed says whether h failed the request towards its caller, as far as h's own
+// records and its caller's tell.
+func hopFailed(h *Hop) bool {
+	switch h.Ended {
+	case Truncated, Reset:
+		return true
+	}
+	if h.Status().Failed() {
+		return true
+	}
+	return diedOfItself(h) || endedUnanswered(h)
+}
+
+// endedUnanswered says that h gave its caller no answer though the call reached it.
+func endedUnanswered(h *Hop) bool {
+	if h.Sent.Known() || h.Caller == nil {
+		return false
+	}
+	switch h.Caller.Ended {
+	case Reset, Truncated:
+		return true
+	}
+	return false
+}
+
+// DiedOf gives the event that shows that h ended by its own work before it answered:
+// an escaped exception, where no status was sent. nil if there is none.
+func (h *Hop) DiedOf() *Joined {
+	if h.Sent.Known() {
+		return nil
+	}
+	if h.Caller != nil && h.Caller.Received.Known() && !h.Caller.OwnMade {
+		return nil
+	}
+	for _, e := range h.Events {
+		if e.Exception != nil && e.Exception.Escaped || e.Lifecycle == ProcessOOMKilled || e.Lifecycle == ProcessCrashed {
+			return e
+		}
+	}
+	return nil
+}
+
+func diedOfItself(h *Hop) bool { return h.DiedOf() != nil }
+
+// restsOn finds the final call on which the failure of h rests; nil if h made the
+// failure itself.
+//
+// It is the last failing one, unless h went on after it: a later call that succeeded
+// and began after the failure was known, or an error of h's own that does not speak
+// of that call. A call that was refused with a 4xx counts as failing if nothing else failed.
+func restsOn(h *Hop, finals []*Call) *Call {
+	own := ownError(h)
+	for i := len(finals) - 1; i >= 0; i-- {
+		c := finals[i]
+		if !c.Failed() || c.Purpose == Mirror || c.Purpose == Background {
+			continue
+		}
+		if own != nil && !speaksOf(own, c) && !own.Start.CertainlyBefore(c.Start) {
+			return nil
+		}
+		if wentOn(h, c, finals[i+1:]) && (own == nil || !speaksOf(own, c)) {
+			return nil
+		}
+		return c
+	}
+	for i := len(finals) - 1; i >= 0; i-- {
+		c := finals[i]
+		if c.Received.Refused() && (own == nil || speaksOf(own, c)) && !wentOn(h, c, finals[i+1:]) {
+			return c
+		}
+	}
+	return nil
+}
+
+// wentOn says that h made another call, which succeeded, after it knew that c had failed.
+func wentOn(h *Hop, c *Call, later []*Call) bool {
+	for _, l := range later {
+		if l.Failed() || l.Received.Refused() || l.Purpose == Background || l.Purpose == Mirror {
+			continue
+		}
+		if c.End.Known() && l.Start.Known() && !l.Start.Time.Before(c.End.Time) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownError is the last event of h that carries an exception; records of its calls and
+// inferred records that may be another request's do not count.
+func ownError(h *Hop) *Joined {
+	for i := len(h.Events) - 1; i >= 0; i-- {
+		e := h.Events[i]
+		if e.Exception != nil && e.Kind != ClientSpan && e.Candidates <= 1 {
+			return e
+		}
+	}
+	return nil
+}
+
+// speaksOf says whether an error of the caller names the call: its peer, its callee,
+// its target, its error text, or the status that it brought.
+func speaksOf(e *Joined, c *Call) bool {
+	text := e.Body + "\n" + e.Exception.Type + "\n" + e.Exception.Message + "\n" + string(e.Raw)
+	has := func(s string) bool { return len(s) >= 3 && strings.Contains(text, s) }
+	if has(c.Peer) || has(c.Target) || has(c.Error) {
+		return true
+	}
+	if c.Callee != nil {
+		if has(c.Callee.Service) {
+			return true
+		}
+		for _, ev := range c.Callee.Events {
+			if ev.Failed && quotes(text, ev.Body) {
+				return true
+			}
+		}
+	}
+	message := e.Body + " " + e.Exception.Message
+	return c.Received.Known() && !c.OwnMade && containsWord(message, c.Received.String())
+}
+
+// quotes says whether text holds the first line of a message that is long enough to be told from chance.
+func quotes(text, message string) bool {
+	line, _, _ := strings.Cut(message, "\n")
+	line = strings.TrimSpace(line)
+	return len(line) >= 16 && strings.Contains(text, line)
+}
+
+func containsWord(text, word string) bool {
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		i += from
+		j := i + len(word)
+		if (i == 0 || !alnum(text[i-1])) && (j == len(text) || !alnum(text[j])) {
+			return true
+		}
+		from = i + 1
+	}
+}
+
+func alnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
+}
+
+func lineage(h *Hop, finals []*Call, failed bool) Lineage {
+	switch {
+	case h.Ended == CallerLeft || h.Sent.Protocol == "" && h.Sent.Code == 499:
+		return Aborted
+	case diedOfItself(h) || processEndedIn(h):
+		return Died
+	case failed:
+		return failedLineage(h)
+	}
+	if !h.Status().Known() {
+		if h.Caller != nil && (h.Caller.Ended == GaveUp || h.Caller.Ended == CallerLeft) {
+			return Aborted
+		}
+		return LineageUnknown
+	}
+	if h.Status().Refused() {
+		for _, c := range finals {
+			if c.Failed() || c.Received.Refused() {
+				if c.Received == h.Sent {
+					return Relayed
+				}
+				return Translated
+			}
+		}
+		return Answered
+	}
+	for _, c := range finals {
+		if c.Failed() && c.Purpose != Mirror && c.Purpose != Background {
+			return Masked
+		}
+	}
+	return Answered
+}
+
+func failedLineage(h *Hop) Lineage {
+	c := h.FailedBy
+	switch {
+	case c == nil:
+		return Created
+	case c.Ended == NotSent:
+		return Replayed
+	case !h.Received.Known():
+		return Created
+	case h.Received == h.Status():
+		return Relayed
+	case h.Received.Failed() || h.Received.Refused():
+		return Translated
+	}
+	return Created
+}
+
+// processEndedIn says that the life in which h was handled ended while h had not answered.
+func processEndedIn(h *Hop) bool {
+	if h.Process == nil || h.Sent.Known() || !h.Process.End.Known() || h.Caller == nil || h.Caller.Ended != Reset {
+		return false
+	}
+	return !h.Process.End.CertainlyBefore(h.Start) && !(h.Caller.End.Known() && h.Caller.End.Add(time.Second).CertainlyBefore(h.Process.End))
+}
+
+// markHandled marks the failed callees with which h coped: it answered without a
+// failure, or its own failure rests on something else.
+func markHandled(h *Hop) {
+	for _, c := range h.Calls {
+		if c.Callee == nil || c == h.FailedBy || !(c.Failed() || c.Callee.Status().Failed()) {
+			continue
+		}
+		switch h.Lineage {
+		case LineageUnknown, Died, Aborted:
+			continue
+		}
+		c.Callee.HandledByCaller = true
+	}
+}

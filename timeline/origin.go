@@ -1,0 +1,90 @@
+package timeline
+
+import "fmt"
+
+// A Trail is the way of a failure through the hops of a request, from the outermost
+// hop down to the one that made it.
+type Trail struct {
+	Path    []*Hop // root first, Origin last; empty if the request did not fail
+	Origin  *Hop   // the first process, on the way back to the client, that turned the request into a failure
+	Certain bool   // nothing in Doubts
+	Doubts  []string
+}
+
+// TraceOrigin follows the failure of r from its root along the calls on which each
+// hop's failure rests (Resolve has found them), and stops at the hop that had no
+// failure from below to pass on:
+//
+//   - it got no usable answer, or a refusal, and made a failure of it;
+//   - what answered it is not ours to trace (a dependency);
+//   - it died of this request's own work;
+//   - it failed and had called nobody, or only calls that went well.
+func TraceOrigin(r *Request) Trail {
+	var t Trail
+	h := r.Root()
+	if h == nil || !r.Failed && !hopFailed(h) {
+		return t
+	}
+	seen := map[*Hop]bool{}
+	for !seen[h] {
+		seen[h] = true
+		t.Path = append(t.Path, h)
+		next := t.below(h)
+		if next == nil {
+			break
+		}
+		h = next
+	}
+	t.Origin = t.Path[len(t.Path)-1]
+	if t.Origin.Silent {
+		t.doubt("no log of %s was read: it may have passed on a failure of somebody else", t.Origin.Service)
+	}
+	if r.CallerUsual {
+		t.doubt("%s usually has a caller in these logs, which is missing here: the status that the client saw is not known", r.Root().Service)
+	}
+	t.Certain = len(t.Doubts) == 0
+	return t
+}
+
+func (t *Trail) doubt(format string, args ...any) { t.Doubts = append(t.Doubts, fmt.Sprintf(format, args...)) }
+
+// below gives the callee whose failure h passed on, or nil if h is where it was made.
+func (t *Trail) below(h *Hop) *Hop {
+	c := h.FailedBy
+	if c == nil || c.Callee == nil {
+		return nil
+	}
+	callee := c.Callee
+	if callee.DiedOf() != nil {
+		return callee
+	}
+	if callee.Role == RoleDependency {
+		return nil
+	}
+	got := c.Received
+	if c.OwnMade {
+		got = Status{}
+	}
+	if !got.Known() {
+		if c.Ended == Truncated && callee.Ended == Truncated {
+			return callee
+		}
+		if c.Record != nil || !callee.Sent.Failed() || c.Ended != Complete {
+			return nil // the caller says that no answer came
+		}
+		// The caller logged nothing of the call: what the callee sent counts if it
+		// certainly came before the caller answered.
+		got = callee.Sent
+		if !callee.End.CertainlyBefore(h.End) {
+			t.doubt("%s has no record of its call to %s, and the clocks do not show that the %s of %s came before %s answered",
+				h.Service, callee.Service, got, callee.Service, h.Service)
+		}
+	}
+	if !got.Failed() {
+		return nil
+	}
+	if callee.Sent.Known() && callee.Sent != got {
+		t.doubt("%s logged %s and %s received %s: something between them rewrote it, or a record is of another exchange", callee.Service, callee.Sent, h.Service, got)
+	}
+	return callee
+}
