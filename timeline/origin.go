@@ -46,7 +46,9 @@ func TraceOrigin(r *Request) Trail {
 	return t
 }
 
-func (t *Trail) doubt(format string, args ...any) { t.Doubts = append(t.Doubts, fmt.Sprintf(format, args...)) }
+func (t *Trail) doubt(format string, args ...any) {
+	t.Doubts = append(t.Doubts, fmt.Sprintf(format, args...))
+}
 
 // below gives the callee whose failure h passed on, or nil if h is where it was made.
 func (t *Trail) below(h *Hop) *Hop {
@@ -55,11 +57,11 @@ func (t *Trail) below(h *Hop) *Hop {
 		return nil
 	}
 	callee := c.Callee
-	if callee.DiedOf() != nil {
-		return callee
-	}
 	if callee.Role == RoleDependency {
 		return nil
+	}
+	if callee.DiedOf() != nil {
+		return callee
 	}
 	got := c.Received
 	if c.OwnMade {

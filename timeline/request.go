@@ -222,6 +222,6 @@ type Surroundings struct {
 	Book      *EndpointBook
 	// SameStack counts other failed requests with the same exception type and frame.
 	SameStack int
-	// FailedBefore counts failures of each edge "caller>callee" in the minute before the request.
+	// FailedBefore counts the failures that each service logged in the minute before the request.
 	FailedBefore map[string]int
 }

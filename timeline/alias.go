@@ -1,0 +1,109 @@
+package timeline
+
+import "slices"
+
+// An aliasGraph ties identity keys that are the same request: two keys on one record
+// are, and so transitively. It is a union of sets over the keys' forms.
+type aliasGraph struct {
+	parent  map[string]string
+	reasons map[string][]Alias // by the first form of the record's first key
+	banned  map[string]bool    // forms that join too many events to be an ID
+}
+
+func newAliasGraph() *aliasGraph {
+	return &aliasGraph{parent: map[string]string{}, reasons: map[string][]Alias{}, banned: map[string]bool{}}
+}
+
+func (g *aliasGraph) find(form string) string {
+	root := form
+	for {
+		p, ok := g.parent[root]
+		if !ok || p == root {
+			break
+		}
+		root = p
+	}
+	for form != root {
+		next := g.parent[form]
+		g.parent[form] = root
+		form = next
+	}
+	return root
+}
+
+// identityForms gives the forms of the identity keys of e that are keys at all.
+func (g *aliasGraph) identityForms(e *Event) []string {
+	var out []string
+	for _, k := range e.Keys {
+		if k.Strength != Identity {
+			continue
+		}
+		for _, f := range k.Forms() {
+			if !g.banned[f] && !slices.Contains(out, f) {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// addEvent ties the identity keys of e to each other. The smaller form becomes the
+// name of the set, so that the order of events does not matter.
+func (g *aliasGraph) addEvent(e *Event) {
+	forms := g.identityForms(e)
+	for _, f := range forms {
+		if _, ok := g.parent[f]; !ok {
+			g.parent[f] = f
+		}
+	}
+	for _, f := range forms[min(1, len(forms)):] {
+		a, b := g.find(forms[0]), g.find(f)
+		if a == b {
+			continue
+		}
+		if b < a {
+			a, b = b, a
+		}
+		g.parent[b] = a
+	}
+}
+
+// aliasesOf lists, for the events of one request, which record ties which two keys:
+// one reason for each key beyond the first.
+func aliasesOf(events []*Event) (keys []Key, aliases []Alias) {
+	type seen struct{ key Key }
+	known := map[string]seen{}
+	var walk func(e *Event)
+	walk = func(e *Event) {
+		var ids []Key
+		for _, k := range e.Keys {
+			if k.Strength == Identity {
+				ids = append(ids, k)
+			}
+		}
+		for _, k := range ids {
+			f := k.Name + "\x00" + k.Form()
+			if _, ok := known[f]; ok {
+				continue
+			}
+			known[f] = seen{k}
+			keys = append(keys, k)
+			if o := other(ids, k); o != nil {
+				aliases = append(aliases, Alias{*o, k, "both on one record", e.Pos})
+			}
+		}
+	}
+	for _, e := range events {
+		walk(e)
+	}
+	return keys, aliases
+}
+
+func other(ids []Key, k Key) *Key {
+	for i := range ids {
+		if ids[i].Form() != k.Form() {
+			return &ids[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,785 @@
+package timeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Query says what to collect and within which bounds.
+type Query struct {
+	Filter
+	Limits  Limits
+	Offsets map[string]time.Duration // host -> how far its stamps are ahead, if the user says so
+	Roles   map[string]Role          // service -> role, if the user says so
+}
+
+// A Collection is the requests that a query wants, with what is known around them.
+type Collection struct {
+	Requests  []*Request // by start, then ID
+	Sampled   int        // requests read whole for clocks and addresses that did not fail
+	Clocks    *ClockModel
+	Processes []*Process
+	Book      *EndpointBook
+	Sources   []SourceResult
+	Skipped   []Skipped // by source and reason
+	Truncated bool      // a limit was hit
+
+	failures []failure
+}
+
+// A SourceResult tells how reading one source went.
+type SourceResult struct {
+	Name string
+	Info Info
+	Err  error // nil if it was read whole
+}
+
+// A failure is the little that is kept of every failed record for the surroundings.
+type failure struct {
+	service string
+	at      Instant
+	stack   string
+}
+
+// Collect finds the requests that q wants and gathers all their events, in rounds: (1)
+// what is wanted, all other candidates of failure, and a sample; (2) the whole requests
+// of these by key, until no new alias appears; (3) clocks and addresses from them; (4)
+// the windows of the wanted requests, for records without ID.
+//
+// A source that fails ends for itself: it is told in Sources. The error is that of
+// the context.
+func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
+	c := &collector{
+		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
+		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
+		skipped: map[[2]string]*Skipped{}, errs: make([]error, len(srcs)), services: map[string]bool{},
+	}
+	c.first()
+	c.byKeys()
+	c.learn()
+	c.windows()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return c.finish(), nil
+}
+
+type collector struct {
+	ctx  context.Context
+	srcs []Named
+	q    Query
+	lim  Limits
+
+	graph     *aliasGraph
+	events    map[Pos]*Event  // with identity keys, of wanted and sampled requests
+	orphans   []*Event        // failed records without identity key
+	life      []*Event        // lifecycle records
+	failed    []*Event        // exchanges that failed and exceptions, for the surroundings
+	wanted    map[string]bool // forms by which requests are wanted
+	lone      []*Event        // wanted exchanges without identity key
+	asked     map[string]bool // forms asked for
+	pending   []Key           // to ask for in the next round
+	services  map[string]bool
+	truncated bool
+
+	book    *EndpointBook
+	clocks  *ClockModel
+	lives   []*Process
+	sampled int
+	drafts  map[string][]*Request // alias set -> wanted requests
+
+	mu      sync.Mutex
+	skipped map[[2]string]*Skipped
+	errs    []error
+}
+
+// read asks all sources at once and gives what keep lets through, cloned, by source in
+// the order of its positions. At most max events are kept.
+func (c *collector) read(wants []Want, max int, keep func(*Event) bool) []*Event {
+	parts := make([][]*Event, len(c.srcs))
+	var wg sync.WaitGroup
+	for i, s := range c.srcs {
+		if c.errs[i] != nil {
+			continue
+		}
+		wg.Go(func() {
+			f := Filter{From: c.q.From, To: c.q.To, Any: wants}
+			for e, err := range s.Source.Events(c.ctx, f) {
+				var bad *RecordError
+				switch {
+				case errors.As(err, &bad):
+					c.skip(s.Name, bad.What, bad.Pos.String())
+				case err != nil:
+					c.errs[i] = err
+				case keep(e):
+					if len(parts[i]) >= max {
+						c.skip(s.Name, fmt.Sprintf("left out: more than %d events in one round", max), e.Pos.String())
+						continue
+					}
+					e = e.Clone()
+					e.Pos.Source = s.Name
+					parts[i] = append(parts[i], e)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(parts...)
+}
+
+// skip counts a record that could not be read. Rounds read the same bytes again, so
+// that a reason and its first position stand for the round that found most; sources
+// that can tell what they skipped are asked instead (see sourceResults).
+func (c *collector) skip(source, what, first string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if strings.HasPrefix(what, "left out") {
+		c.truncated = true
+	}
+	k := [2]string{source, what}
+	if s := c.skipped[k]; s != nil {
+		s.Count++
+		return
+	}
+	c.skipped[k] = &Skipped{source, what, 1, first}
+}
+
+func hasIdentity(e *Event) bool {
+	for _, k := range e.Keys {
+		if k.Strength == Identity {
+			return true
+		}
+	}
+	return false
+}
+
+func carries(e *Event, forms map[string]bool) bool {
+	for _, k := range e.Keys {
+		if k.Strength != Identity {
+			continue
+		}
+		for _, f := range k.Forms() {
+			if forms[f] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// first reads what is wanted, all candidates of failure, and a sample.
+func (c *collector) first() {
+	c.wanted = map[string]bool{}
+	var failed []*Failed
+	for _, w := range c.q.Any {
+		for _, k := range w.Keys {
+			for _, f := range k.Forms() {
+				c.wanted[f] = true
+			}
+		}
+		if w.Failed != nil {
+			failed = append(failed, w.Failed)
+		}
+	}
+	all := &Failed{}
+	wants := append(slices.Clone(c.q.Any), Want{Failed: all}, Want{Sample: &Sample{PerStream: c.lim.SampledRequests}})
+	isWanted := func(e *Event) bool {
+		for _, f := range failed {
+			if f.Match(e) {
+				return true
+			}
+		}
+		return carries(e, c.wanted)
+	}
+	keep := func(e *Event) bool {
+		return e.Lifecycle != NoLifecycle || all.Match(e) || isWanted(e) || hasIdentity(e)
+	}
+	sample := map[place][]sampleKey{}
+	forms := map[string]bool{}
+	for _, e := range c.read(wants, c.lim.WindowEvents, keep) {
+		c.services[e.Service] = true
+		if e.Lifecycle != NoLifecycle {
+			c.life = append(c.life, e)
+		}
+		if all.Match(e) {
+			c.failed = append(c.failed, e)
+		}
+		switch {
+		case !hasIdentity(e):
+			if all.Match(e) && e.Lifecycle == NoLifecycle {
+				c.orphans = append(c.orphans, e)
+			}
+			if e.Kind == ServerSpan && isWanted(e) {
+				c.lone = append(c.lone, e)
+			}
+		case isWanted(e):
+			c.addEvent(e)
+			for _, k := range e.Keys {
+				for _, f := range k.Forms() {
+					forms[f] = forms[f] || k.Strength == Identity
+				}
+			}
+		default:
+			for _, k := range e.Keys {
+				if k.Strength == Identity {
+					p := place{e.Service, e.Host}
+					sample[p] = append(sample[p], sampleKey{hash(k.Form()), k})
+					break
+				}
+			}
+		}
+	}
+	for f := range forms {
+		c.wanted[f] = true
+	}
+	c.chooseSample(sample)
+}
+
+type sampleKey struct {
+	hash uint64
+	key  Key
+}
+
+func hash(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}
+
+// chooseSample takes as many keys from every service on every host, by the hash of
+// their value: the same ones whatever the order of the sources.
+func (c *collector) chooseSample(sample map[place][]sampleKey) {
+	if len(sample) == 0 {
+		return
+	}
+	each := max(c.lim.SampledRequests/len(sample), 20)
+	for _, keys := range sample {
+		slices.SortFunc(keys, func(a, b sampleKey) int {
+			return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
+		})
+		n := 0
+		for i, k := range keys {
+			if i > 0 && keys[i-1].hash == k.hash {
+				continue
+			}
+			c.ask(k.key)
+			if n++; n == each {
+				break
+			}
+		}
+	}
+}
+
+// ask puts a key on the list of the next round, unless it was asked for before.
+func (c *collector) ask(k Key) {
+	f := k.Form()
+	if c.asked[f] || c.graph.banned[f] {
+		return
+	}
+	c.asked[f] = true
+	c.pending = append(c.pending, k)
+}
+
+// addEvent keeps an event with identity keys and asks for those that are new.
+func (c *collector) addEvent(e *Event) {
+	if _, ok := c.events[e.Pos]; ok {
+		return
+	}
+	c.events[e.Pos] = e
+	c.services[e.Service] = true
+	for _, k := range e.Keys {
+		if k.Strength == Identity {
+			c.ask(k)
+		}
+	}
+}
+
+// byKeys reads whole requests by key, in rounds, until no new key appears.
+func (c *collector) byKeys() {
+	for round := 0; len(c.pending) > 0; round++ {
+		if round == c.lim.Rounds {
+			c.truncated = true
+			c.skip("", fmt.Sprintf("left out: keys found after %d rounds", round), c.pending[0].String())
+			break
+		}
+		keys := c.pending
+		c.pending = nil
+		forms := map[string]bool{}
+		for _, k := range keys {
+			for _, f := range k.Forms() {
+				forms[f] = true
+			}
+		}
+		slices.SortFunc(keys, func(a, b Key) int {
+			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+		})
+		found := c.read([]Want{{Keys: keys}}, c.lim.WindowEvents, func(e *Event) bool { return carries(e, forms) })
+		c.ban(found)
+		for _, e := range found {
+			if len(c.graph.identityForms(e)) > 0 {
+				c.addEvent(e)
+			}
+		}
+	}
+	c.dropRepeated()
+}
+
+// ban finds the keys that join too many events to name one request.
+func (c *collector) ban(events []*Event) {
+	count := map[string]int{}
+	for _, e := range events {
+		for _, f := range c.graph.identityForms(e) {
+			count[f]++
+		}
+	}
+	for _, e := range events {
+		for _, k := range e.Keys {
+			if f := k.Form(); k.Strength == Identity && count[f] > c.lim.EventsPerKey && !c.graph.banned[f] {
+				c.graph.banned[f] = true
+				c.skip(e.Pos.Source, fmt.Sprintf("not a key: %s is on more than %d events", k.Name, c.lim.EventsPerKey), e.Pos.String())
+			}
+		}
+	}
+}
+
+// dropRepeated leaves out records that a shipper delivered twice: the same bytes from
+// the same service and host in the same kind of stream.
+func (c *collector) dropRepeated() {
+	type identity struct {
+		service, host, format string
+		raw                   uint64
+		time                  int64
+		kind                  Kind
+		span                  string
+	}
+	seen := map[identity]Pos{}
+	for _, e := range c.sortedEvents() {
+		id := identity{e.Service, e.Host, e.Format, hash(string(e.Raw)), e.Time.UnixNano(), e.Kind, e.SpanID}
+		if _, ok := seen[id]; ok {
+			delete(c.events, e.Pos)
+			c.skip(e.Pos.Source, "the same record once more", e.Pos.String())
+			continue
+		}
+		seen[id] = e.Pos
+	}
+}
+
+func (c *collector) sortedEvents() []*Event {
+	out := make([]*Event, 0, len(c.events))
+	for _, e := range c.events {
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	return out
+}
+
+// sets gives the events of every alias set, by position.
+func (c *collector) sets() map[string][]*Event {
+	events := c.sortedEvents()
+	for _, e := range events {
+		c.graph.addEvent(e)
+	}
+	out := map[string][]*Event{}
+	for _, e := range events {
+		if forms := c.graph.identityForms(e); len(forms) > 0 {
+			s := c.graph.find(forms[0])
+			if len(out[s]) >= c.lim.EventsPerRequest {
+				c.skip(e.Pos.Source, fmt.Sprintf("left out: a request with more than %d events", c.lim.EventsPerRequest), e.Pos.String())
+				continue
+			}
+			out[s] = append(out[s], e)
+		}
+	}
+	for _, e := range c.lone {
+		out[loneSet(e)] = []*Event{e}
+	}
+	return out
+}
+
+func loneSet(e *Event) string { return "\x00" + e.Pos.Source + "\x00" + e.Pos.String() }
+
+// isWanted says whether the set is one of those asked for.
+func (c *collector) isWanted(set string, events []*Event) bool {
+	if strings.HasPrefix(set, "\x00") {
+		return true
+	}
+	for _, e := range events {
+		if carries(e, c.wanted) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *collector) builder() *builder {
+	return &builder{book: c.book, clocks: c.clocks, roles: c.q.Roles, services: c.services}
+}
+
+func (c *collector) joined(events []*Event) []Joined {
+	out := make([]Joined, 0, len(events))
+	for _, e := range events {
+		j := Joined{Event: e, Candidates: 1, Join: ByAlias}
+		if carries(e, c.wanted) {
+			j.Join = ByKey
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+// learn makes the endpoint book and the clock model from all requests read: the
+// addresses first, from durations alone; then, with callers and callees known, the clocks.
+func (c *collector) learn() {
+	sets := c.sets()
+	names := make([]string, 0, len(sets))
+	for s := range sets {
+		names = append(names, s)
+	}
+	slices.Sort(names)
+
+	votes := newBookDraft()
+	for _, s := range names {
+		d := &draft{builder: c.builder()}
+		for _, j := range c.joined(sets[s]) {
+			d.events = append(d.events, &j)
+		}
+		slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
+		d.makeHops()
+		d.makeCalls()
+		votes.vote(d.hops, d.calls)
+	}
+	c.book = votes.book()
+
+	fit := newClockFit()
+	for h, off := range c.q.Offsets {
+		fit.fixed[h] = off
+	}
+	for _, s := range names {
+		for _, r := range c.builder().build(c.joined(sets[s])) {
+			Resolve(r)
+			votes.count(r)
+			fit.learn(r)
+			if !hopFailed(r.Root()) && !c.isWanted(s, sets[s]) {
+				c.sampled++
+			}
+		}
+	}
+	for _, e := range slices.Concat(c.orphans, c.life, c.failed) {
+		fit.see(e)
+	}
+	c.book = votes.book()
+	c.clocks = fit.fit()
+	c.lives = processes(c.life, c.clocks)
+
+	c.drafts = map[string][]*Request{}
+	for _, s := range names {
+		if c.isWanted(s, sets[s]) {
+			c.drafts[s] = c.builder().build(c.joined(sets[s]))
+			for _, r := range c.drafts[s] {
+				c.settle(r)
+			}
+		}
+	}
+}
+
+// settle gives the hops of r their process lives and resolves the lineage.
+func (c *collector) settle(r *Request) {
+	for _, h := range r.Hops {
+		at := h.Start
+		if h.Caller != nil && !at.Known() {
+			at = h.Caller.Start
+		}
+		if at.Known() {
+			h.Process = lifeOf(c.lives, h.Service, h.Host, at)
+		}
+	}
+	Resolve(r)
+}
+
+// windows reads, on every host that a wanted request met, what was stamped while the
+// request was there, and joins the records without ID that fit.
+func (c *collector) windows() {
+	type span struct{ from, to time.Time }
+	spans := map[string][]span{} // by clock
+	hosts := map[string]map[string]bool{}
+	for clock := range c.clocks.nodes {
+		h, _ := clockHost(clock)
+		if hosts[h] == nil {
+			hosts[h] = map[string]bool{}
+		}
+		hosts[h][clock] = true
+	}
+	for _, rs := range c.drafts {
+		for _, r := range rs {
+			if !r.Failed && !hopFailed(r.Root()) {
+				continue
+			}
+			for _, h := range r.Hops {
+				from, to := hopWindow(h)
+				if !from.Known() {
+					continue
+				}
+				for clock := range hosts[h.Host] {
+					a, b := c.clocks.rawWindow(clock, from.Earliest.Add(-time.Second), to.Latest.Add(time.Second+lateLine))
+					spans[clock] = append(spans[clock], span{a, b})
+				}
+			}
+		}
+	}
+	var wants []Want
+	clocks := make([]string, 0, len(spans))
+	for clock := range spans {
+		clocks = append(clocks, clock)
+	}
+	slices.Sort(clocks)
+	for _, clock := range clocks {
+		list := spans[clock]
+		slices.SortFunc(list, func(a, b span) int { return a.from.Compare(b.from) })
+		host, _ := clockHost(clock)
+		for i := 0; i < len(list); {
+			w := list[i]
+			for i++; i < len(list) && !list[i].from.After(w.to); i++ {
+				if list[i].to.After(w.to) {
+					w.to = list[i].to
+				}
+			}
+			wants = append(wants, Want{Near: &Window{host, w.from, w.to}})
+		}
+	}
+	var seen []*Event
+	if len(wants) > 0 {
+		inside := windowSet(wants)
+		seen = c.read(wants, c.lim.WindowEvents, func(e *Event) bool {
+			return inside(e) && (e.Kind == ServerSpan || !hasIdentity(e)) && e.Lifecycle == NoLifecycle
+		})
+	}
+	c.join(seen)
+}
+
+// windowSet gives a quick test for lying in one of the windows, which do not overlap
+// on one host and are sorted by their start.
+func windowSet(wants []Want) func(*Event) bool {
+	byHost := map[string][]*Window{}
+	for _, w := range wants {
+		byHost[w.Near.Host] = append(byHost[w.Near.Host], w.Near)
+	}
+	for _, ws := range byHost {
+		slices.SortFunc(ws, func(a, b *Window) int { return a.From.Compare(b.From) })
+	}
+	return func(e *Event) bool {
+		for _, w := range byHost[e.Host] {
+			if w.From.After(e.Time) {
+				return false
+			}
+			if w.Match(e) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// hopWindow is when the hop was at work: its own exchange, else its caller's call.
+func hopWindow(h *Hop) (from, to Instant) {
+	from, to = h.Start, h.End
+	if h.span() == nil && h.Caller != nil {
+		from, to = firstKnown(h.Caller.Start, h.Caller.Caller.Start), firstKnown(h.Caller.End, h.Caller.Caller.End)
+	}
+	if !to.Known() {
+		to = from
+	}
+	if !from.Known() {
+		from = to
+	}
+	return from, to
+}
+
+// join adds the records without ID to the wanted requests that they fit.
+func (c *collector) join(seen []*Event) {
+	j := &joiner{clocks: c.clocks, exchanges: map[place][]exchange{}, quoting: map[string][]*Joined{}}
+	known := map[Pos]bool{}
+	add := func(set string, e *Event) {
+		if !known[e.Pos] {
+			known[e.Pos] = true
+			p := place{e.Service, e.Host}
+			j.exchanges[p] = append(j.exchanges[p], exchangeOf(set, e, c.clocks))
+		}
+	}
+	orphans := map[Pos]*Event{}
+	for _, e := range c.orphans {
+		if e.Kind != ServerSpan {
+			orphans[e.Pos] = e
+		}
+	}
+	for _, e := range seen {
+		switch forms := c.graph.identityForms(e); {
+		case len(forms) > 0 && e.Kind == ServerSpan:
+			add(c.graph.find(forms[0]), e)
+		case e.Kind == ServerSpan:
+			add(loneSet(e), e)
+		case len(forms) == 0:
+			orphans[e.Pos] = e
+		}
+	}
+	for set, rs := range c.drafts {
+		for _, r := range rs {
+			for _, h := range r.Hops {
+				if sp := h.span(); sp != nil {
+					add(set, sp.Event)
+					continue
+				}
+				x := exchange{set: set, service: h.Service, host: h.Host, failed: !h.Status().Known() || h.Status().Failed()}
+				x.from, x.to = hopWindow(h)
+				if x.from.Known() {
+					p := place{h.Service, h.Host}
+					j.exchanges[p] = append(j.exchanges[p], x)
+				}
+			}
+			for i := range r.Events {
+				if e := &r.Events[i]; e.Failed || e.Exception != nil {
+					j.quoting[set] = append(j.quoting[set], e)
+				}
+			}
+		}
+	}
+	list := make([]*Event, 0, len(orphans))
+	for _, e := range orphans {
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	extra := map[string][]Joined{}
+	for _, e := range list {
+		for _, in := range j.join(e) {
+			if _, ok := c.drafts[in.set]; ok {
+				extra[in.set] = append(extra[in.set], Joined{Event: e, Join: ByInferred, Candidates: in.candidates, Reason: in.reason})
+			}
+		}
+	}
+	sets := c.sets()
+	for set, add := range extra {
+		c.drafts[set] = c.builder().build(append(c.joined(sets[set]), add...))
+		for _, r := range c.drafts[set] {
+			c.settle(r)
+		}
+	}
+}
+
+// finish puts the collection together.
+func (c *collector) finish() *Collection {
+	out := &Collection{Sampled: c.sampled, Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
+	for _, rs := range c.drafts {
+		for _, r := range rs {
+			r.Failed = r.Failed || c.requestFailed(r)
+			out.Requests = append(out.Requests, r)
+		}
+	}
+	slices.SortFunc(out.Requests, func(a, b *Request) int {
+		return cmp.Or(a.Start.Time.Compare(b.Start.Time), strings.Compare(a.ID, b.ID), a.Events[0].Pos.Compare(b.Events[0].Pos))
+	})
+	if len(out.Requests) > c.lim.Requests {
+		c.skip("", fmt.Sprintf("left out: more than %d requests", c.lim.Requests), out.Requests[c.lim.Requests].ID)
+		out.Requests, out.Truncated = out.Requests[:c.lim.Requests], true
+	}
+	for _, e := range c.failed {
+		at, end := c.clocks.Align(e)
+		f := failure{service: e.Service, at: firstKnown(at, end), stack: stackOf(e)}
+		if e.Kind == ServerSpan || f.stack != "" {
+			out.failures = append(out.failures, f)
+		}
+	}
+	c.sourceResults(out)
+	return out
+}
+
+// requestFailed says whether the outermost hop failed the request in the sense asked
+// for: with one of the wanted statuses, else with a failure, a broken answer or an uncaught exception.
+func (c *collector) requestFailed(r *Request) bool {
+	root := r.Root()
+	for _, w := range c.q.Any {
+		if w.Failed == nil || len(w.Failed.Status) == 0 {
+			continue
+		}
+		for _, s := range w.Failed.Status {
+			if root.Sent.Code >= s.Lo && root.Sent.Code <= s.Hi {
+				return true
+			}
+		}
+		return false
+	}
+	return hopFailed(root)
+}
+
+func (c *collector) sourceResults(out *Collection) {
+	for i, s := range c.srcs {
+		res := SourceResult{Name: s.Name, Err: c.errs[i]}
+		if d, ok := s.Source.(Describer); ok {
+			res.Info = d.Info()
+			// What the source itself counted replaces what the rounds saw, each anew.
+			for k := range c.skipped {
+				if k[0] == s.Name && !strings.HasPrefix(k[1], "left out") && !strings.HasPrefix(k[1], "not a key") && k[1] != "the same record once more" {
+					delete(c.skipped, k)
+				}
+			}
+			for _, sk := range res.Info.Skipped {
+				sk.Source = s.Name
+				c.skipped[[2]string{s.Name, sk.What}] = &sk
+			}
+		}
+		if res.Err != nil {
+			out.Truncated = true
+		}
+		out.Sources = append(out.Sources, res)
+	}
+	for _, s := range c.skipped {
+		out.Skipped = append(out.Skipped, *s)
+	}
+	slices.SortFunc(out.Skipped, func(a, b Skipped) int {
+		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.What, b.What))
+	})
+}
+
+// stackOf names the place of an exception: type and frame.
+func stackOf(e *Event) string {
+	x := e.Exception
+	if x == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
+}
+
+// Surroundings gives what rules may know beside the request r: process lives within
+// five minutes, failures of each service in the minute before it, the same stack seen
+// elsewhere.
+func (c *Collection) Surroundings(r *Request) *Surroundings {
+	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}}
+	from, to := r.Start, r.Start
+	if root := r.Root(); root != nil && root.End.Known() {
+		to = root.End
+	}
+	if from.Known() {
+		s.Processes = nearLives(c.Processes, from.Earliest, to.Latest, 5*time.Minute)
+	}
+	own := map[string]bool{}
+	for i := range r.Events {
+		if st := stackOf(r.Events[i].Event); st != "" {
+			own[st] = true
+		}
+	}
+	for _, f := range c.failures {
+		if f.at.Known() && from.Known() && f.at.Time.Before(from.Time) && from.Time.Sub(f.at.Time) <= time.Minute {
+			s.FailedBefore[f.service]++
+		}
+		if own[f.stack] && f.stack != "" {
+			s.SameStack++
+		}
+	}
+	s.SameStack = max(0, s.SameStack-len(own))
+	return s
+}

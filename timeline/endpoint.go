@@ -1,0 +1,212 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Lookup finds which service answers at the address or name that callers log.
+func (b *EndpointBook) Lookup(peer string) (Endpoint, bool) {
+	if b == nil || peer == "" {
+		return Endpoint{}, false
+	}
+	i, ok := slices.BinarySearchFunc(b.Endpoints, peer, func(e Endpoint, p string) int { return strings.Compare(e.Peer, p) })
+	if !ok {
+		return Endpoint{}, false
+	}
+	return b.Endpoints[i], true
+}
+
+// Edge gives how often caller was seen to call callee.
+func (b *EndpointBook) Edge(caller, callee string) Edge {
+	if b != nil {
+		for _, e := range b.Edges {
+			if e.Caller == caller && e.Callee == callee {
+				return e
+			}
+		}
+	}
+	return Edge{Caller: caller, Callee: callee}
+}
+
+// usualCaller says whether a service that is outermost here mostly is not: it was
+// called in more than half of the requests in which it was seen.
+func (b *EndpointBook) usualCaller(service string) bool {
+	if b == nil {
+		return false
+	}
+	called := 0
+	for _, e := range b.Edges {
+		if e.Callee == service {
+			called += e.Calls
+		}
+	}
+	return called >= 10 && called > b.Outermost[service]*4
+}
+
+// bookDraft counts votes for what answers at a peer.
+type bookDraft struct {
+	votes     map[string]map[place]int
+	total     map[string]int
+	edges     map[[2]string]*Edge
+	outermost map[string]int
+	requests  int
+}
+
+// A place is a service on a host.
+type place struct{ service, host string }
+
+func newBookDraft() *bookDraft {
+	return &bookDraft{votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+}
+
+// vote learns from one whole request. Of the hops that could have answered a call, that
+// with the longest duration which still fits into the call's is the direct callee: hops
+// below it are shorter, hops above it longer. A peer that spells a hop's host or
+// service names it.
+func (d *bookDraft) vote(hops []*Hop, calls []*Call) {
+	for _, c := range calls {
+		if c.Peer == "" || c.Ended == Refused || c.Ended == NotSent || c.Ended == ConnectGaveUp || c.Failed() {
+			continue
+		}
+		window, ok := callLength(c)
+		var best *Hop
+		weight := 1
+		for _, h := range hops {
+			if h == c.Caller || h.Host == c.Caller.Host && h.Service == c.Caller.Service {
+				continue
+			}
+			if names(c.Peer, h) {
+				best, weight = h, 3
+				break
+			}
+			length, known := hopLength(h)
+			if !ok || !known || length > window+callTolerance {
+				continue
+			}
+			if best == nil {
+				best = h
+				continue
+			}
+			if l, _ := hopLength(best); length > l {
+				best = h
+			}
+		}
+		if best == nil {
+			continue
+		}
+		if d.votes[c.Peer] == nil {
+			d.votes[c.Peer] = map[place]int{}
+		}
+		d.votes[c.Peer][place{best.Service, best.Host}] += weight
+		d.total[c.Peer] += weight
+	}
+}
+
+// callTolerance is by how much a callee's own duration may exceed its caller's window:
+// both are truncated, and the callee writes its log after its last byte is out.
+const callTolerance = 3 * time.Millisecond
+
+// names says whether a peer's spelling has the hop's host or service as a whole part.
+func names(peer string, h *Hop) bool {
+	for _, part := range strings.FieldsFunc(peer, func(r rune) bool { return r == '/' || r == ':' || r == '@' }) {
+		part, _, _ = strings.Cut(part, ".")
+		if part != "" && (part == h.Host || part == h.Service) {
+			return true
+		}
+	}
+	return false
+}
+
+func hopLength(h *Hop) (time.Duration, bool) {
+	if s := h.span(); s != nil && s.Stamp.HasDuration() {
+		return s.Duration + s.Stamp.DurationResolution, true
+	}
+	return 0, false
+}
+
+func callLength(c *Call) (time.Duration, bool) {
+	if c.Record == nil {
+		return 0, false
+	}
+	for _, o := range c.Record.Calls {
+		if o.Peer == c.Peer && o.Timed {
+			return o.Duration + c.Record.Stamp.DurationResolution, true
+		}
+	}
+	if c.Record.Stamp.HasDuration() {
+		return c.Record.Duration + c.Record.Stamp.DurationResolution, true
+	}
+	return 0, false
+}
+
+// count learns who calls whom from a request whose calls have their callees.
+func (d *bookDraft) count(r *Request) {
+	root := r.Root()
+	if root == nil {
+		return
+	}
+	d.requests++
+	d.outermost[root.Service]++
+	for _, c := range r.Calls {
+		if c.Callee == nil {
+			continue
+		}
+		k := [2]string{c.Caller.Service, c.Callee.Service}
+		if d.edges[k] == nil {
+			d.edges[k] = &Edge{Caller: k[0], Callee: k[1]}
+		}
+		d.edges[k].Calls++
+		if c.Failed() {
+			d.edges[k].Failed++
+		}
+	}
+}
+
+// book settles the votes. A peer is a service if three in five votes say so, and a
+// host if three in five votes name that one.
+func (d *bookDraft) book() *EndpointBook {
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests}
+	for peer, votes := range d.votes {
+		byService := map[string]int{}
+		for p, n := range votes {
+			byService[p.service] += n
+		}
+		service, n := most(byService)
+		if n*5 < d.total[peer]*3 {
+			continue
+		}
+		byHost := map[string]int{}
+		for p, k := range votes {
+			if p.service == service {
+				byHost[p.host] += k
+			}
+		}
+		host, hn := most(byHost)
+		if hn*5 < n*3 {
+			host = ""
+		}
+		b.Endpoints = append(b.Endpoints, Endpoint{Peer: peer, Service: service, Host: host, Seen: n, Rivals: d.total[peer] - n})
+	}
+	slices.SortFunc(b.Endpoints, func(x, y Endpoint) int { return strings.Compare(x.Peer, y.Peer) })
+	for _, e := range d.edges {
+		b.Edges = append(b.Edges, *e)
+	}
+	slices.SortFunc(b.Edges, func(x, y Edge) int {
+		return cmp.Or(strings.Compare(x.Caller, y.Caller), strings.Compare(x.Callee, y.Callee))
+	})
+	return b
+}
+
+// most gives the key with the highest count, the smallest of equals.
+func most(m map[string]int) (string, int) {
+	best, n := "", 0
+	for k, c := range m {
+		if c > n || c == n && k < best {
+			best, n = k, c
+		}
+	}
+	return best, n
+}

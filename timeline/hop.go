@@ -1,0 +1,681 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// span is the record by which the hop tells its own exchange; nil if it logged none.
+func (h *Hop) span() *Joined {
+	var best *Joined
+	for _, e := range h.Events {
+		if e.Kind == ServerSpan && (best == nil || e.Stamp.HasDuration() && !best.Stamp.HasDuration()) {
+			best = e
+		}
+	}
+	return best
+}
+
+// A builder makes hops and calls of the events of requests. With an empty book and no
+// clocks it finds less; what it finds then is enough to learn both.
+type builder struct {
+	book     *EndpointBook
+	clocks   *ClockModel
+	roles    map[string]Role
+	services map[string]bool // services that log in the sources read
+}
+
+// build makes the requests of one alias set: usually one, or one per exchange that a
+// client repeated under the same ID.
+func (b *builder) build(events []Joined) []*Request {
+	d := &draft{builder: b}
+	for i := range events {
+		e := &events[i]
+		e.Start, e.End = b.clocks.Align(e.Event)
+		d.events = append(d.events, e)
+	}
+	slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
+	d.makeHops()
+	d.makeCalls()
+	d.matchCalls()
+	d.adopt()
+	d.silentHops()
+	return d.split()
+}
+
+// A draft is the hops and calls of one alias set while they are being built.
+type draft struct {
+	*builder
+	events []*Joined
+	hops   []*Hop
+	calls  []*Call
+}
+
+// makeHops cuts the events of every service on every host into hops: one for each
+// exchange that it logged, or one for all its events if it logged none.
+func (d *draft) makeHops() {
+	groups := map[place][]*Joined{}
+	var order []place
+	for _, e := range d.events {
+		p := place{e.Service, e.Host}
+		if groups[p] == nil {
+			order = append(order, p)
+		}
+		groups[p] = append(groups[p], e)
+	}
+	slices.SortFunc(order, func(a, b place) int {
+		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
+	})
+	for _, p := range order {
+		d.hops = append(d.hops, d.hopsOf(p, groups[p])...)
+	}
+}
+
+func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
+	var hops []*Hop
+	var rest []*Joined
+	for _, e := range events {
+		if e.Kind != ServerSpan {
+			rest = append(rest, e)
+			continue
+		}
+		if h := sameExchange(hops, e); h != nil {
+			h.Events = append(h.Events, e)
+			continue
+		}
+		hops = append(hops, d.newHop(p, e))
+	}
+	slices.SortStableFunc(hops, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) })
+	var lone *Hop
+	for _, e := range rest {
+		h := hopAt(hops, e)
+		if h == nil {
+			if lone == nil {
+				lone = d.newHop(p, e)
+				continue
+			}
+			h = lone
+		}
+		h.Events = append(h.Events, e)
+	}
+	if lone != nil {
+		hops = append(hops, lone)
+	}
+	for _, h := range hops {
+		d.fill(h)
+	}
+	return hops
+}
+
+func (d *draft) newHop(p place, first *Joined) *Hop {
+	return &Hop{Service: p.service, Host: p.host, Events: []*Joined{first}}
+}
+
+// sameExchange finds the hop of which e is a second record: an access log's line and
+// the app's own line about one exchange come from different logs and overlap.
+func sameExchange(hops []*Hop, e *Joined) *Hop {
+	for _, h := range hops {
+		first := h.Events[0]
+		if first.SpanID != "" && first.SpanID == e.SpanID {
+			return h
+		}
+		if first.Pos.Path == e.Pos.Path && first.Format == e.Format {
+			continue
+		}
+		s1, t1, _, _ := first.Interval()
+		s2, t2, _, _ := e.Interval()
+		if !t1.Hi.Before(s2.Lo) && !t2.Hi.Before(s1.Lo) {
+			return h
+		}
+	}
+	return nil
+}
+
+// hopTolerance is by how much a message may lie outside the exchange that its service
+// logged and still be of it: clocks within a host agree, but durations are truncated and lines are
+// flushed late.
+const hopTolerance = 50 * time.Millisecond
+
+// hopAt finds the hop during which e was written, or the last one before it. It is nil
+// for an event that is clearly older than every exchange.
+func hopAt(hops []*Hop, e *Joined) *Hop {
+	s, _, _, _ := e.Interval()
+	var before *Hop
+	for _, h := range hops {
+		sp := h.span()
+		if ClockOf(sp.Event) != ClockOf(e.Event) {
+			if before == nil {
+				before = h
+			}
+			continue
+		}
+		start, end, startOK, _ := sp.Interval()
+		if startOK && s.Hi.Add(hopTolerance).Before(start.Lo) {
+			continue
+		}
+		if !s.Lo.After(end.Hi.Add(hopTolerance)) {
+			return h
+		}
+		before = h
+	}
+	return before
+}
+
+func rawStart(h *Hop) time.Time {
+	s, _, _, _ := h.Events[0].Interval()
+	return s.Lo
+}
+
+// fill sets what the hop's own events say of it.
+func (d *draft) fill(h *Hop) {
+	slices.SortStableFunc(h.Events, func(a, b *Joined) int {
+		return cmp.Or(a.Start.Time.Compare(b.Start.Time), a.Pos.Compare(b.Pos))
+	})
+	sp := h.span()
+	for _, e := range h.Events {
+		e.Hop = h
+		if h.System == "" || e == sp && e.System != "" {
+			h.System = e.System
+		}
+		if h.Role == RoleUnknown {
+			h.Role = e.Role
+		}
+		if e.Kind == ServerSpan {
+			if e.StatusCode != 0 && !h.Sent.Known() {
+				h.Sent = e.Status()
+			}
+			if e.Ended != OutcomeUnknown {
+				h.Ended = e.Ended
+			}
+		}
+	}
+	if r, ok := d.roles[h.Service]; ok {
+		h.Role = r
+	}
+	if sp != nil {
+		h.Start, h.End = d.clocks.Align(sp.Event)
+		return
+	}
+	for _, e := range h.Events {
+		if e.Join == ByInferred && len(h.Events) > 1 {
+			continue
+		}
+		if !h.Start.Known() || e.Start.Known() && e.Start.Time.Before(h.Start.Time) {
+			h.Start = e.Start
+		}
+	}
+}
+
+// makeCalls lists the exchanges that the hops say they had with others.
+func (d *draft) makeCalls() {
+	for _, h := range d.hops {
+		for _, e := range h.Events {
+			if e.Join == ByInferred {
+				continue // an error line tells of a call that the access record holds already
+			}
+			d.callsOf(h, e)
+		}
+	}
+	for i, c := range d.calls {
+		c.ID = i + 1
+	}
+}
+
+func (d *draft) callsOf(h *Hop, e *Joined) {
+	var offset time.Duration
+	for i := range e.Calls {
+		o := &e.Calls[i]
+		c := &Call{
+			Caller: h, Peer: o.Peer, Method: o.Method, Target: o.Target, Ended: o.Ended, Error: o.Error,
+			Connect: o.Connect, Header: o.Header, Record: e, OwnMade: o.OwnMade,
+		}
+		if o.Status != 0 {
+			c.Received = Status{e.StatusProtocol, o.Status}
+		}
+		if e.Kind == ClientSpan {
+			c.Start, c.End = e.Start, e.End
+		} else {
+			c.Start, c.End = h.Start, h.End
+			if len(e.Calls) > 1 && o.Timed && h.Start.Known() {
+				// Attempts follow each other; the first begins with the exchange.
+				c.Start = h.Start.Add(offset)
+				offset += o.Duration
+				if i < len(e.Calls)-1 {
+					c.End = h.Start.Add(offset + e.Stamp.DurationResolution)
+				}
+			}
+		}
+		h.Calls = append(h.Calls, c)
+		d.calls = append(d.calls, c)
+	}
+}
+
+// reached says whether the call can have a callee that logged it.
+func reached(c *Call) bool {
+	switch c.Ended {
+	case Refused, ConnectGaveUp, NotSent:
+		return false
+	}
+	return true
+}
+
+// matchCalls gives calls their callees: by the parent's span ID, else by what the book
+// says of the peer. Calls to one place pair with its hops in order if there are as
+// many, else each with the hop whose window fits best.
+func (d *draft) matchCalls() {
+	bySpan := map[string]*Call{}
+	for _, c := range d.calls {
+		if c.Record != nil && c.Record.Kind == ClientSpan && c.Record.SpanID != "" {
+			bySpan[c.Record.SpanID] = c
+		}
+	}
+	for _, h := range d.hops {
+		if sp := h.span(); sp != nil && sp.ParentSpanID != "" {
+			if c := bySpan[sp.ParentSpanID]; c != nil && c.Callee == nil && c.Caller != h {
+				d.tie(c, h)
+			}
+		}
+	}
+	for _, c := range d.calls {
+		if c.Callee != nil || !reached(c) {
+			continue
+		}
+		var free []*Hop
+		for _, h := range d.hops {
+			if h.Caller == nil && h != c.Caller && d.isPeer(c, h) && !below(h, c.Caller) {
+				free = append(free, h)
+			}
+		}
+		rivals := 0
+		for _, o := range d.calls {
+			if o.Callee == nil && reached(o) && o.Peer == c.Peer {
+				rivals++
+			}
+		}
+		switch {
+		case len(free) == 0:
+		case rivals == len(free):
+			d.tie(c, slices.MinFunc(free, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) }))
+		default:
+			if h := bestFit(c, free); h != nil {
+				d.tie(c, h)
+			}
+		}
+	}
+}
+
+func (d *draft) isPeer(c *Call, h *Hop) bool {
+	if e, ok := d.book.Lookup(c.Peer); ok {
+		return e.Service == h.Service && (e.Host == "" || e.Host == h.Host)
+	}
+	return names(c.Peer, h)
+}
+
+func (d *draft) tie(c *Call, h *Hop) {
+	c.Callee, h.Caller = h, c
+}
+
+// below says whether x is h or under it.
+func below(h, x *Hop) bool {
+	for x != nil {
+		if x == h {
+			return true
+		}
+		if x.Caller == nil {
+			return false
+		}
+		x = x.Caller.Caller
+	}
+	return false
+}
+
+// bestFit picks the hop that fits a call's window: of those that do not certainly lie
+// outside, the one whose length comes nearest to the call's.
+func bestFit(c *Call, hops []*Hop) *Hop {
+	window, timed := callLength(c)
+	var best *Hop
+	var bestGap time.Duration
+	for _, h := range hops {
+		if c.End.CertainlyBefore(h.Start) || h.Start.CertainlyBefore(c.Start) {
+			continue
+		}
+		length, ok := hopLength(h)
+		gap := time.Duration(1<<62 - 1)
+		if timed && ok {
+			gap = (window - length).Abs()
+		}
+		if c.Start.Known() && h.Start.Known() && !timed {
+			gap = h.Start.Time.Sub(c.Start.Time).Abs()
+		}
+		if best == nil || gap < bestGap {
+			best, bestGap = h, gap
+		}
+	}
+	return best
+}
+
+// adopt finds a caller for every hop that no call names but one, the root: a call
+// whose peer is not in the book, else the hop that usually calls this service, quotes its error, or whose
+// exchange is the shortest that can hold it.
+func (d *draft) adopt() {
+	root := d.rootHop()
+	orphans := slices.Clone(d.hops)
+	slices.SortStableFunc(orphans, func(a, b *Hop) int {
+		la, _ := hopLength(a)
+		lb, _ := hopLength(b)
+		return cmp.Compare(lb, la) // the longest first: it may be the caller of the others
+	})
+	for _, h := range orphans {
+		if h == root || h.Caller != nil || root != nil && h.Service == root.Service {
+			continue
+		}
+		var best *Hop
+		bestScore := 0.0
+		for _, p := range d.hops {
+			if p == h || below(h, p) || p.Role == RoleDependency {
+				continue
+			}
+			if s := d.parentScore(p, h); s > bestScore {
+				best, bestScore = p, s
+			}
+		}
+		if best == nil {
+			continue
+		}
+		d.tie(d.callFor(best, h), h)
+	}
+}
+
+// callFor gives an open call of p that may be the one to h, else a call of which p has no record.
+func (d *draft) callFor(p, h *Hop) *Call {
+	for _, c := range p.Calls {
+		if c.Callee != nil || !reached(c) {
+			continue
+		}
+		if _, known := d.book.Lookup(c.Peer); known {
+			continue
+		}
+		window, timed := callLength(c)
+		length, ok := hopLength(h)
+		if timed && ok && length > window+callTolerance || c.End.CertainlyBefore(h.Start) {
+			continue
+		}
+		return c
+	}
+	c := &Call{ID: len(d.calls) + 1, Caller: p, Sent: h.Sent}
+	p.Calls = append(p.Calls, c)
+	d.calls = append(d.calls, c)
+	return c
+}
+
+// parentScore weighs p as the caller of h; 0 is impossible.
+func (d *draft) parentScore(p, h *Hop) float64 {
+	if p.Start.Known() && h.Start.Known() {
+		if h.Start.CertainlyBefore(p.Start) || p.End.Known() && p.End.CertainlyBefore(h.Start) {
+			return 0
+		}
+	}
+	score := 1.0
+	pl, pOK := hopLength(p)
+	hl, hOK := hopLength(h)
+	if pOK && hOK {
+		gaveUp := false
+		for _, c := range p.Calls {
+			gaveUp = gaveUp || c.Ended == GaveUp
+		}
+		if hl > pl+callTolerance && !gaveUp {
+			return 0
+		}
+		score += float64(hl+1) / float64(max(pl, hl)+1) // the shortest that can hold it
+	}
+	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
+		score += 10
+	}
+	for _, he := range h.Events {
+		for _, pe := range p.Events {
+			if he.Failed && pe.Failed && quotes(string(pe.Raw), he.Body) {
+				score += 20
+			}
+		}
+	}
+	if p.Role == RoleApp {
+		score += 2
+	}
+	return score
+}
+
+// rootHop is the hop that nobody calls and that is usually outermost; else the longest of them.
+func (d *draft) rootHop() *Hop {
+	var best *Hop
+	for _, h := range d.hops {
+		if h.Caller == nil && (best == nil || d.rootLess(best, h)) {
+			best = h
+		}
+	}
+	return best
+}
+
+func (d *draft) rootLess(a, b *Hop) bool {
+	if d.book != nil {
+		if x, y := d.book.Outermost[a.Service], d.book.Outermost[b.Service]; x != y {
+			return x < y
+		}
+	}
+	if a.Role != b.Role && (a.Role == RoleDependency || b.Role == RoleDependency) {
+		return a.Role == RoleDependency
+	}
+	la, okA := hopLength(a)
+	lb, okB := hopLength(b)
+	if okA != okB {
+		return okB
+	}
+	if la != lb {
+		return la < lb
+	}
+	return rawStart(b).Before(rawStart(a))
+}
+
+// silentHops makes a hop of every callee that nobody logged.
+func (d *draft) silentHops() {
+	for _, c := range d.calls {
+		if c.Callee != nil || c.Ended == NotSent || c.Ended == Denied || c.Peer == "" {
+			continue
+		}
+		h := &Hop{Service: c.Peer, Silent: true, Caller: c}
+		if e, ok := d.book.Lookup(c.Peer); ok {
+			h.Service, h.Host = e.Service, e.Host
+		} else if s := d.serviceIn(c.Peer); s != "" {
+			h.Service = s
+		}
+		h.Role = d.silentRole(c, h)
+		c.Callee = h
+		d.hops = append(d.hops, h)
+	}
+}
+
+// serviceIn gives the service that a peer's spelling names, "" if none.
+func (d *draft) serviceIn(peer string) string {
+	for _, part := range strings.FieldsFunc(peer, func(r rune) bool { return r == '/' || r == ':' || r == '@' }) {
+		name, _, _ := strings.Cut(part, ".")
+		if d.services[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// silentRole: a service that logs elsewhere is ours. What an app calls and what never
+// logs is not ours to trace; what a gateway or proxy forwards to is the app.
+func (d *draft) silentRole(c *Call, h *Hop) Role {
+	if r, ok := d.roles[h.Service]; ok {
+		return r
+	}
+	if d.services[h.Service] {
+		return RoleUnknown
+	}
+	if c.Caller.Role == RoleGateway || c.Caller.Role == RoleProxy {
+		return RoleApp
+	}
+	return RoleDependency
+}
+
+// split makes the requests: one for each hop without caller, with all that is below
+// it. Hops that could be placed nowhere go to the first.
+func (d *draft) split() []*Request {
+	var roots []*Hop
+	main := d.rootHop()
+	for _, h := range d.hops {
+		if h.Caller == nil && (h == main || main != nil && h.Service == main.Service) {
+			roots = append(roots, h)
+		}
+	}
+	slices.SortStableFunc(roots, func(a, b *Hop) int {
+		return cmp.Or(rawStart(a).Compare(rawStart(b)), strings.Compare(a.Host, b.Host))
+	})
+	var out []*Request
+	for i, root := range roots {
+		r := &Request{}
+		collectTree(r, root)
+		if i == 0 {
+			for _, h := range d.hops {
+				if h.Caller == nil && h != main && h.Service != main.Service {
+					h.Caller = nil
+					collectTree(r, h)
+				}
+			}
+		}
+		d.finish(r)
+		out = append(out, r)
+	}
+	return out
+}
+
+func collectTree(r *Request, h *Hop) {
+	r.Hops = append(r.Hops, h)
+	slices.SortStableFunc(h.Calls, compareCalls)
+	for _, c := range h.Calls {
+		r.Calls = append(r.Calls, c)
+		if c.Callee != nil {
+			collectTree(r, c.Callee)
+		}
+	}
+}
+
+// finish numbers what the request holds and sets its own fields.
+func (d *draft) finish(r *Request) {
+	for i, h := range r.Hops {
+		h.ID = i + 1
+		if h.Role == RoleUnknown && !h.Silent && h.System != "" && len(h.Calls) == 0 && h.Caller != nil {
+			h.Role = RoleApp
+		}
+		for _, e := range h.Events {
+			r.Events = append(r.Events, *e)
+		}
+	}
+	for i, c := range r.Calls {
+		c.ID = i + 1
+	}
+	root := r.Root()
+	if root.Role == RoleProxy && !d.book.usualCaller(root.Service) {
+		root.Role = RoleGateway
+	}
+	r.CallerUsual = d.book.usualCaller(root.Service)
+	d.refine(r)
+	sortEvents(r)
+	r.Start, r.Length = root.Start, -1
+	if sp := root.span(); sp != nil {
+		if sp.Stamp.HasDuration() {
+			r.Length = sp.Duration
+		}
+		if !r.CallerUsual {
+			r.Client = root.Sent
+		}
+	}
+	if !r.Start.Known() {
+		for _, e := range root.Events {
+			if a := firstKnown(e.Start, e.End); a.Known() && (!r.Start.Known() || a.Time.Before(r.Start.Time)) {
+				r.Start = a
+			}
+		}
+	}
+	d.describe(r)
+	r.Tied = true
+	for i := range r.Events {
+		r.Tied = r.Tied && d.clocks.Tied(r.Events[i].Event)
+	}
+}
+
+func firstKnown(a, b Instant) Instant {
+	if a.Known() {
+		return a
+	}
+	return b
+}
+
+// sortEvents orders the events by aligned start, then position, numbers them, and
+// points the hops and calls to them.
+func sortEvents(r *Request) {
+	slices.SortStableFunc(r.Events, func(a, b Joined) int {
+		return cmp.Or(firstKnown(a.Start, a.End).Time.Compare(firstKnown(b.Start, b.End).Time), a.Pos.Compare(b.Pos))
+	})
+	at := map[*Event]*Joined{}
+	for i := range r.Events {
+		r.Events[i].ID = i + 1
+		at[r.Events[i].Event] = &r.Events[i]
+	}
+	for _, h := range r.Hops {
+		for i, e := range h.Events {
+			h.Events[i] = at[e.Event]
+		}
+		slices.SortStableFunc(h.Events, func(a, b *Joined) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	for _, c := range r.Calls {
+		if c.Record != nil {
+			c.Record = at[c.Record.Event]
+		}
+	}
+}
+
+// describe sets method, path, route, keys and ID from the outermost hops that tell.
+func (d *draft) describe(r *Request) {
+	var events []*Event
+	for _, h := range r.Hops {
+		own := slices.Clone(h.Events)
+		slices.SortStableFunc(own, func(a, b *Joined) int { // the exchange's own record first
+			return cmp.Compare(boolInt(b.Kind == ServerSpan), boolInt(a.Kind == ServerSpan))
+		})
+		for _, e := range own {
+			if e.Join == ByInferred {
+				continue
+			}
+			events = append(events, e.Event)
+			set(&r.Method, e.Attrs.Get("http.request.method"))
+			set(&r.Path, e.Attrs.Get("url.path"))
+			set(&r.Route, e.Attrs.Get("http.route"))
+		}
+	}
+	r.Keys, r.Aliases = aliasesOf(events)
+	for _, k := range r.Keys {
+		if k.Name == KeyTraceID {
+			set(&r.TraceID, k.Value)
+		} else {
+			set(&r.ID, k.Value)
+		}
+	}
+	set(&r.ID, r.TraceID)
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func set(p *string, v string) {
+	if *p == "" {
+		*p = v
+	}
+}

@@ -1,0 +1,135 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// processes makes lives of the lifecycle records of every service on every host. A
+// life begins with a start; a start that no end precedes ends the life before at an
+// unknown moment and for an unknown reason.
+func processes(events []*Event, clocks *ClockModel) []*Process {
+	groups := map[place][]*Event{}
+	for _, e := range events {
+		p := place{e.Service, e.Host}
+		groups[p] = append(groups[p], e)
+	}
+	var out []*Process
+	for p, es := range groups {
+		slices.SortStableFunc(es, func(a, b *Event) int {
+			return cmp.Or(a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
+		})
+		out = append(out, lives(p, es, clocks)...)
+	}
+	slices.SortFunc(out, func(a, b *Process) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Service, b.Service),
+			lifeBegin(a).Time.Compare(lifeBegin(b).Time), a.Events[0].Pos.Compare(b.Events[0].Pos))
+	})
+	return out
+}
+
+func lifeBegin(p *Process) Instant {
+	for _, a := range []Instant{p.Start, p.Ready, p.Stopping, p.End} {
+		if a.Known() {
+			return a
+		}
+	}
+	return Instant{}
+}
+
+func lives(at place, events []*Event, clocks *ClockModel) []*Process {
+	var out []*Process
+	var life *Process
+	begin := func() {
+		life = &Process{Host: at.host, Service: at.service}
+		out = append(out, life)
+	}
+	for _, e := range events {
+		when, _ := clocks.Align(e)
+		pid := e.Attrs.Get(KeyPID)
+		fresh := life == nil || life.End.Known() || life.PID != "" && pid != "" && life.PID != pid
+		switch e.Lifecycle {
+		case ProcessStarting, ProcessReady:
+			if fresh || life.Ready.Known() || life.Stopping.Known() {
+				if life != nil && !life.End.Known() {
+					// Between its last sign and this start, and nobody says why.
+					life.End = Instant{lastSign(life).Earliest, when.Time, when.Latest}
+					if life.Stopping.Known() {
+						life.HowEnded = ProcessStopped
+						life.End.Time = life.Stopping.Time
+					}
+				}
+				begin()
+			}
+			if e.Lifecycle == ProcessReady {
+				life.Ready = when
+			}
+			if !life.Start.Known() {
+				life.Start = when
+			}
+		case ProcessStopping:
+			if fresh {
+				begin()
+			}
+			if !life.Stopping.Known() {
+				life.Stopping = when
+			}
+		default:
+			if fresh {
+				begin()
+			}
+			life.End, life.HowEnded = when, e.Lifecycle
+			if e.Lifecycle == ProcessStopped && !life.Stopping.Known() {
+				life.Stopping = when
+			}
+		}
+		if life.PID == "" {
+			life.PID = pid
+		}
+		life.Events = append(life.Events, e)
+	}
+	return out
+}
+
+func lastSign(p *Process) Instant {
+	for _, a := range []Instant{p.Stopping, p.Ready, p.Start} {
+		if a.Known() {
+			return a
+		}
+	}
+	return Instant{}
+}
+
+// lifeOf finds the life of a service on a host in which a moment lies. A moment in
+// which no life was is given the life that ended last before it.
+func lifeOf(all []*Process, service, host string, at Instant) *Process {
+	var best *Process
+	for _, p := range all {
+		if p.Service != service || host != "" && p.Host != host {
+			continue
+		}
+		if p.Start.Known() && at.CertainlyBefore(p.Start) {
+			continue
+		}
+		best = p
+	}
+	return best
+}
+
+// near gives the lives that touch [from-pad, to+pad].
+func nearLives(all []*Process, from, to time.Time, pad time.Duration) []*Process {
+	from, to = from.Add(-pad), to.Add(pad)
+	var out []*Process
+	for _, p := range all {
+		touched := false
+		for _, a := range []Instant{p.Start, p.Ready, p.Stopping, p.End} {
+			touched = touched || a.Known() && !a.Latest.Before(from) && !a.Earliest.After(to)
+		}
+		if touched {
+			out = append(out, p)
+		}
+	}
+	return out
+}
