@@ -1,0 +1,410 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/rules"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// The types below are the JSON contract, field by field in the order in which they
+// are written. A name in them is stable; what is not known is left out. Lists are
+// written even if they are empty.
+type caseJSON struct {
+	Schema         string        `json:"schema"`
+	RequestID      string        `json:"request_id"`
+	TraceID        string        `json:"trace_id,omitempty"`
+	LinkedIDs      []string      `json:"linked_ids"`
+	Status         int           `json:"status,omitempty"`
+	StatusProtocol string        `json:"status_protocol,omitempty"` // "grpc"; left out for HTTP
+	ClientStatus   int           `json:"client_status,omitempty"`
+	Method         string        `json:"method,omitempty"`
+	Path           string        `json:"path,omitempty"`
+	Route          string        `json:"route,omitempty"`
+	Start          string        `json:"start,omitempty"`
+	DurationMS     *float64      `json:"duration_ms,omitempty"`
+	Partial        bool          `json:"partial"`
+	Verdict        *verdictJSON  `json:"verdict,omitempty"`
+	ErrorLocation  *locationJSON `json:"error_location,omitempty"`
+	Hops           []hopJSON     `json:"hops"`
+	Events         []eventJSON   `json:"events"`
+	Clocks         []clockJSON   `json:"clocks"`
+	Rivals         []rivalJSON   `json:"rivals"`
+	Missing        []missingJSON `json:"missing"`
+	NextChecks     []string      `json:"next_checks"`
+	Skipped        []skippedJSON `json:"skipped"`
+	OtherRequests  []string      `json:"other_requests"`
+}
+
+type verdictJSON struct {
+	OriginHop  *originJSON    `json:"origin_hop,omitempty"`
+	Component  string         `json:"component,omitempty"`
+	CauseClass string         `json:"cause_class,omitempty"`
+	Confidence float64        `json:"confidence"`
+	Certainty  string         `json:"certainty"`
+	Rule       string         `json:"rule,omitempty"`
+	Summary    string         `json:"summary"`
+	Effect     string         `json:"effect,omitempty"`
+	Evidence   []evidenceJSON `json:"evidence"`
+}
+
+type originJSON struct {
+	ID      int    `json:"id"`
+	Service string `json:"service"`
+	Host    string `json:"host,omitempty"`
+	Role    string `json:"role,omitempty"`
+}
+
+type evidenceJSON struct {
+	Event int `json:"event"`
+}
+
+type locationJSON struct {
+	Type     string `json:"type,omitempty"`
+	Message  string `json:"message,omitempty"`
+	File     string `json:"file,omitempty"`
+	Function string `json:"function,omitempty"`
+	Line     int    `json:"line,omitempty"`
+}
+
+type hopJSON struct {
+	ID              int      `json:"id"`
+	Parent          int      `json:"parent,omitempty"`
+	Attempt         int      `json:"attempt,omitempty"`
+	Service         string   `json:"service"`
+	Host            string   `json:"host,omitempty"`
+	Role            string   `json:"role,omitempty"`
+	Depth           int      `json:"depth"`
+	Start           string   `json:"start,omitempty"`
+	End             string   `json:"end,omitempty"`
+	SlackMS         *float64 `json:"slack_ms,omitempty"`
+	Received        int      `json:"received,omitempty"`
+	Sent            int      `json:"sent,omitempty"`
+	SentProtocol    string   `json:"sent_protocol,omitempty"` // "grpc"; left out for HTTP
+	Lineage         string   `json:"lineage,omitempty"`
+	HandledByCaller bool     `json:"handled_by_caller"`
+	Sources         []string `json:"sources"` // empty for a hop that nobody logged
+}
+
+type eventJSON struct {
+	ID         int      `json:"id"`
+	Hop        int      `json:"hop,omitempty"`
+	Time       string   `json:"time,omitempty"`
+	Aligned    string   `json:"aligned,omitempty"`
+	SlackMS    *float64 `json:"slack_ms,omitempty"`
+	Host       string   `json:"host,omitempty"`
+	Service    string   `json:"service,omitempty"`
+	Position   string   `json:"position"`
+	Join       string   `json:"join"`
+	Candidates int      `json:"candidates"`
+	Text       string   `json:"text"`
+}
+
+type clockJSON struct {
+	Host      string   `json:"host"`
+	OffsetMS  *float64 `json:"offset_ms,omitempty"`
+	SlackMS   *float64 `json:"slack_ms,omitempty"`
+	DriftPPM  *float64 `json:"drift_ppm,omitempty"`
+	Zone      string   `json:"zone,omitempty"`
+	Reference bool     `json:"reference"`
+	Calls     int      `json:"calls"`
+	Tied      bool     `json:"tied"`
+	Reason    string   `json:"reason,omitempty"`
+}
+
+type rivalJSON struct {
+	Service    string `json:"service"`
+	Host       string `json:"host,omitempty"`
+	CauseClass string `json:"cause_class,omitempty"`
+	ExcludedBy string `json:"excluded_by,omitempty"`
+	Event      int    `json:"event,omitempty"`
+}
+
+type missingJSON struct {
+	What         string `json:"what"`
+	WhyItMatters string `json:"why_it_matters,omitempty"`
+}
+
+type skippedJSON struct {
+	Source string `json:"source"`
+	What   string `json:"what"`
+	Count  int    `json:"count"`
+	First  string `json:"first,omitempty"`
+}
+
+// JSON writes the case by the contract correlate/v1, indented.
+func JSON(w io.Writer, c *correlate.Case) error {
+	return encode(w, caseValue(c), "  ")
+}
+
+// JSONL writes the same value as [JSON] in one line.
+func JSONL(w io.Writer, c *correlate.Case) error {
+	return encode(w, caseValue(c), "")
+}
+
+func caseValue(c *correlate.Case) *caseJSON {
+	out := &caseJSON{
+		Schema:    correlate.Schema,
+		RequestID: valid(c.RequestID),
+		Partial:   c.Partial,
+		LinkedIDs: []string{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Rivals: []rivalJSON{},
+		Missing: []missingJSON{}, NextChecks: []string{}, Skipped: skippedValues(c.Skipped, c.Sources), OtherRequests: validAll(c.Other),
+	}
+	if r := c.Request; r != nil {
+		if out.RequestID == "" {
+			out.RequestID = valid(r.ID)
+		}
+		out.TraceID = valid(r.TraceID)
+		out.LinkedIDs = linkedIDs(r, c.RequestID)
+		if root := r.Root(); root != nil {
+			out.Status, out.StatusProtocol = root.Status().Code, root.Status().Protocol
+		}
+		out.ClientStatus = r.Client.Code
+		out.Method, out.Path, out.Route = valid(r.Method), valid(r.Path), valid(r.Route)
+		out.Start = jsonTime(r.Start.Time)
+		if r.Length >= 0 {
+			out.DurationMS = millis(r.Length)
+		}
+		out.Partial = out.Partial || r.Truncated
+		for _, h := range r.Hops {
+			out.Hops = append(out.Hops, hopValue(h))
+		}
+		for i := range r.Events {
+			out.Events = append(out.Events, eventValue(&r.Events[i]))
+		}
+	}
+	if v := c.Verdict; v != nil {
+		verdictValue(out, v)
+	}
+	return out
+}
+
+func verdictValue(out *caseJSON, v *rules.Verdict) {
+	out.Verdict = &verdictJSON{
+		Component: valid(v.Component), CauseClass: v.CauseClass, Confidence: round(v.Confidence, 1e4), Certainty: string(v.Certainty),
+		Rule: v.Rule, Summary: valid(v.Summary), Effect: v.Effect, Evidence: []evidenceJSON{},
+	}
+	if h := v.Origin; h != nil {
+		out.Verdict.OriginHop = &originJSON{h.ID, valid(h.Service), valid(h.Host), h.Role.String()}
+	}
+	for _, e := range v.Evidence {
+		if e != nil {
+			out.Verdict.Evidence = append(out.Verdict.Evidence, evidenceJSON{e.ID})
+		}
+	}
+	if x := v.Exception; x != nil {
+		out.ErrorLocation = &locationJSON{valid(x.Type), valid(x.Message), valid(x.File), valid(x.Function), x.Line}
+	}
+	for _, r := range v.Rivals {
+		j := rivalJSON{CauseClass: r.CauseClass, ExcludedBy: valid(r.ExcludedBy)}
+		if r.Hop != nil {
+			j.Service, j.Host = valid(r.Hop.Service), valid(r.Hop.Host)
+		}
+		if r.Event != nil {
+			j.Event = r.Event.ID
+		}
+		out.Rivals = append(out.Rivals, j)
+	}
+	for _, m := range v.Missing {
+		out.Missing = append(out.Missing, missingJSON{valid(m.What), valid(m.WhyItMatters)})
+	}
+	out.NextChecks = validAll(v.NextChecks)
+}
+
+func hopValue(h *timeline.Hop) hopJSON {
+	j := hopJSON{
+		ID: h.ID, Attempt: h.Attempt, Service: valid(h.Service), Host: valid(h.Host), Role: h.Role.String(), Depth: h.Depth,
+		Start: jsonTime(h.Start.Time), End: jsonTime(h.End.Time), Received: h.Received.Code,
+		Sent: h.Status().Code, SentProtocol: h.Status().Protocol,
+		Lineage: h.Lineage.String(), HandledByCaller: h.HandledByCaller, Sources: []string{},
+	}
+	if h.Caller != nil && h.Caller.Caller != nil {
+		j.Parent = h.Caller.Caller.ID
+	}
+	if h.Start.Known() {
+		j.SlackMS = millis(h.Start.Slack())
+	}
+	seen := map[string]bool{}
+	for _, e := range h.Events {
+		s := e.Pos.Source
+		if s == "" {
+			s = e.Pos.Path
+		}
+		if !seen[s] {
+			seen[s] = true
+			j.Sources = append(j.Sources, valid(s))
+		}
+	}
+	return j
+}
+
+func eventValue(e *timeline.Joined) eventJSON {
+	j := eventJSON{
+		ID: e.ID, Time: jsonTime(e.Time), Host: valid(e.Host), Service: valid(e.Service), Position: valid(e.Pos.String()),
+		Join: e.Join.String(), Candidates: max(e.Candidates, 1), Text: valid(eventText(e)),
+	}
+	if e.Hop != nil {
+		j.Hop = e.Hop.ID
+	}
+	if e.Start.Known() {
+		j.Aligned = jsonTime(e.Start.Time)
+		j.SlackMS = millis(e.Start.Slack())
+	}
+	return j
+}
+
+func clockValues(clocks []timeline.HostClock) []clockJSON {
+	out := []clockJSON{}
+	for _, k := range clocks {
+		j := clockJSON{Host: valid(k.Host), Zone: k.Zone, Reference: k.Reference, Calls: k.Calls, Tied: k.Tied, Reason: valid(k.Reason)}
+		if k.Tied || k.Reference {
+			j.OffsetMS, j.SlackMS, j.DriftPPM = number(k.OffsetMS), number(k.SlackMS), number(k.DriftPPM)
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+// skippedValues gives what was not read; a source that ended with an error is one of
+// them.
+func skippedValues(skipped []timeline.Skipped, sources []correlate.SourceInfo) []skippedJSON {
+	out := []skippedJSON{}
+	for _, s := range sources {
+		if s.Err != "" {
+			out = append(out, skippedJSON{Source: valid(s.Name), What: "could not be read whole: " + valid(s.Err), Count: 1})
+		}
+	}
+	for _, s := range skipped {
+		out = append(out, skippedJSON{valid(s.Source), valid(s.What), s.Count, valid(s.First)})
+	}
+	return out
+}
+
+// linkedIDs gives the values of all identity keys other than the request's own ID.
+func linkedIDs(r *timeline.Request, typed string) []string {
+	out := []string{}
+	seen := map[string]bool{r.ID: true, typed: true}
+	if typed != "" && typed != r.ID {
+		delete(seen, r.ID)
+	}
+	for _, k := range r.Keys {
+		if !seen[k.Value] {
+			seen[k.Value] = true
+			out = append(out, valid(k.Value))
+		}
+	}
+	return out
+}
+
+// eventText is what a record says: its message, or for an access line and where no
+// message was found the record as read.
+func eventText(e *timeline.Joined) string {
+	if e.Kind == timeline.LogRecord && e.Body != "" {
+		return e.Body
+	}
+	if len(e.Raw) > 0 {
+		return string(e.Raw)
+	}
+	return e.Body
+}
+
+// encode writes v so that printing it to a terminal does no harm: encoding/json
+// escapes neither DEL and the C1 controls nor what reorders or hides text.
+func encode(w io.Writer, v any, indent string) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	b := buf.Bytes()
+	var out bytes.Buffer
+	out.Grow(len(b))
+	start := 0
+	for i := 0; i < len(b); {
+		if b[i] < utf8.RuneSelf && b[i] != 0x7f {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if !unicode.IsPrint(r) {
+			out.Write(b[start:i])
+			if r > 0xffff {
+				r -= 0x10000
+				fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+			} else {
+				fmt.Fprintf(&out, `\u%04x`, r)
+			}
+			start = i + n
+		}
+		i += n
+	}
+	out.Write(b[start:])
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// valid gives s with bytes that are not UTF-8 written as \xNN, which JSON cannot hold.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b bytes.Buffer
+	for i := 0; i < len(s); {
+		r, n := decode(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		} else {
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+func decode(s string) (rune, int) { return utf8.DecodeRuneInString(s) }
+
+func validAll(list []string) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = valid(list[i])
+	}
+	return out
+}
+
+func jsonTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func millis(d time.Duration) *float64 {
+	f := float64(d) / float64(time.Millisecond)
+	return &f
+}
+
+// number gives f to six decimals; nil if it is none.
+func number(f float64) *float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil
+	}
+	f = round(f, 1e6)
+	return &f
+}
+
+func round(f, scale float64) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return math.Round(f*scale) / scale
+}

@@ -1,0 +1,156 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/rules"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// MarkdownOptions say how Markdown is written.
+type MarkdownOptions struct {
+	// Location is the zone in which times are printed; nil is UTC.
+	Location *time.Location
+	// Wide adds every event with its record, each cut at 2,000 bytes.
+	Wide bool
+}
+
+// Markdown writes a case as a document to paste into a postmortem. Text from logs
+// stands in code spans and fences that it cannot end.
+func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
+	var b bytes.Buffer
+	text, _ := answer(c)
+	fmt.Fprintf(&b, "# %s\n\n", mdText(text))
+	if s := facts(c.Request, o.Location); s != "" {
+		kept, cut := head(s, 512)
+		if cut > 0 {
+			kept += cutNote(cut)
+		}
+		fmt.Fprintf(&b, "%s\n\n", mdCode(kept, false))
+	}
+	fmt.Fprintf(&b, "Request ID: %s\n\n", mdCode(c.RequestID, false))
+	v := c.Verdict
+	if v == nil {
+		v = &rules.Verdict{}
+	}
+	if v.Summary != "" {
+		fmt.Fprintf(&b, "%s\n\n", mdText(v.Summary))
+	}
+	if v.Exception != nil {
+		fmt.Fprintf(&b, "Error at %s\n\n", mdCode(location(v.Exception), false))
+	}
+	if s := clientNote(c.Request); s != "" {
+		fmt.Fprintf(&b, "%s\n\n", mdText(s))
+	}
+	if c.Request != nil && len(c.Request.Hops) > 0 {
+		mdHops(&b, c, o)
+	}
+	if len(v.Evidence) > 0 {
+		title := "Proof"
+		if outcomeOf(c) != named {
+			title = "Seen"
+		}
+		fmt.Fprintf(&b, "## %s\n\n", title)
+		for _, e := range v.Evidence {
+			mdRecord(&b, e)
+		}
+	}
+	var points []string
+	for _, r := range v.Rivals {
+		points = append(points, mdText(rivalText(r)))
+	}
+	mdList(&b, "Other hops that show a failure", points)
+	points = nil
+	for _, m := range v.Missing {
+		s := m.What
+		if m.WhyItMatters != "" {
+			s += "; " + m.WhyItMatters
+		}
+		points = append(points, mdText(s))
+	}
+	mdList(&b, "Missing", points)
+	next := "Next"
+	if outcomeOf(c) == undetermined {
+		next = "This would decide it"
+	}
+	mdList(&b, next, mdAll(v.NextChecks))
+	mdList(&b, "Clocks", mdAll(clockLines(c)))
+	mdList(&b, "Not read", mdAll(skippedLines(c.Skipped, c.Sources, c.Request != nil && c.Request.Truncated)))
+	if len(c.Other) > 0 {
+		mdList(&b, "Other requests under the same ID", mdAll(c.Other))
+	}
+	if o.Wide && c.Request != nil {
+		b.WriteString("## Events\n\n")
+		for i := range c.Request.Events {
+			mdRecord(&b, &c.Request.Events[i])
+		}
+	}
+	_, err := w.Write(append(bytes.TrimRight(b.Bytes(), "\n"), '\n'))
+	return err
+}
+
+func mdHops(b *bytes.Buffer, c *correlate.Case, o MarkdownOptions) {
+	b.WriteString("## Hops\n\n| when | ± ms | hop | host | role | got | sent | what it did | |\n|---:|---:|---|---|---|---:|---:|---|---|\n")
+	for _, r := range hopRows(c, TextOptions{Location: o.Location}) {
+		h := r.hop
+		// Figure spaces: Markdown drops common ones at the start of a cell.
+		name := strings.Repeat("\u2007\u2007", min(h.Depth, 12)) + mdText(orUnknown(h.Service))
+		if r.origin {
+			name = strings.Repeat("\u2007\u2007", min(h.Depth, 12)) + "**" + mdText(orUnknown(h.Service)) + "**"
+		}
+		note := strings.Replace(mdText(r.note), "&lt;- origin", "**origin**", 1)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.when, r.slack, name, mdText(h.Host),
+			h.Role, r.got, r.sent, mdText(r.did), note)
+	}
+	b.WriteByte('\n')
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "?"
+	}
+	return s
+}
+
+// mdRecord writes one record behind its position.
+func mdRecord(b *bytes.Buffer, e *timeline.Joined) {
+	note := joinNote(e)
+	if note != "" {
+		note = " (" + note + ")"
+	}
+	text := string(e.Raw)
+	if text == "" {
+		text = e.Body
+	}
+	kept, cut := head(text, lineBytes)
+	lines := visibleLines(kept)
+	if cut > 0 {
+		lines[len(lines)-1] += cutNote(cut)
+	}
+	fence := mdFence(lines)
+	fmt.Fprintf(b, "%s%s\n\n%stext\n%s\n%s\n\n", mdCode(e.Pos.String(), false), note, fence, strings.Join(lines, "\n"), fence)
+}
+
+func mdList(b *bytes.Buffer, title string, points []string) {
+	if len(points) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "## %s\n\n", title)
+	for _, s := range points {
+		fmt.Fprintf(b, "- %s\n", s)
+	}
+	b.WriteByte('\n')
+}
+
+func mdAll(list []string) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = mdText(list[i])
+	}
+	return out
+}
