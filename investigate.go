@@ -2,8 +2,9 @@ package correlate
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/correlatehq/correlate/rules"
@@ -39,23 +40,200 @@ func (e *NotFoundError) Error() string {
 // Investigate finds everything about the request with this ID and judges it. Without
 // an ID it takes the latest failing request that the options let through. The error
 // is a *NotFoundError if there is none.
+//
+// Where one ID covers several requests (a client's own retries), the first that
+// failed is judged and the others are named in Case.Other.
 func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Options) (*Case, error) {
-	return nil, errors.ErrUnsupported
+	want := timeline.Want{Failed: &timeline.Failed{Status: o.Status}}
+	if id != "" {
+		want = timeline.Want{Keys: []timeline.Key{
+			{Name: timeline.KeyRequestID, Value: id},
+			{Name: timeline.KeyTraceID, Value: id},
+		}}
+	}
+	col, err := collect(ctx, srcs, o, want)
+	if err != nil {
+		return nil, err
+	}
+	var found []*timeline.Request
+	for _, r := range col.Requests {
+		if id != "" || r.Failed && o.lets(r) {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return nil, &NotFoundError{id, sources(col)}
+	}
+	r := found[0]
+	if id == "" {
+		r = found[len(found)-1]
+		found = []*timeline.Request{r}
+	} else if i := slices.IndexFunc(found, func(r *timeline.Request) bool { return r.Failed }); i >= 0 {
+		r = found[i]
+	}
+	c, err := judge(ctx, col, r, o)
+	if err != nil {
+		return nil, err
+	}
+	if id != "" {
+		c.RequestID = id
+	}
+	for _, x := range found {
+		if x != r {
+			c.Other = append(c.Other, fmt.Sprintf("%s at %s", x.ID, x.Start.Time.UTC().Format(time.RFC3339Nano)))
+		}
+	}
+	return c, nil
 }
 
-// Batch finds all failing requests and judges each of them.
+// Batch finds all failing requests that the options let through and judges each of them.
 func Batch(ctx context.Context, srcs []timeline.Named, o Options) (*Digest, error) {
-	return nil, errors.ErrUnsupported
+	col, err := collect(ctx, srcs, o, timeline.Want{Failed: &timeline.Failed{Status: o.Status}})
+	if err != nil {
+		return nil, err
+	}
+	d := &Digest{Skipped: col.Skipped, Sources: sources(col), Sampled: col.Sampled, Partial: col.Truncated}
+	for _, r := range col.Requests {
+		if !r.Failed || !o.lets(r) {
+			continue
+		}
+		c, err := judge(ctx, col, r, o)
+		if err != nil {
+			return nil, err
+		}
+		d.Cases = append(d.Cases, c)
+	}
+	d.Groups = group(d.Cases)
+	return d, nil
 }
 
 // A ClockReport is what can be told of the clocks of all hosts.
 type ClockReport struct {
-	Hosts   []timeline.HostClock // by name, the reference first
+	Hosts   []timeline.HostClock // the reference first, then by name
 	Sources []SourceInfo
 	Skipped []timeline.Skipped
 }
 
 // Clocks learns the clocks of all hosts from a sample of the requests.
 func Clocks(ctx context.Context, srcs []timeline.Named, o Options) (*ClockReport, error) {
-	return nil, errors.ErrUnsupported
+	col, err := collect(ctx, srcs, o, timeline.Want{Failed: &timeline.Failed{}})
+	if err != nil {
+		return nil, err
+	}
+	return &ClockReport{col.Clocks.Hosts(), sources(col), col.Skipped}, nil
+}
+
+func collect(ctx context.Context, srcs []timeline.Named, o Options, want timeline.Want) (*timeline.Collection, error) {
+	return timeline.Collect(ctx, srcs, timeline.Query{
+		Filter:  timeline.Filter{From: o.From, To: o.To, Any: []timeline.Want{want}},
+		Limits:  o.Limits,
+		Offsets: o.Offsets,
+		Roles:   o.Roles,
+	})
+}
+
+// lets says whether the request is on the wanted route.
+func (o *Options) lets(r *timeline.Request) bool {
+	return o.Route == "" || r.Route == o.Route || r.Path == o.Route
+}
+
+func judge(ctx context.Context, col *timeline.Collection, r *timeline.Request, o Options) (*Case, error) {
+	near := col.Surroundings(r)
+	v, err := o.Rules.Judge(ctx, r, near)
+	if err != nil {
+		return nil, fmt.Errorf("judge %s: %w", r.ID, err)
+	}
+	return &Case{
+		RequestID: r.ID,
+		Request:   r,
+		Near:      near,
+		Verdict:   v,
+		Clocks:    clocksOf(col, r),
+		Skipped:   col.Skipped,
+		Sources:   sources(col),
+		Partial:   col.Truncated || r.Truncated,
+	}, nil
+}
+
+// clocksOf gives the clocks of the hosts of r first, then the others, each by the
+// order of the model.
+func clocksOf(col *timeline.Collection, r *timeline.Request) []timeline.HostClock {
+	own := map[string]bool{}
+	for _, h := range r.Hops {
+		own[h.Host] = true
+	}
+	all := col.Clocks.Hosts()
+	slices.SortStableFunc(all, func(a, b timeline.HostClock) int {
+		switch {
+		case own[a.Host] == own[b.Host]:
+			return 0
+		case own[a.Host]:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+func sources(col *timeline.Collection) []SourceInfo {
+	out := make([]SourceInfo, 0, len(col.Sources))
+	for _, s := range col.Sources {
+		info := SourceInfo{Name: s.Name, Info: s.Info}
+		if s.Err != nil {
+			info.Err = s.Err.Error()
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
+// group puts cases with like verdicts together, the largest group first.
+func group(cases []*Case) []*Group {
+	type key struct{ origin, component, cause, rule, route string }
+	groups := map[key]*Group{}
+	var out []*Group
+	for _, c := range cases {
+		v := c.Verdict
+		k := key{component: v.Component, cause: v.CauseClass, rule: v.Rule, route: route(c.Request)}
+		if v.Origin != nil {
+			k.origin = v.Origin.Service
+		}
+		g := groups[k]
+		if g == nil {
+			g = &Group{Origin: k.origin, Component: k.component, CauseClass: k.cause, Rule: k.rule, Route: k.route, First: c.Request.Start.Time}
+			groups[k] = g
+			out = append(out, g)
+		}
+		g.Cases = append(g.Cases, c)
+		g.Last = c.Request.Start.Time
+	}
+	for _, g := range out {
+		g.Share = float64(len(g.Cases)) / float64(len(cases))
+	}
+	slices.SortStableFunc(out, func(a, b *Group) int { return len(b.Cases) - len(a.Cases) })
+	return out
+}
+
+// route is the route that the app named, else the method and the path with the parts
+// that look like identifiers left out.
+func route(r *timeline.Request) string {
+	if r.Route != "" {
+		return strings.TrimSpace(r.Method + " " + r.Route)
+	}
+	path, _, _ := strings.Cut(r.Path, "?")
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		if strings.ContainsAny(p, "0123456789") && !version(p) {
+			parts[i] = "{}"
+		}
+	}
+	return strings.TrimSpace(r.Method + " " + strings.Join(parts, "/"))
+}
+
+// version says whether a part of a path is an API version: "v1".
+func version(p string) bool {
+	if len(p) < 2 || len(p) > 3 || p[0] != 'v' {
+		return false
+	}
+	return strings.Trim(p[1:], "0123456789") == ""
 }

@@ -72,10 +72,10 @@ type clockPair struct{ caller, callee string }
 // A clockFit gathers bounds and then makes a model of them.
 type clockFit struct {
 	pairs map[clockPair][]bound
-	seen  map[string]bool          // clocks that stamped anything
-	roots map[string]int           // clock -> requests in which it was the outermost
-	fixed map[string]time.Duration // host -> offset from the configuration
-	zone  map[string]time.Duration // host -> the zone other than UTC that its stamps write
+	seen  map[string]bool            // clocks that stamped anything
+	roots map[string]int             // clock -> requests in which it was the outermost
+	fixed map[string]time.Duration   // host -> offset from the configuration
+	zone  map[string]time.Duration   // host -> the zone other than UTC that its stamps write
 	soft  map[string]map[string]bool // clock -> the software that stamps by it
 }
 

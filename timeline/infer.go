@@ -13,9 +13,9 @@ import (
 type exchange struct {
 	set           string // alias set, or the position of a record without identity key
 	service, host string
-	record        *Event   // its own record; nil if it logged none
-	from, to      Instant  // its aligned window
-	client        string   // address without port
+	record        *Event  // its own record; nil if it logged none
+	from, to      Instant // its aligned window
+	client        string  // address without port
 	method, path  string
 	peers         []string // addresses that it called
 	failed        bool
