@@ -411,8 +411,10 @@ func (c *collector) isWanted(set string, events []*Event) bool {
 		return true
 	}
 	for _, e := range events {
-		if carries(e, c.wanted) {
-			return true
+		for _, f := range c.graph.identityForms(e) {
+			if c.wanted[f] {
+				return true
+			}
 		}
 	}
 	return false

@@ -1,0 +1,233 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// memory is a source that holds its events and gives all of them whatever is asked for.
+type memory []*Event
+
+func (m memory) Events(ctx context.Context, f Filter) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		for _, e := range m {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(e.Clone(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// parseEvents reads the notation of the test files, one event a line:
+//
+//	service host kind time [name=value ...] ["body"]
+//
+// kind is server, client or log. Server and client records are stamped at their end;
+// dur= is their duration. rid= and tid= are the identity keys. call=PEER,STATUS,ENDED,DUR (repeated) is
+// what an access record says of its calls; a status with ! was made by the writer. clock=+3s moves the stamp.
+func parseEvents(t *testing.T, text string) memory {
+	t.Helper()
+	var out memory
+	for i, line := range strings.Split(text, "\n") {
+		line, body, _ := strings.Cut(line, `"`)
+		f := strings.Fields(line)
+		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
+			continue
+		}
+		e := &Event{Service: f[0], Host: f[1], Body: strings.TrimSuffix(body, `"`), Raw: []byte(line + body)}
+		e.Pos = Pos{Path: f[1] + "/" + f[0] + ".log", Offset: int64(i), Line: i + 1}
+		e.Format = "test"
+		e.Stamp = Stamp{Meaning: Within, Resolution: time.Millisecond, Zone: ZoneWritten}
+		switch f[2] {
+		case "server":
+			e.Kind, e.Stamp.Meaning = ServerSpan, End
+		case "client":
+			e.Kind, e.Stamp.Meaning = ClientSpan, End
+		}
+		at, err := time.Parse("15:04:05.000", f[3])
+		if err != nil {
+			t.Fatalf("line %d: %v", i+1, err)
+		}
+		e.Time = at.AddDate(2026, 2, 0)
+		for _, a := range f[4:] {
+			name, v, _ := strings.Cut(a, "=")
+			switch name {
+			case "dur":
+				e.Duration, e.Stamp.DurationResolution = parseDuration(t, v), time.Millisecond
+			case "status":
+				e.StatusCode, _ = strconv.Atoi(v)
+				e.Failed = e.StatusCode >= 500
+			case "rid":
+				e.Keys = append(e.Keys, Key{Name: KeyRequestID, Value: v})
+			case "tid":
+				e.Keys = append(e.Keys, Key{Name: KeyTraceID, Value: v})
+			case "clock":
+				e.Time = e.Time.Add(parseDuration(t, v))
+			case "zone":
+				e.Stamp.Zone = ZoneUnknown
+			case "failed":
+				e.Failed = true
+			case "res":
+				e.Stamp.Resolution = parseDuration(t, v)
+				e.Time = e.Time.Truncate(e.Stamp.Resolution)
+			case "role":
+				e.Role, _ = ParseRole(v)
+			case "ended":
+				e.Ended, _ = ParseOutcome(v)
+			case "life":
+				e.Lifecycle, _ = ParseLifecycle(v)
+			case "exception":
+				e.Exception = &Exception{Type: v, Message: e.Body}
+				e.Failed = true
+			case "escaped":
+				e.Exception.Escaped = true
+			case "call":
+				e.Calls = append(e.Calls, parseCall(t, v))
+			case "system":
+				e.System = v
+			default:
+				e.Attrs.Set(name, v)
+			}
+		}
+		if e.Kind == ClientSpan && len(e.Calls) == 1 && e.Stamp.HasDuration() {
+			e.Calls[0].Timed, e.Calls[0].Duration = true, e.Duration
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func parseCall(t *testing.T, v string) Outcall {
+	t.Helper()
+	p := append(strings.Split(v, ","), "", "", "")
+	o := Outcall{Peer: p[0]}
+	code, own := strings.CutSuffix(p[1], "!")
+	o.Status, _ = strconv.Atoi(code)
+	o.OwnMade = own
+	if p[2] != "" {
+		var err error
+		if o.Ended, err = ParseOutcome(p[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p[3] != "" {
+		o.Duration, o.Timed = parseDuration(t, p[3]), true
+	}
+	return o
+}
+
+func parseDuration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// describe writes a request as the test files show it.
+func describe(r *Request) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "request %s client=%s failed=%v\n", r.ID, r.Client, r.Failed)
+	for _, h := range r.Hops {
+		fmt.Fprintf(&b, "%s%s@%s got=%s sent=%s %s", strings.Repeat("  ", h.Depth+1), h.Service, h.Host, h.Received, h.Sent, h.Lineage)
+		if h.Attempt > 1 {
+			fmt.Fprintf(&b, " attempt=%d", h.Attempt)
+		}
+		if h.Caller != nil && h.Caller.Ended != OutcomeUnknown {
+			fmt.Fprintf(&b, " call=%s", h.Caller.Ended)
+		}
+		if h.Silent {
+			b.WriteString(" silent")
+		}
+		if h.HandledByCaller {
+			b.WriteString(" handled")
+		}
+		inferred := 0
+		for _, e := range h.Events {
+			if e.Join == ByInferred {
+				inferred++
+			}
+		}
+		fmt.Fprintf(&b, " events=%d", len(h.Events))
+		if inferred > 0 {
+			fmt.Fprintf(&b, " inferred=%d", inferred)
+		}
+		b.WriteByte('\n')
+	}
+	if t := TraceOrigin(r); t.Origin != nil {
+		fmt.Fprintf(&b, "  origin %s", t.Origin.Service)
+		for _, d := range t.Doubts {
+			fmt.Fprintf(&b, "; doubt: %s", d)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func collectText(t *testing.T, srcs []Named, q Query, clocks bool) string {
+	t.Helper()
+	c, err := Collect(context.Background(), srcs, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, r := range c.Requests {
+		b.WriteString(describe(r))
+	}
+	for _, s := range c.Skipped {
+		fmt.Fprintf(&b, "skipped %d: %s\n", s.Count, s.What)
+	}
+	if clocks {
+		for _, h := range c.Clocks.Hosts() {
+			fmt.Fprintf(&b, "clock %s %.1f±%.1f tied=%v ref=%v zone=%q calls=%d %s\n", h.Host, h.OffsetMS, h.SlackMS, h.Tied, h.Reference, h.Zone, h.Calls, h.Reason)
+		}
+	}
+	return b.String()
+}
+
+func query(args []datadriven.CmdArg) Query {
+	q := Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}}
+	for _, a := range args {
+		switch a.Key {
+		case "id":
+			q.Any = []Want{{Keys: []Key{{Name: KeyRequestID, Value: a.Vals[0]}, {Name: KeyTraceID, Value: a.Vals[0]}}}}
+		case "events-per-key":
+			q.Limits.EventsPerKey, _ = strconv.Atoi(a.Vals[0])
+		}
+	}
+	return q
+}
+
+func TestCollect(t *testing.T) {
+	datadriven.Walk(t, "testdata/collect", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			events := parseEvents(t, d.Input)
+			q := query(d.CmdArgs)
+			got := collectText(t, []Named{{"m", events}}, q, d.HasArg("clocks"))
+			// The order in which sources are named and events come must not matter.
+			for seed := range uint64(3) {
+				shuffled := slices.Clone(events)
+				rnd := rand.New(rand.NewPCG(seed, 1))
+				rnd.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+				if other := collectText(t, []Named{{"m", shuffled}}, q, d.HasArg("clocks")); other != got {
+					t.Fatalf("shuffled events give another result:\n%s\nwas\n%s", other, got)
+				}
+			}
+			return got
+		})
+	})
+}
