@@ -110,7 +110,7 @@ func (c *collector) read(wants []Want, max int, keep func(*Event) bool) []*Event
 			continue
 		}
 		wg.Go(func() {
-			f := Filter{From: c.q.From, To: c.q.To, Any: wants}
+			f := c.widened(wants)
 			for e, err := range s.Source.Events(c.ctx, f) {
 				var bad *RecordError
 				switch {
@@ -132,6 +132,31 @@ func (c *collector) read(wants []Want, max int, keep func(*Event) bool) []*Event
 	}
 	wg.Wait()
 	return slices.Concat(parts...)
+}
+
+// maxSkew is by how much a stamp may be off before the clocks are known: a zone that
+// is not written, and a clock that is wrong by an hour or two.
+const maxSkew = 26 * time.Hour
+
+// widened is the filter by which sources are asked: the bounds in time are those of the
+// true moments, and raw stamps may be off by maxSkew.
+func (c *collector) widened(wants []Want) Filter {
+	f := Filter{Any: wants}
+	if !c.q.From.IsZero() {
+		f.From = c.q.From.Add(-maxSkew)
+	}
+	if !c.q.To.IsZero() {
+		f.To = c.q.To.Add(maxSkew)
+	}
+	return f
+}
+
+// inBounds says whether the request may have begun within the bounds asked for.
+func (c *collector) inBounds(r *Request) bool {
+	if !r.Start.Known() {
+		return true
+	}
+	return (c.q.From.IsZero() || !r.Start.Latest.Before(c.q.From)) && (c.q.To.IsZero() || r.Start.Earliest.Before(c.q.To))
 }
 
 // skip counts a record that could not be read. Rounds read the same bytes again, so
@@ -678,8 +703,10 @@ func (c *collector) finish() *Collection {
 	out := &Collection{Sampled: c.sampled, Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
 	for _, rs := range c.drafts {
 		for _, r := range rs {
-			r.Failed = r.Failed || c.requestFailed(r)
-			out.Requests = append(out.Requests, r)
+			r.Failed = c.requestFailed(r)
+			if c.inBounds(r) {
+				out.Requests = append(out.Requests, r)
+			}
 		}
 	}
 	slices.SortFunc(out.Requests, func(a, b *Request) int {

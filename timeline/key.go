@@ -42,36 +42,42 @@ const (
 //     source/extensions/request_id/uuid), reads as 4;
 //   - an X-Ray root "1-epoch-id" as the 32 digits of a trace ID;
 //   - a trace ID by its low 64 bits, since B3 and Datadog may carry only these;
-//     decimal ones are read as such;
+//     decimal ones are read as such. A dashed one is a UUID, whose low bits may be
+//     the machine's and not the request's (RFC 9562, versions 1 and 6);
 //   - anything else as it is.
 func (k Key) Form() string {
-	v := k.Value
-	if h, ok := hex32(v); ok {
-		if k.Name == KeyTraceID {
-			return "t:" + h[16:]
+	if k.Name == KeyTraceID {
+		if low, ok := k.traceLow(); ok {
+			return "t:" + low
 		}
+	}
+	if h, ok := hex32(k.Value); ok {
 		return h
 	}
-	if k.Name == KeyTraceID {
-		if h, ok := traceLow(v); ok {
-			return "t:" + h
-		}
-	}
-	return v
+	return k.Value
 }
 
-// Forms gives every value under which the key may equal another: Form, and for 32
-// hexadecimal digits of any name also the form of the trace ID they may be, since
-// one service's request ID is often the next one's trace ID.
+// Forms gives every value under which the key may equal another: Form, and of a trace
+// ID of 128 bits also the whole, since one service's request ID is often the next one's
+// trace ID.
 func (k Key) Forms() []string {
 	f := k.Form()
-	if h, ok := hex32(k.Value); ok {
-		if k.Name == KeyTraceID {
-			return []string{f, h}
-		}
-		return []string{f, "t:" + h[16:]}
+	if h, ok := hex32(k.Value); ok && h != f {
+		return []string{f, h}
 	}
 	return []string{f}
+}
+
+// traceLow gives the low 64 bits of a trace ID as 16 hexadecimal digits.
+func (k Key) traceLow() (string, bool) {
+	h, ok := lowerHex32(k.Value)
+	if !ok {
+		return traceLow(k.Value)
+	}
+	if len(k.Value) == 36 || h[12] == '1' && (h[16] == '8' || h[16] == '9' || h[16] == 'a' || h[16] == 'b') {
+		return "", false
+	}
+	return h[16:], true
 }
 
 // Spellings gives the byte strings that a record with this key may contain, for a
@@ -100,8 +106,8 @@ func (k Key) Spellings() []string {
 			}
 		}
 		add("1-" + h[:8] + "-" + h[8:])
-		if k.Name == KeyTraceID {
-			add(h[16:])
+		if low, ok := k.traceLow(); ok && k.Name == KeyTraceID {
+			add(low)
 			if n, err := strconv.ParseUint(h[16:], 16, 64); err == nil {
 				add(strconv.FormatUint(n, 10))
 			}
