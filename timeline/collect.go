@@ -238,7 +238,7 @@ func (c *collector) first() {
 		}
 		switch {
 		case !hasIdentity(e):
-			if all.Match(e) && e.Lifecycle == NoLifecycle {
+			if all.Match(e) && (e.Lifecycle == NoLifecycle || e.Lifecycle == ProcessCrashed || e.Lifecycle == ProcessOOMKilled) {
 				c.orphans = append(c.orphans, e)
 			}
 			if e.Kind == ServerSpan && isWanted(e) {
@@ -723,8 +723,32 @@ func (c *collector) finish() *Collection {
 			out.failures = append(out.failures, f)
 		}
 	}
+	inFlight(out.Requests)
 	c.sourceResults(out)
 	return out
+}
+
+// inFlight tells every life that ended which failed requests it held then.
+func inFlight(requests []*Request) {
+	for _, r := range requests {
+		for _, h := range r.Hops {
+			p := h.Process
+			if !r.Failed || p == nil || !p.End.Known() || h.Sent.Known() || h.Caller != nil && !reached(h.Caller) {
+				continue
+			}
+			from, to := hopWindow(h)
+			if !p.End.CertainlyBefore(from) && !to.Add(lateLine).CertainlyBefore(p.End) && !slices.Contains(p.InFlight, r.ID) {
+				p.InFlight = append(p.InFlight, r.ID)
+			}
+		}
+	}
+	for _, r := range requests {
+		for _, h := range r.Hops {
+			if h.Process != nil {
+				slices.Sort(h.Process.InFlight)
+			}
+		}
+	}
 }
 
 // requestFailed says whether the outermost hop failed the request in the sense asked

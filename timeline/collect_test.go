@@ -191,12 +191,22 @@ func collectText(t *testing.T, srcs []Named, q Query, clocks bool) string {
 	for _, s := range c.Skipped {
 		fmt.Fprintf(&b, "skipped %d: %s\n", s.Count, s.What)
 	}
+	for _, p := range c.Processes {
+		fmt.Fprintf(&b, "process %s@%s start=%s stopping=%s end=%s %s in flight %v\n", p.Service, p.Host, clockTime(p.Start), clockTime(p.Stopping), clockTime(p.End), p.HowEnded, p.InFlight)
+	}
 	if clocks {
 		for _, h := range c.Clocks.Hosts() {
 			fmt.Fprintf(&b, "clock %s %.1f±%.1f tied=%v ref=%v zone=%q calls=%d %s\n", h.Host, h.OffsetMS, h.SlackMS, h.Tied, h.Reference, h.Zone, h.Calls, h.Reason)
 		}
 	}
 	return b.String()
+}
+
+func clockTime(a Instant) string {
+	if !a.Known() {
+		return "-"
+	}
+	return a.Time.Format("05.000")
 }
 
 func query(args []datadriven.CmdArg) Query {

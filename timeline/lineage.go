@@ -181,7 +181,8 @@ func endedUnanswered(h *Hop) bool {
 }
 
 // DiedOf gives the event that shows that h ended by its own work before it answered:
-// an escaped exception, where no status was sent. nil if there is none.
+// an escaped exception, where no status was sent. nil if there is none. A record that
+// may as well be another request's shows nothing: its request may be a victim.
 func (h *Hop) DiedOf() *Joined {
 	if h.Sent.Known() {
 		return nil
@@ -190,6 +191,9 @@ func (h *Hop) DiedOf() *Joined {
 		return nil
 	}
 	for _, e := range h.Events {
+		if e.Candidates > 1 {
+			continue
+		}
 		if e.Exception != nil && e.Exception.Escaped || e.Lifecycle == ProcessOOMKilled || e.Lifecycle == ProcessCrashed {
 			return e
 		}
@@ -308,6 +312,8 @@ func lineage(h *Hop, finals []*Call, failed bool) Lineage {
 		return Aborted
 	case diedOfItself(h) || processEndedIn(h):
 		return Died
+	case h.Silent && !h.Status().Known():
+		return LineageUnknown
 	case failed:
 		return failedLineage(h)
 	}
