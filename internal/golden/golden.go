@@ -1,12 +1,10 @@
-// Package golden compares what a test made with a file, and writes the file anew
-// with -update.
+// Package golden compares what a test made with a file. Run with -update, a test
+// that uses it writes the file anew instead; the difference is then reviewed.
 package golden
 
 import (
 	"bytes"
-	"errors"
 	"flag"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,29 +12,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write golden files anew")
 
-// Compare fails the test if got is not what the file at path holds, byte for byte.
-// With -update it writes the file instead.
+// Updating says whether golden files are being written.
+func Updating() bool { return *update }
+
+// Compare fails the test if got is not what the file at path holds, and shows where.
+// Carriage returns in the file are left out, since a checkout may have added them.
 func Compare(t testing.TB, path string, got []byte) {
 	t.Helper()
 	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
+		if err := os.WriteFile(path, got, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	want, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("%s is not there: run the test with -update and read what it wrote", path)
-	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v; go test -update writes it", err)
 	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (-file +got):\n%s", path, cmp.Diff(string(want), string(got)))
+	want = bytes.ReplaceAll(want, []byte("\r\n"), []byte("\n"))
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (-want +got); if this is meant, go test -update writes it anew:\n%s", path, diff)
 	}
 }

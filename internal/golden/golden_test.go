@@ -1,53 +1,65 @@
 package golden
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// recorder stands for a test that fails.
+// A recorder is a testing.TB that only notes what goes wrong.
 type recorder struct {
 	testing.TB
-	failed bool
+	said []string
 }
 
-func (r *recorder) Helper()               {}
-func (r *recorder) Errorf(string, ...any) { r.failed = true }
-func (r *recorder) Fatalf(string, ...any) { r.failed = true; panic(r) }
+func (r *recorder) Helper() {}
+func (r *recorder) Errorf(format string, args ...any) {
+	r.said = append(r.said, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	panic(r)
+}
+
+func compare(t *testing.T, path, got string) string {
+	r := &recorder{TB: t}
+	func() {
+		defer func() {
+			if p := recover(); p != nil && p != any(r) {
+				panic(p)
+			}
+		}()
+		Compare(r, path, []byte(got))
+	}()
+	return strings.Join(r.said, "\n")
+}
 
 func TestCompare(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.golden")
-	failed := func(got string) bool {
-		r := &recorder{TB: t}
-		func() {
-			defer func() {
-				if p := recover(); p != nil && p != any(r) {
-					panic(p)
-				}
-			}()
-			Compare(r, path, []byte(got))
-		}()
-		return r.failed
-	}
-	old := *update
-	defer func() { *update = old }()
+	was := *update
+	defer func() { *update = was }()
+	path := filepath.Join(t.TempDir(), "sub", "want.txt")
+
 	*update = false
-	if !failed("a\n") {
-		t.Error("a file that is not there passed")
+	if said := compare(t, path, "a\n"); !strings.Contains(said, "-update") {
+		t.Errorf("a missing file was told as %q", said)
 	}
 	*update = true
-	if failed("a\n") {
-		t.Error("-update failed")
-	}
-	if b, err := os.ReadFile(path); err != nil || string(b) != "a\n" {
-		t.Errorf("-update wrote %q, %v", b, err)
+	if said := compare(t, path, "a\nb\n"); said != "" {
+		t.Errorf("update said %q", said)
 	}
 	*update = false
-	if failed("a\n") {
-		t.Error("equal bytes failed")
+	if said := compare(t, path, "a\nb\n"); said != "" {
+		t.Errorf("the same text was told as %q", said)
 	}
-	if !failed("b\n") {
-		t.Error("other bytes passed")
+	if said := compare(t, path, "a\nc\n"); !strings.Contains(said, "want.txt differs") {
+		t.Errorf("a difference was told as %q", said)
+	}
+	if err := os.WriteFile(path, []byte("a\r\nb\r\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if said := compare(t, path, "a\nb\n"); said != "" {
+		t.Errorf("carriage returns of a checkout were told as %q", said)
 	}
 }

@@ -1,0 +1,59 @@
+# Go and make are all that a fresh machine needs; what else the tests need, make test
+# brings. `make help` lists the targets.
+
+GO     ?= go
+BIN    := bin/correlate
+SHOP   := fixtures/shop/logs
+# The request that make demo investigates: one of those in fixtures/shop/truth.jsonl.
+DEMO_ID ?=
+# Packages with goroutines, tested for data races too.
+RACE   := ./ingest/file ./ingest/sourcetest
+# Time for each fuzz target.
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test test-needs lint bench accuracy update fuzz lab
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## investigate one failing request of the shipped incident
+	$(BIN) investigate $(or $(DEMO_ID),--latest) $(SHOP)
+
+build: ## build bin/correlate
+	$(GO) build -o $(BIN) ./cmd/correlate
+
+test: test-needs ## run all tests, lint among them
+	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 5m -race $(RACE)
+
+# What the tests need beyond Go is installed and started here, and stopped again by
+# the test that used it. So far that is a C compiler, for the race detector.
+test-needs:
+	@command -v gcc >/dev/null || command -v cc >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+
+lint: ## run gofmt, vet, staticcheck and the project's own rules
+	$(GO) test -count=1 -run 'Lint|Import|SourcesAreListed' .
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+accuracy: ## judge every request of the shipped incident and compare with the truth
+	$(GO) test -count=1 -run TestAccuracy -v .
+
+update: ## write golden files anew; review the difference
+	@set -e; for p in $$(grep -rl --include='*_test.go' 'internal/golden"' . | xargs -rn1 dirname | sort -u); do \
+		echo "$(GO) test $$p -update"; $(GO) test -count=1 $$p -update; done
+	@set -e; for p in $$(grep -rl --include='*_test.go' 'cockroachdb/datadriven"' . | xargs -rn1 dirname | sort -u); do \
+		echo "$(GO) test $$p -rewrite"; $(GO) test -count=1 $$p -rewrite; done
+
+fuzz: ## fuzz every target for FUZZTIME (30s)
+	@set -e; grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sort | \
+	while IFS=: read -r file line func; do \
+		target=$${func#func }; echo "$$(dirname $$file) $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+	done
+
+lab: ## capture the incident in fixtures/ anew from real servers
+	$(MAKE) -C fixtures/lab

@@ -1,0 +1,166 @@
+package file
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// blockSize is how much is read from a file at once.
+const blockSize = 256 << 10
+
+// A compression is a way in which a file may be stored.
+type compression struct {
+	name  string
+	magic []byte
+	open  func(io.Reader) (io.ReadCloser, error)
+	// ratio is a common one for logs, for an estimate of what comes out.
+	ratio int64
+}
+
+var compressions = []compression{
+	{"gzip", []byte{0x1f, 0x8b}, func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }, 10},
+	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd, 12},
+	{"bzip2", []byte("BZh"), func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }, 14},
+	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, openXZ, 14},
+}
+
+func openZstd(r io.Reader) (io.ReadCloser, error) {
+	// One goroutine is the caller's own; the window is bounded since the file may be hostile.
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+	if err != nil {
+		return nil, err
+	}
+	return d.IOReadCloser(), nil
+}
+
+func openXZ(r io.Reader) (io.ReadCloser, error) {
+	x, err := xz.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(x), nil
+}
+
+// compressionOf tells by the first bytes of a file how it is stored; nil is plain.
+func compressionOf(head []byte) *compression {
+	for i := range compressions {
+		if bytes.HasPrefix(head, compressions[i].magic) {
+			return &compressions[i]
+		}
+	}
+	return nil
+}
+
+// A stored is an open file as uncompressed bytes.
+type stored struct {
+	io.Reader
+	file   *os.File
+	unpack io.Closer    // nil if plain
+	how    *compression // nil if plain
+}
+
+func (s *stored) Close() error {
+	if s.unpack != nil {
+		s.unpack.Close() // it has only memory to give back
+	}
+	return s.file.Close()
+}
+
+// A brokenError says that a compressed file cannot be unpacked whole.
+type brokenError struct {
+	how string
+	err error
+}
+
+func (e *brokenError) Error() string {
+	if e.err == io.ErrUnexpectedEOF {
+		return "the file ends early"
+	}
+	return e.err.Error()
+}
+
+func (e *brokenError) Unwrap() error { return e.err }
+
+// openStored opens the file and finds out by its content how it is stored. Of a
+// plain file no more than size bytes are given, so that all passes over a file that
+// grows see the same.
+func openStored(path string, size int64) (*stored, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+		f.Close()
+		return nil, bare(err)
+	case !fi.Mode().IsRegular():
+		f.Close()
+		return nil, fmt.Errorf("not a regular file")
+	case fi.Size() < size:
+		f.Close()
+		return nil, fmt.Errorf("the file became shorter since it was opened, from %d to %d bytes", size, fi.Size())
+	}
+	var magic [8]byte
+	n, err := f.ReadAt(magic[:], 0)
+	if err != nil && err != io.EOF {
+		f.Close()
+		return nil, bare(err)
+	}
+	s := &stored{file: f, how: compressionOf(magic[:n])}
+	limited := io.LimitReader(f, size)
+	if s.how == nil {
+		s.Reader = limited
+		return s, nil
+	}
+	un, err := s.how.open(bufio.NewReaderSize(limited, blockSize))
+	if err != nil {
+		f.Close()
+		return nil, &brokenError{s.how.name, err}
+	}
+	s.Reader, s.unpack = &unpacking{un, s.how.name}, un
+	return s, nil
+}
+
+// unpacking marks what goes wrong in it as the fault of the compressed bytes.
+type unpacking struct {
+	r   io.Reader
+	how string
+}
+
+func (u *unpacking) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = &brokenError{u.how, err}
+	}
+	return n, err
+}
+
+// unpackedSize estimates how many bytes the file gives, for samples that are spread
+// over it. It is exact for plain files and nearly always for gzip, which ends with
+// the size modulo 2^32 of its last member.
+func (s *stored) unpackedSize(size int64) int64 {
+	if s.how == nil {
+		return size
+	}
+	estimate := size * s.how.ratio
+	if s.how.name == "gzip" && size > 18 {
+		var b [4]byte
+		if _, err := s.file.ReadAt(b[:], size-4); err == nil {
+			exact := int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16 | int64(b[3])<<24
+			// deflate cannot shrink more than 1:1032, and what grew by it is not a log.
+			if exact >= size-64 && exact <= size*1032 {
+				return exact
+			}
+		}
+	}
+	return estimate
+}

@@ -1,0 +1,125 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A Description says how one file is read.
+type Description struct {
+	File    string // relative to what the user named
+	Stream  string // path of the rotated series to which it belongs; File if there is none
+	Part    int    // its number in the series, oldest first
+	Bytes   int64  // as stored
+	Packed  string // gzip, zstd, bzip2, xz; "" if plain
+	Service string // of records that do not name one
+	Host    string // of records that do not name one
+
+	Format      *format.Format // nil if none reads it
+	Confidence  float64        // share of the records in its head that Format reads
+	Candidates  []format.Candidate
+	Records     int // of the whole file
+	Unread      int // records of it that are not in the format
+	FirstUnread int // line of the first of them; 0 if there is none
+	Events      int // in the records that were read
+	// Skipped are the reasons for which it is not read, or not whole, in order of position.
+	Skipped []timeline.Skipped
+}
+
+// Describe reads all files whole and says of each how it is read, in the order in
+// which Events reads them. The error is the context's.
+func (s *Source) Describe(ctx context.Context) ([]Description, error) {
+	var parts []*filePart
+	for _, st := range s.streams {
+		parts = append(parts, st.parts...)
+	}
+	out := make([]Description, len(parts))
+	err := parallel(ctx, len(parts), func(i int) { out[i] = s.describe(ctx, parts[i]) })
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Source) describe(ctx context.Context, p *filePart) Description {
+	d := Description{File: p.path, Stream: p.stream.path, Part: p.number, Bytes: p.size, Service: p.stream.service, Host: p.stream.host}
+	at := timeline.Pos{Source: s.name, Path: p.path, Part: p.number}
+	skip := func(what string, at timeline.Pos) {
+		d.Skipped = append(d.Skipped, timeline.Skipped{Source: s.name, What: what, Count: 1, First: at.String()})
+	}
+	broken := func(err error, at timeline.Pos) {
+		what := whatUnreadable
+		if b, ok := errors.AsType[*brokenError](err); ok {
+			what = "damaged " + b.how + " file"
+		}
+		skip(what, at)
+	}
+	if p.err != nil {
+		broken(p.err, at)
+		return d
+	}
+	if p.size == 0 {
+		return d
+	}
+	det, err := s.detect(p)
+	if err != nil {
+		broken(err, at)
+		return d
+	}
+	d.Format, d.Confidence, d.Candidates = det.Format, det.Confidence, det.Candidates
+	f, err := openStored(p.open, p.size)
+	if err != nil {
+		broken(err, at)
+		return d
+	}
+	defer f.Close()
+	if f.how != nil {
+		d.Packed = f.how.name
+	}
+	switch {
+	case det.Binary:
+		d.Format = nil
+		skip(whatBinary, at)
+		return d
+	case det.Format == nil:
+		// Nothing reads it, so what its head holds is all that can be told.
+		d.Records, d.Unread, d.FirstUnread = det.Records, det.Unread, det.FirstUnread
+		skip(whatNoFormat, at)
+		return d
+	}
+	r, err := s.config.Formats.NewReader(&cancelReader{ctx, f}, s.options(p, det.Format))
+	if err != nil {
+		broken(err, at)
+		return d
+	}
+	cut := 0
+	for {
+		rec, err := r.Next()
+		if err == io.EOF || ctx.Err() != nil {
+			return d
+		}
+		at.Offset, at.Line = rec.Offset, rec.Line
+		if err != nil {
+			broken(err, at)
+			return d
+		}
+		d.Records++
+		if rec.Cut {
+			if cut == 0 {
+				skip(whatCut(s.config.MaxRecord), at)
+				cut = len(d.Skipped)
+			} else {
+				d.Skipped[cut-1].Count++
+			}
+		}
+		if err := r.Decode(rec, func(*timeline.Event) bool { d.Events++; return true }); err != nil {
+			if d.Unread++; d.FirstUnread == 0 {
+				d.FirstUnread = rec.Line
+			}
+		}
+	}
+}

@@ -1,0 +1,581 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// Reasons for which something is skipped, as RecordError.What.
+const (
+	whatUnreadable = "unreadable file"
+	whatBinary     = "binary file"
+	whatNoFormat   = "file in no known format"
+	whatNotFormat  = "not in the format of its file"
+)
+
+// A plan is a Filter made ready for looking at many records. It is not changed
+// while it is used.
+type plan struct {
+	all      bool // every event is wanted
+	from, to time.Time
+	keys     []timeline.Key
+	keyForms [][]string // of each key
+	wanted   map[string]bool
+	spelling *search
+	failed   []*timeline.Failed
+	windows  []*timeline.Window
+	sample   int // records per stream
+}
+
+func newPlan(f timeline.Filter) *plan {
+	p := &plan{from: f.From, to: f.To, wanted: map[string]bool{}}
+	var spellings [][]string
+	for _, w := range f.Any {
+		for _, k := range w.Keys {
+			if k.Value == "" {
+				continue
+			}
+			p.keys = append(p.keys, k)
+			forms := k.Forms()
+			p.keyForms = append(p.keyForms, forms)
+			for _, form := range forms {
+				p.wanted[form] = true
+			}
+			spellings = append(spellings, k.Spellings())
+		}
+		if w.Failed != nil {
+			p.failed = append(p.failed, w.Failed)
+		}
+		if w.Near != nil {
+			p.windows = append(p.windows, w.Near)
+		}
+		if w.Sample != nil {
+			p.sample = max(p.sample, w.Sample.PerStream)
+		}
+	}
+	if len(p.keys) > 0 {
+		p.spelling = newSearch(spellings)
+	}
+	return p
+}
+
+// inTime says whether the filter's bounds let the event through.
+func (p *plan) inTime(e *timeline.Event) bool {
+	return (p.from.IsZero() || !e.Time.Before(p.from)) && (p.to.IsZero() || e.Time.Before(p.to))
+}
+
+// Events gives the events that f wants, stream by stream in the order of their
+// paths, in each stream from its oldest record on. The error is a
+// *timeline.RecordError, or the context's as the last pair.
+func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
+	return s.run(ctx, newPlan(f))
+}
+
+// All gives every event of every file, in the order of Events, and a
+// *timeline.RecordError for every record that could not be read.
+func (s *Source) All(ctx context.Context) iter.Seq2[*timeline.Event, error] {
+	return s.run(ctx, &plan{all: true})
+}
+
+// An item is one pair of the sequence.
+type item struct {
+	event *timeline.Event
+	err   error
+}
+
+const (
+	batchItems = 64
+	batchBytes = 256 << 10
+	batchAhead = 4 // batches that a part may be ahead of the consumer
+)
+
+// run reads the parts on several goroutines, each part into a bounded channel of
+// batches of its own, and gives the channels' contents in the order of the parts.
+// Goroutines take the parts in that order too, so the one that the consumer waits
+// for is always being read.
+func (s *Source) run(ctx context.Context, pl *plan) iter.Seq2[*timeline.Event, error] {
+	return func(yield func(*timeline.Event, error) bool) {
+		outer := ctx
+		ctx, cancel := context.WithCancel(ctx)
+		var parts []*filePart
+		for _, st := range s.streams {
+			parts = append(parts, st.parts...)
+		}
+		workers := min(runtime.GOMAXPROCS(0), len(parts))
+		queues := make([]chan []item, len(parts))
+		for i := range queues {
+			queues[i] = make(chan []item, batchAhead)
+		}
+		// How far reading may be ahead of the consumer bounds what is in memory.
+		ahead := make(chan struct{}, 2*workers)
+		next := make(chan int)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		wg.Go(func() {
+			defer close(next)
+			for i := range parts {
+				select {
+				case ahead <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+				select {
+				case next <- i:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+		for range workers {
+			wg.Go(func() {
+				for i := range next {
+					b := &batcher{ctx: ctx, to: queues[i]}
+					s.read(ctx, pl, parts[i], b)
+					b.flush()
+					close(queues[i])
+				}
+			})
+		}
+		for _, q := range queues {
+			for open := true; open; {
+				var batch []item
+				select {
+				case batch, open = <-q:
+				case <-ctx.Done():
+					open = false
+				}
+				for i := range batch {
+					// A cancel stops at once, whatever lies ready.
+					if outer.Err() != nil {
+						break
+					}
+					if !yield(batch[i].event, batch[i].err) {
+						return
+					}
+					batch[i] = item{}
+				}
+			}
+			if err := outer.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			<-ahead
+		}
+	}
+}
+
+// A batcher hands over items in batches.
+type batcher struct {
+	ctx   context.Context
+	to    chan<- []item
+	batch []item
+	bytes int
+}
+
+// add hands over one item; false says to stop.
+func (b *batcher) add(it item, size int) bool {
+	if b.batch == nil {
+		b.batch = make([]item, 0, batchItems)
+	}
+	b.batch = append(b.batch, it)
+	b.bytes += size
+	if len(b.batch) >= batchItems || b.bytes >= batchBytes {
+		return b.flush()
+	}
+	return true
+}
+
+func (b *batcher) flush() bool {
+	if len(b.batch) == 0 {
+		return b.ctx.Err() == nil
+	}
+	select {
+	case b.to <- b.batch:
+		b.batch, b.bytes = nil, 0
+		return true
+	case <-b.ctx.Done():
+		return false
+	}
+}
+
+// A partReader is one pass over one part.
+type partReader struct {
+	s    *Source
+	p    *filePart
+	pl   *plan
+	out  *batcher
+	form *format.Format
+	pos  timeline.Pos
+
+	reader   *format.Reader
+	literals *search // nil: bytes cannot tell a failure
+	windows  []*timeline.Window
+	sampler  sampler
+	hits     []hit
+	skipped  map[string]skip
+	from, to time.Time
+}
+
+// read reads one part whole, unless the context ends.
+func (s *Source) read(ctx context.Context, pl *plan, p *filePart, out *batcher) {
+	r := &partReader{s: s, p: p, pl: pl, out: out, skipped: map[string]skip{}}
+	r.pos = timeline.Pos{Source: s.name, Path: p.path, Part: p.number}
+	if r.pass(ctx) && ctx.Err() == nil {
+		s.commit(p, r.skipped)
+		s.saw(r.from, r.to)
+	}
+}
+
+// commit keeps what a whole pass over the part skipped.
+func (s *Source) commit(p *filePart, skipped map[string]skip) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.skipped == nil {
+		p.skipped = map[string]skip{}
+	}
+	for what, k := range skipped {
+		old, ok := p.skipped[what]
+		if !ok || k.first.Compare(old.first) < 0 {
+			old.first = k.first
+		}
+		old.count = max(old.count, k.count)
+		p.skipped[what] = old
+	}
+}
+
+// skip reports what could not be read; false says to stop.
+func (r *partReader) skip(at timeline.Pos, what string, err error) bool {
+	k, ok := r.skipped[what]
+	if !ok {
+		k.first = at
+	}
+	k.count++
+	r.skipped[what] = k
+	return r.out.add(item{err: &timeline.RecordError{Pos: at, What: what, Err: err}}, 128)
+}
+
+// pass does the work of read; false says that it was stopped.
+func (r *partReader) pass(ctx context.Context) bool {
+	if r.p.err != nil {
+		return r.skip(r.pos, whatUnreadable, r.p.err)
+	}
+	if r.p.size == 0 {
+		return true
+	}
+	d, err := r.s.detect(r.p)
+	switch {
+	case err != nil:
+		return r.broken(r.pos, err)
+	case d.Binary:
+		return r.skip(r.pos, whatBinary, nil)
+	case d.Format == nil:
+		return r.skip(r.pos, whatNoFormat, nil)
+	}
+	r.form = d.Format
+	r.prepare()
+	if !r.canMatter() {
+		return true
+	}
+	if r.onlyBytes() {
+		matters, err := r.scan(ctx)
+		if ctx.Err() != nil {
+			return false
+		}
+		// What cannot be read whole is read again, to report where it breaks.
+		if err == nil && !matters {
+			return true
+		}
+	}
+	f, err := openStored(r.p.open, r.p.size)
+	if err != nil {
+		return r.broken(r.pos, err)
+	}
+	defer f.Close()
+	r.reader, err = r.s.config.Formats.NewReader(&cancelReader{ctx, f}, r.s.options(r.p, r.form))
+	if err != nil {
+		return r.broken(r.pos, err)
+	}
+	return r.records(ctx)
+}
+
+// broken reports that the part cannot be read, or not further than at.
+func (r *partReader) broken(at timeline.Pos, err error) bool {
+	if b, ok := errors.AsType[*brokenError](err); ok {
+		return r.skip(at, "damaged "+b.how+" file", err)
+	}
+	return r.skip(at, whatUnreadable, err)
+}
+
+// prepare fits the plan to the part.
+func (r *partReader) prepare() {
+	st := r.p.stream
+	for _, w := range r.pl.windows {
+		if w.Host == "" || w.Host == st.host || len(st.hosts) > 0 {
+			r.windows = append(r.windows, w)
+		}
+	}
+	if len(r.pl.failed) > 0 && r.form.Literals != nil &&
+		!slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return len(f.Status) > 0 }) {
+		r.literals = r.s.literalsOf(r.form)
+	}
+	if r.pl.sample > 0 {
+		r.sampler = newSampler(r.p, r.pl.sample)
+	}
+}
+
+// literalsOf gives the search for a format's literals of failure.
+func (s *Source) literalsOf(f *format.Format) *search {
+	if v, ok := s.literals.Load(f); ok {
+		return v.(*search)
+	}
+	literals := make([]string, len(f.Literals))
+	for i, l := range f.Literals {
+		if len(l) == 0 {
+			return nil // an empty literal is in every record
+		}
+		literals[i] = string(l)
+	}
+	v, _ := s.literals.LoadOrStore(f, newSearch([][]string{literals}))
+	return v.(*search)
+}
+
+// canMatter says whether anything is asked of this part at all.
+func (r *partReader) canMatter() bool {
+	return r.pl.all || r.pl.spelling != nil || len(r.pl.failed) > 0 || len(r.windows) > 0 || r.sampler.on
+}
+
+// onlyBytes says whether bytes alone can show that a whole part holds nothing wanted.
+func (r *partReader) onlyBytes() bool {
+	return !r.pl.all && len(r.windows) == 0 && !r.sampler.on && (len(r.pl.failed) == 0 || r.literals != nil)
+}
+
+// scan says whether a record of the part may be wanted, by its bytes, or is longer
+// than allowed and so to be reported. It does not look for records, only for how far
+// apart the ends of blocks are from the next newline.
+func (r *partReader) scan(ctx context.Context) (bool, error) {
+	f, err := openStored(r.p.open, r.p.size)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	limit := r.s.config.MaxRecord
+	if limit <= 0 {
+		limit = 1 << 20
+	}
+	keep := 0
+	for _, k := range []*search{r.pl.spelling, r.literals} {
+		if k != nil {
+			keep = max(keep, k.longest-1)
+		}
+	}
+	buf := make([]byte, keep+blockSize)
+	kept, line := 0, 0 // bytes kept of the last block; length of the line so far
+	for ctx.Err() == nil {
+		n, err := io.ReadFull(f, buf[kept:])
+		block := buf[:kept+n]
+		if r.pl.spelling != nil && r.pl.spelling.any(block) || r.literals != nil && r.literals.any(block) {
+			return true, nil
+		}
+		fresh := block[kept:]
+		if i := bytes.IndexByte(fresh, '\n'); i >= 0 {
+			line += i
+			if line > limit {
+				return true, nil
+			}
+			line = len(fresh) - 1 - bytes.LastIndexByte(fresh, '\n')
+		} else {
+			line += len(fresh)
+		}
+		switch {
+		case line > limit:
+			return true, nil
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+		kept = copy(buf, block[len(block)-min(keep, len(block)):])
+	}
+	return false, ctx.Err()
+}
+
+// records goes through the part record by record.
+func (r *partReader) records(ctx context.Context) bool {
+	for n := 0; ; n++ {
+		rec, err := r.reader.Next()
+		if err == io.EOF {
+			return true
+		}
+		at := r.pos
+		if err != nil {
+			if ctx.Err() != nil {
+				return false
+			}
+			at.Offset, at.Line = rec.Offset, rec.Line
+			return r.broken(at, err)
+		}
+		at.Offset, at.Line = rec.Offset, rec.Line
+		if rec.Cut && !r.skip(at, whatCut(r.s.config.MaxRecord), nil) {
+			return false
+		}
+		if n&255 == 0 && ctx.Err() != nil {
+			return false
+		}
+		if sampled := r.sampler.due(rec.Offset); (sampled || r.tries(rec.Bytes)) && !r.decode(rec, at, sampled) {
+			return false
+		}
+	}
+}
+
+// tries says whether the record may be wanted, by its bytes. It leaves the keys
+// found in r.hits.
+func (r *partReader) tries(rec []byte) bool {
+	r.hits = r.findKeys(r.hits[:0], rec)
+	switch {
+	case r.pl.all || len(r.hits) > 0 || len(r.windows) > 0:
+		return true
+	case len(r.pl.failed) == 0:
+		return false
+	}
+	return r.literals == nil || r.literals.any(rec)
+}
+
+func (r *partReader) findKeys(hits []hit, text []byte) []hit {
+	if r.pl.spelling != nil {
+		r.pl.spelling.each(text, func(h hit) bool { hits = append(hits, h); return true })
+	}
+	return hits
+}
+
+// decode reads the record's events and hands over those that are wanted; false says
+// to stop.
+func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bool {
+	if sampled {
+		r.hits = r.findKeys(r.hits[:0], rec.Bytes)
+	}
+	goOn, took := true, false
+	err := r.reader.Decode(rec, func(e *timeline.Event) bool {
+		r.fill(e, rec.Bytes, at)
+		r.see(e.Time)
+		hits := r.hits
+		if len(hits) > 0 && len(e.Raw) != len(rec.Bytes) {
+			hits = r.findKeys(nil, e.Raw) // one of several events of the record
+		}
+		want := r.wants(e, hits)
+		if sampled && !took && r.pl.inTime(e) && hasIdentity(e) {
+			want, took = true, true
+		}
+		if want {
+			goOn = r.out.add(item{event: e.Clone()}, len(e.Raw))
+		}
+		return goOn
+	})
+	if sampled {
+		r.sampler.tried(rec.Offset, took)
+	}
+	if goOn && err != nil {
+		if errors.Is(err, format.ErrNoMatch) {
+			err = fmt.Errorf("read as %s", r.form.Name)
+		}
+		goOn = r.skip(at, whatNotFormat, err)
+	}
+	return goOn
+}
+
+// fill completes an event by what its file says.
+func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
+	st := r.p.stream
+	e.Pos = at
+	if e.Service == "" {
+		e.Service = st.service
+	}
+	if e.Host == "" {
+		e.Host = st.host
+	}
+	if c := r.s.config.Role; c != timeline.RoleUnknown {
+		e.Role = c
+	} else if e.Role == timeline.RoleUnknown {
+		e.Role = r.form.Role
+	}
+	if e.System == "" {
+		e.System = r.form.System
+	}
+	if e.Format == "" {
+		e.Format = r.form.Name
+	}
+	if len(e.Raw) == 0 {
+		e.Raw = raw
+	}
+	for i := range e.Keys {
+		if e.Keys[i].Strength == timeline.Context {
+			e.Keys[i].Scope = e.Host
+		}
+	}
+}
+
+func (r *partReader) see(t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	if r.from.IsZero() || t.Before(r.from) {
+		r.from = t
+	}
+	if t.After(r.to) {
+		r.to = t
+	}
+}
+
+// wants says whether the filter wants the event. If a key that it asks for stands in
+// the record, though not as one of the event's keys, it becomes one.
+func (r *partReader) wants(e *timeline.Event, hits []hit) bool {
+	if r.pl.all {
+		return true
+	}
+	if !r.pl.inTime(e) {
+		return false
+	}
+	if len(hits) > 0 && r.wantsKeys(e, hits) {
+		return true
+	}
+	return slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return f.Match(e) }) ||
+		slices.ContainsFunc(r.windows, func(w *timeline.Window) bool { return w.Match(e) })
+}
+
+func (r *partReader) wantsKeys(e *timeline.Event, hits []hit) bool {
+	var have []string
+	for _, k := range e.Keys {
+		if k.Strength == timeline.Identity {
+			have = append(have, k.Forms()...)
+		}
+	}
+	wanted := slices.ContainsFunc(have, func(form string) bool { return r.pl.wanted[form] })
+	for _, h := range hits {
+		if !onBoundaries(e.Raw, h.start, h.end) ||
+			slices.ContainsFunc(r.pl.keyForms[h.owner], func(form string) bool { return slices.Contains(have, form) }) {
+			continue
+		}
+		k := r.pl.keys[h.owner]
+		k.Scope, k.Strength = "", timeline.Identity
+		e.Keys = append(e.Keys, k)
+		e.Attrs.Set("key.found", "text")
+		have = append(have, k.Forms()...)
+		wanted = true
+	}
+	return wanted
+}
+
+func hasIdentity(e *timeline.Event) bool {
+	return slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity })
+}

@@ -1,0 +1,505 @@
+// Package file reads log files: single ones, directories, globs and standard input.
+//
+// Open finds the files, puts rotated ones together as streams ([series]), looks at
+// the head of each stream to know its format, and names its service and host. Events
+// then reads all streams, as often as it is asked, and rejects records by their bytes
+// before it parses them.
+package file
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// headSize is how much of a stream is looked at to find its format.
+const headSize = 64 << 10
+
+// Scheme is "file", which is also what a source without scheme is.
+var Scheme = ingest.Scheme{
+	Name: "file",
+	Doc:  "a file, a directory (read recursively, rotated and compressed files included), a glob, or - for standard input",
+	Open: func(ctx context.Context, u *url.URL, c ingest.Config) (timeline.Source, error) {
+		return Open(ctx, pathOf(u), c)
+	},
+}
+
+// pathOf gives the path of a file URL, or of a bare path that was made a URL.
+func pathOf(u *url.URL) string {
+	p := cmp.Or(u.Path, u.Opaque)
+	if u.Scheme == "" && u.RawQuery != "" {
+		p += "?" + u.RawQuery // a glob's question mark
+	}
+	if runtime.GOOS == "windows" && len(p) > 2 && p[0] == '/' && p[2] == ':' {
+		p = p[1:] // file:///C:/logs
+	}
+	return filepath.FromSlash(p)
+}
+
+// A Source is an opened set of files. It may be read from several goroutines.
+// Close it to remove what it spooled.
+type Source struct {
+	name    string
+	config  ingest.Config
+	streams []*stream // by path
+	temps   []string
+
+	literals sync.Map // *format.Format -> *search for its literals
+
+	mu       sync.Mutex
+	from, to time.Time // of the raw stamps seen
+}
+
+// A stream is what one process wrote to one file and the files into which that was
+// rotated.
+type stream struct {
+	path    string // of the series
+	parts   []*filePart
+	format  *format.Format // nil if none reads it
+	service string
+	host    string
+	// hosts are those that records in its head name themselves; if there are any,
+	// only its records can tell whose they are.
+	hosts []string
+	// reference is a time near the end of the stream; zero to take each file's own.
+	reference time.Time
+}
+
+// A filePart is one file of a stream.
+type filePart struct {
+	found
+	stream   *stream
+	number   int
+	unpacked int64 // bytes that it gives, estimated if compressed
+
+	look      sync.Once
+	detection format.Detection
+	lookErr   error
+
+	skipped map[string]skip // by What; guarded by Source.mu
+}
+
+// A skip counts what one pass over a part could not read for one reason.
+type skip struct {
+	count int
+	first timeline.Pos
+}
+
+// Open opens what the user named: a path, a glob or "-". Files that cannot be read do
+// not stop it, they are reported by Events; that nothing is there at all is an error
+// with a hint.
+func Open(ctx context.Context, name string, c ingest.Config) (*Source, error) {
+	return OpenAll(ctx, []string{name}, c)
+}
+
+// OpenAll opens several names as one source, so that a shell's expansion of
+// logs/*/*.log is named like the directory: paths are relative to the directory in
+// which all of them lie.
+func OpenAll(ctx context.Context, names []string, c ingest.Config) (*Source, error) {
+	if c.Formats == nil {
+		return nil, errors.New("open files: no log formats were given")
+	}
+	f := finder{ctx: ctx, stdin: c.Stdin}
+	s := &Source{name: cmp.Or(c.Name, strings.Join(names, " ")), config: c}
+	for _, n := range names {
+		if err := f.add(n); err != nil {
+			removeAll(f.temps)
+			return nil, err
+		}
+	}
+	f.once()
+	s.temps = f.temps
+	paths := make([]string, len(f.files))
+	for i := range f.files {
+		paths[i] = f.files[i].path
+	}
+	for _, g := range groupParts(paths) {
+		st := &stream{path: g.Path}
+		for n, i := range g.Files {
+			st.parts = append(st.parts, &filePart{found: f.files[i], stream: st, number: n})
+		}
+		s.streams = append(s.streams, st)
+	}
+	if err := s.inspect(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.nameStreams()
+	return s, nil
+}
+
+// Close removes the temporary files that hold what came through pipes.
+func (s *Source) Close() error {
+	return removeAll(s.temps)
+}
+
+func removeAll(dirs []string) error {
+	var errs []error
+	for _, d := range dirs {
+		errs = append(errs, os.RemoveAll(d))
+	}
+	return errors.Join(errs...)
+}
+
+// Hosts gives the hosts that stamp the records of the source, as far as the files'
+// names and heads tell.
+func (s *Source) Hosts() []string {
+	var out []string
+	for _, st := range s.streams {
+		out = append(out, st.hosts...)
+		if st.format != nil && len(st.hosts) == 0 {
+			out = append(out, st.host)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Info tells how many files and bytes there are, the range of the stamps seen so
+// far, and what the passes so far could not read. A pass that is repeated counts
+// nothing twice: of several passes the one that skipped most of a file for a reason
+// counts, and one that was broken off does not.
+func (s *Source) Info() timeline.Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info := timeline.Info{From: s.from, To: s.to}
+	sum := map[string]*timeline.Skipped{}
+	var order []string
+	for _, st := range s.streams {
+		for _, p := range st.parts {
+			if p.err == nil {
+				info.Files++
+				info.Bytes += p.size
+			}
+			whats := make([]string, 0, len(p.skipped))
+			for what := range p.skipped {
+				whats = append(whats, what)
+			}
+			slices.SortFunc(whats, func(a, b string) int {
+				return cmp.Or(p.skipped[a].first.Compare(p.skipped[b].first), strings.Compare(a, b))
+			})
+			for _, what := range whats {
+				k := p.skipped[what]
+				if sum[what] == nil {
+					sum[what] = &timeline.Skipped{Source: s.name, What: what, First: k.first.String()}
+					order = append(order, what)
+				}
+				sum[what].Count += k.count
+			}
+		}
+	}
+	for _, what := range order {
+		info.Skipped = append(info.Skipped, *sum[what])
+	}
+	return info
+}
+
+// saw widens the range of stamps seen.
+func (s *Source) saw(from, to time.Time) {
+	if from.IsZero() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.from.IsZero() || from.Before(s.from) {
+		s.from = from
+	}
+	if to.After(s.to) {
+		s.to = to
+	}
+}
+
+// head reads the first bytes of the part as unpacked.
+func (p *filePart) head() ([]byte, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	f, err := openStored(p.open, p.size)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p.unpacked = f.unpackedSize(p.size)
+	b := make([]byte, headSize)
+	n, err := io.ReadFull(f, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF || n > 0 {
+		err = nil // what breaks after the first bytes is found when they are read
+	}
+	return b[:n], err
+}
+
+// tail reads the last bytes of a plain part, from the beginning of a line; nothing
+// of a compressed one.
+func (p *filePart) tail() []byte {
+	f, err := openStored(p.open, p.size)
+	if err != nil || f.how != nil {
+		if err == nil {
+			f.Close()
+		}
+		return nil
+	}
+	defer f.Close()
+	b := make([]byte, min(p.size, headSize))
+	n, _ := f.file.ReadAt(b, p.size-int64(len(b)))
+	b = b[:n]
+	if p.size > headSize {
+		_, b, _ = bytes.Cut(b, []byte{'\n'})
+	}
+	return b
+}
+
+// detect finds the format of the part's own head. A part that its stream's format
+// reads too is in that one: the head of a short file fits many.
+func (s *Source) detect(p *filePart) (format.Detection, error) {
+	p.look.Do(func() {
+		var head []byte
+		if head, p.lookErr = p.head(); p.lookErr != nil {
+			return
+		}
+		p.detection = s.config.Formats.Detect(head)
+		if s.config.Format != nil {
+			p.detection.Format = s.config.Format
+		}
+	})
+	d := p.detection
+	if f := p.stream.format; f != nil && f != d.Format && !d.Binary {
+		for _, c := range d.Candidates {
+			if c.Format == f && c.Share >= 0.5 {
+				d.Format, d.Confidence = f, c.Share
+			}
+		}
+		if d.Format == nil {
+			d.Format = f
+		}
+	}
+	return d, p.lookErr
+}
+
+// options for reading a part in the format.
+func (s *Source) options(p *filePart, f *format.Format) format.Options {
+	o := format.Options{Format: f, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord}
+	if o.Reference.IsZero() && p.info != nil {
+		o.Reference = p.info.ModTime()
+	}
+	return o
+}
+
+// inspect looks at the heads of all streams: format, hosts that records name, the
+// range of time.
+func (s *Source) inspect(ctx context.Context) error {
+	type seen struct {
+		last     time.Time
+		yearless bool
+	}
+	looks := make([]seen, len(s.streams))
+	err := parallel(ctx, len(s.streams), func(i int) {
+		st := s.streams[i]
+		s.chooseFormat(st)
+		if st.format == nil {
+			return
+		}
+		var hosts []string
+		oldest, newest := st.parts[0], st.parts[len(st.parts)-1]
+		for _, p := range []*filePart{oldest, newest} {
+			head, err := p.head()
+			if err != nil {
+				continue
+			}
+			looks[i].yearless = looks[i].yearless || s.yearless(p, st.format, head)
+			from, to := s.stamps(p, st.format, head, func(e *timeline.Event) {
+				if e.Host != "" && !slices.Contains(hosts, e.Host) {
+					hosts = append(hosts, e.Host)
+				}
+			})
+			if p == newest {
+				if tail := p.tail(); len(tail) > 0 {
+					_, to = s.stamps(p, st.format, tail, func(*timeline.Event) {})
+				}
+				looks[i].last = to
+			}
+			if !looks[i].yearless {
+				s.saw(from, to)
+			}
+		}
+		slices.Sort(hosts)
+		st.hosts = hosts
+		for _, p := range st.parts {
+			if p.unpacked == 0 && p.err == nil {
+				p.head() // for its size
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	// Stamps without a year are read by the time at which their file was last
+	// written, which a copy or a clone of a repository does not keep. What the other
+	// streams say of the year is better.
+	var latest time.Time
+	for _, l := range looks {
+		if !l.yearless && l.last.After(latest) {
+			latest = l.last
+		}
+	}
+	for i, l := range looks {
+		if !l.yearless {
+			continue
+		}
+		st := s.streams[i]
+		st.reference = latest
+		for _, p := range []*filePart{st.parts[0], st.parts[len(st.parts)-1]} {
+			if head, err := p.head(); err == nil {
+				s.saw(s.stamps(p, st.format, head, func(*timeline.Event) {}))
+			}
+		}
+	}
+	return nil
+}
+
+// chooseFormat takes for a stream the format of its newest part that has one.
+func (s *Source) chooseFormat(st *stream) {
+	best := 0.0
+	for _, p := range slices.Backward(st.parts) {
+		d, err := s.detect(p)
+		if err != nil || d.Format == nil || d.Binary {
+			continue
+		}
+		if st.format == nil || d.Confidence > best {
+			st.format, best = d.Format, d.Confidence
+		}
+		if best >= 0.9 && d.Records >= 8 {
+			return
+		}
+	}
+}
+
+// stamps decodes a stretch of a part and gives the range of its stamps.
+func (s *Source) stamps(p *filePart, f *format.Format, text []byte, see func(*timeline.Event)) (from, to time.Time) {
+	r, err := s.config.Formats.NewReader(bytes.NewReader(text), s.options(p, f))
+	if err != nil {
+		return
+	}
+	for {
+		rec, err := r.Next()
+		if err != nil {
+			return
+		}
+		// What is not in the format is reported by the passes.
+		_ = r.Decode(rec, func(e *timeline.Event) bool {
+			see(e)
+			if !e.Time.IsZero() {
+				if from.IsZero() || e.Time.Before(from) {
+					from = e.Time
+				}
+				if e.Time.After(to) {
+					to = e.Time
+				}
+			}
+			return true
+		})
+	}
+}
+
+// yearless says whether the part's stamps have no year of their own: they are read
+// otherwise if the file is held to be older.
+func (s *Source) yearless(p *filePart, f *format.Format, head []byte) bool {
+	first := func(ref time.Time) (at time.Time) {
+		o := s.options(p, f)
+		o.Reference = ref
+		r, err := s.config.Formats.NewReader(bytes.NewReader(head), o)
+		for err == nil && at.IsZero() {
+			var rec format.Record
+			if rec, err = r.Next(); err == nil {
+				_ = r.Decode(rec, func(e *timeline.Event) bool { at = e.Time; return at.IsZero() })
+			}
+		}
+		return at
+	}
+	a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
+	return !first(a).Equal(first(a.AddDate(-4, 0, 0)))
+}
+
+// nameStreams gives every stream its service and host.
+func (s *Source) nameStreams() {
+	hints := make([]streamHint, len(s.streams))
+	for i, st := range s.streams {
+		hints[i].Path = st.path
+		if st.format != nil {
+			hints[i].System = st.format.System
+		}
+	}
+	for i, n := range nameStreams(hints) {
+		st := s.streams[i]
+		st.service, st.host = n.Service, n.Host
+		for _, c := range s.config.Services {
+			if matchStream(c.Pattern, st) {
+				st.service = c.Service
+				break
+			}
+		}
+	}
+}
+
+// matchStream says whether a pattern of the configuration means the stream: by its
+// series or by one of its files.
+func matchStream(pattern string, st *stream) bool {
+	match := func(p string) bool {
+		if !strings.Contains(pattern, "/") {
+			p = path.Base(p)
+		}
+		return doublestar.MatchUnvalidated(pattern, p)
+	}
+	return match(st.path) || slices.ContainsFunc(st.parts, func(p *filePart) bool { return match(p.path) })
+}
+
+// parallel calls f for 0 to n-1 on as many goroutines as the machine has processors
+// and waits for them. The error is that of ctx.
+func parallel(ctx context.Context, n int, f func(int)) error {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return ctx.Err()
+}
+
+// whatCut names the records that are over the limit.
+func whatCut(limit int) string {
+	if limit <= 0 {
+		limit = 1 << 20
+	}
+	if limit%(1<<20) == 0 {
+		return fmt.Sprintf("record cut at %d MiB", limit>>20)
+	}
+	if limit%(1<<10) == 0 {
+		return fmt.Sprintf("record cut at %d KiB", limit>>10)
+	}
+	return fmt.Sprintf("record cut at %d bytes", limit)
+}

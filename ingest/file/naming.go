@@ -1,0 +1,342 @@
+package file
+
+import (
+	"path"
+	"regexp"
+	"strings"
+)
+
+// A streamHint is what naming may know of a stream.
+type streamHint struct {
+	Path   string // of the series, slash-separated, relative to what all streams have in common
+	System string // the software by its format: "nginx"; "" if not known
+}
+
+// A streamName is how a stream's service and host are called where neither records
+// nor configuration tell.
+type streamName struct{ Service, Host string }
+
+// words that say what is logged, not who logs: a file called so is one of several
+// streams of its writer.
+var kindWords = wordSet(`access acces error errors err out output stdout stderr std journal log logs logging json
+	jsonl ndjson txt debug info warn warning notice fatal trace traces span spans slow query queries audit event events
+	request requests console current main local system default combined general other vhosts vhost ssl localhost
+	syslog messages kern kernel daemon auth user mail secure dmesg boot cron
+	app application server service process program production development staging test prod dev`)
+
+// words that name software: alone they say what kind of server writes, not which one.
+var softwareWords = wordSet(`nginx openresty tengine haproxy httpd apache apache2 envoy traefik caddy kong apisix
+	varnish varnishncsa squid lighttpd iis u_ex u_in u_nc tomcat catalina jetty undertow wildfly jboss
+	gunicorn uvicorn hypercorn uwsgi daphne werkzeug flask django puma unicorn passenger php fpm phpfpm node nodejs pm2
+	java go golang python ruby dotnet
+	postgres postgresql pgbouncer mysql mysqld mariadb redis memcached mongo mongodb mongod rabbitmq kafka zookeeper
+	elasticsearch opensearch etcd consul vault
+	systemd journald docker containerd kubelet supervisor supervisord rsyslog fluentd fluentbit vector`)
+
+// words for directories that hold logs, whoever writes them.
+var placeWords = wordSet(`var tmp data home opt srv usr mnt pods containers container archive archived archives old
+	backup backups rotated compressed gz history run share lib`)
+
+func wordSet(s string) map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(s) {
+		m[w] = true
+	}
+	return m
+}
+
+var (
+	hexIDRE = regexp.MustCompile(`^[0-9a-f]{32,64}$`)
+	// The digits and letters of which Kubernetes makes suffixes, which are
+	// bcdfghjklmnpqrstvwxz2456789 (k8s.io/apimachinery/pkg/util/rand).
+	podRE = regexp.MustCompile(`^(.+?)-([bcdfghjklmnpqrstvwxz2456789]{5,10})-([bcdfghjklmnpqrstvwxz2456789]{5})$`)
+	// POD_NAMESPACE_CONTAINER-ID, as in /var/log/containers.
+	containerRE = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*)_([a-z0-9][a-z0-9-]*)_([a-z0-9][a-z0-9-]*)-[0-9a-f]{64}$`)
+	// NAMESPACE_POD_UID, as in /var/log/pods.
+	podDirRE = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)_([a-z0-9][a-z0-9.-]*)_([0-9a-f-]{32,36})$`)
+	setRE    = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
+)
+
+// nameStreams names the services and hosts of streams that are read together.
+//
+// The service is the file's own name where that names one (app-1/orders.stderr.log is
+// of orders). Where it only says what kind of log it is (access, error, journal,
+// postgresql-15-main, a number), it is the nearest directory that tells it from the
+// others and does not itself say only a kind (edge-1/nginx/access.log is of edge-1),
+// else a directory that does, else the software, else the file's name as it is.
+//
+// The host is the nearest directory that tells streams apart, with as many of its
+// parents as make it unique; streams in no such directory are each a host of their
+// own.
+func nameStreams(streams []streamHint) []streamName {
+	common := commonDirs(streams)
+	there := make(map[string]bool, len(streams))
+	for _, s := range streams {
+		there[s.Path] = true
+	}
+	out := make([]streamName, len(streams))
+	homes := make([][]string, len(streams)) // the directories down to the host's, kinds and dates left out
+	for i, s := range streams {
+		dirs := strings.Split(s.Path, "/")
+		file := dirs[len(dirs)-1]
+		dirs = dirs[common : len(dirs)-1]
+		own := serviceInName(file, func(other string) bool { return there[path.Join(path.Dir(s.Path), other)] })
+
+		var telling []string
+		for _, d := range dirs {
+			if !isKindDir(d) {
+				telling = append(telling, d)
+			}
+		}
+		if len(telling) == 0 && len(dirs) > 0 {
+			telling = dirs[len(dirs)-1:] // nginx/access.log beside haproxy/haproxy.log
+			for j := len(dirs) - 1; j >= 0; j-- {
+				if !isNumeric(dirs[j]) && !placeWords[dirs[j]] && dirs[j] != "log" && dirs[j] != "logs" {
+					telling = dirs[j : j+1]
+					break
+				}
+			}
+		}
+		homes[i] = telling
+		switch {
+		case own != "":
+			out[i].Service = own
+		case len(telling) > 0:
+			out[i].Service = serviceInDir(telling[len(telling)-1])
+		default:
+			out[i].Service = kindName(file, s.System)
+		}
+		if len(telling) == 0 {
+			out[i].Host = baseName(file)
+		}
+	}
+	nameHosts(out, homes)
+	uniqueFiles(out, streams, homes)
+	return out
+}
+
+// commonDirs counts the leading directories in which all streams lie.
+func commonDirs(streams []streamHint) int {
+	if len(streams) == 0 {
+		return 0
+	}
+	first := strings.Split(streams[0].Path, "/")
+	n := len(first) - 1
+	for _, s := range streams[1:] {
+		dirs := strings.Split(s.Path, "/")
+		n = min(n, len(dirs)-1)
+		for j := 0; j < n; j++ {
+			if dirs[j] != first[j] {
+				n = j
+			}
+		}
+	}
+	return n
+}
+
+// nameHosts gives each stream with a home its last directory, and of those that
+// different homes share as many parents as tell them apart.
+func nameHosts(out []streamName, homes [][]string) {
+	for depth := 1; ; depth++ {
+		label := func(h []string) string { return strings.Join(h[max(0, len(h)-depth):], "/") }
+		homesOf := map[string]map[string]bool{}
+		longer := false
+		for _, h := range homes {
+			if len(h) == 0 {
+				continue
+			}
+			l := label(h)
+			if homesOf[l] == nil {
+				homesOf[l] = map[string]bool{}
+			}
+			homesOf[l][strings.Join(h, "/")] = true
+		}
+		for i, h := range homes {
+			if len(h) == 0 || out[i].Host != "" {
+				continue
+			}
+			if l := label(h); len(homesOf[l]) == 1 || depth >= len(h) {
+				out[i].Host = l
+			} else {
+				longer = true
+			}
+		}
+		if !longer {
+			return
+		}
+	}
+}
+
+// uniqueFiles tells streams without a home apart whose base names are the same, such
+// as app.log and app.json: each is a clock of its own.
+func uniqueFiles(out []streamName, streams []streamHint, homes [][]string) {
+	count := map[string]int{}
+	for i := range out {
+		count[out[i].Host]++
+	}
+	for i := range out {
+		if len(homes[i]) == 0 && count[out[i].Host] > 1 {
+			out[i].Host = path.Base(streams[i].Path)
+		}
+	}
+}
+
+// baseName is a file's name without the extensions that all logs have.
+func baseName(file string) string {
+	for range 2 {
+		stem := extRE.ReplaceAllString(file, "")
+		if stem == "" || stem == file {
+			break
+		}
+		file = stem
+	}
+	return file
+}
+
+// serviceInName gives the service that a file's name names, "" if it only says what
+// kind of log it is. has tells which other files stand beside it.
+func serviceInName(file string, has func(string) bool) string {
+	base := baseName(file)
+	if m := containerRE.FindStringSubmatch(base); m != nil {
+		pod, container := podService(m[1]), m[3]
+		if container == pod || isKind(container) || strings.HasPrefix(pod, container+"-") {
+			return pod
+		}
+		if strings.HasPrefix(container, pod+"-") {
+			return container
+		}
+		return pod + "-" + container // a sidecar
+	}
+	base = trimKinds(base)
+	if m := podRE.FindStringSubmatch(base); m != nil && strings.ContainsAny(m[2]+m[3], "2456789") {
+		base = m[1]
+	}
+	if base == "" || isKind(base) {
+		return ""
+	}
+	// access_shop.log and error_shop.log are both of shop, but access-control.log
+	// alone is of access-control.
+	for _, pair := range [][2]string{{"access", "error"}, {"error", "access"}, {"stdout", "stderr"}, {"stderr", "stdout"}} {
+		if rest, ok := strings.CutPrefix(base, pair[0]); ok && len(rest) > 1 && strings.ContainsRune("-_.", rune(rest[0])) &&
+			has(pair[1]+strings.TrimPrefix(file, pair[0])) {
+			return rest[1:]
+		}
+	}
+	return base
+}
+
+// serviceInDir gives the service that a directory names.
+func serviceInDir(dir string) string {
+	if m := podDirRE.FindStringSubmatch(dir); m != nil {
+		return podService(m[2])
+	}
+	if hexIDRE.MatchString(dir) {
+		return dir[:12] // as Docker shortens the IDs of containers
+	}
+	if m := podRE.FindStringSubmatch(dir); m != nil && strings.ContainsAny(m[2]+m[3], "2456789") {
+		return m[1]
+	}
+	return dir
+}
+
+// podService strips what Kubernetes adds to make a pod's name of its owner's.
+func podService(pod string) string {
+	if m := podRE.FindStringSubmatch(pod); m != nil {
+		return m[1]
+	}
+	if m := setRE.FindStringSubmatch(pod); m != nil {
+		return m[1]
+	}
+	return pod
+}
+
+// kindName names the service of a stream about which only its kind is known: by the
+// software that its name or its format names.
+func kindName(file, system string) string {
+	base := trimKinds(baseName(file))
+	for _, w := range splitWords(base) {
+		if softwareWords[w] && w == strings.ToLower(system) {
+			return w
+		}
+	}
+	for _, w := range splitWords(base) {
+		if softwareWords[w] {
+			return w
+		}
+	}
+	if softwareWords[system] && !isLanguage(system) {
+		return system
+	}
+	if hexIDRE.MatchString(base) {
+		return base[:12]
+	}
+	return baseName(file)
+}
+
+// isLanguage says whether the software is a language, in which any service may be
+// written.
+func isLanguage(system string) bool {
+	switch system {
+	case "java", "go", "golang", "python", "ruby", "dotnet", "node", "nodejs", "php":
+		return true
+	}
+	return false
+}
+
+// trimKinds takes from the end of a name the words that say what kind of log it is,
+// as long as one is left: orders.stderr and orders-json are orders.
+func trimKinds(name string) string {
+	for {
+		i := strings.LastIndexAny(name, "-_.")
+		if i <= 0 || !kindWords[strings.ToLower(name[i+1:])] || neverTrimmed[strings.ToLower(name[i+1:])] {
+			return name
+		}
+		name = name[:i]
+	}
+}
+
+// neverTrimmed are words that say only a kind when they stand alone but end the
+// names of services: mail-server, user-service, staging.
+var neverTrimmed = wordSet(`app application server service process program system main local default user mail auth
+	query event events audit test prod dev production development staging`)
+
+// isKind says whether a name only says what kind of log it is: all its words do, or
+// are numbers, dates or IDs.
+func isKind(name string) bool {
+	if hexIDRE.MatchString(name) {
+		return true
+	}
+	for _, w := range splitWords(name) {
+		if !kindWords[w] && !softwareWords[w] && !placeWords[w] && !isNumeric(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// isKindDir says whether a directory's name only says what kind of logs it holds.
+// With a small number it is one of several: app-1, nginx-2.
+func isKindDir(name string) bool {
+	if !isKind(name) {
+		return false
+	}
+	words, number := 0, false
+	for _, w := range splitWords(name) {
+		if !isNumeric(w) {
+			words++
+		} else if len(w) <= 3 {
+			number = true
+		}
+	}
+	return words == 0 || !number
+}
+
+func splitWords(name string) []string {
+	name = strings.ToLower(name)
+	if softwareWords[name] {
+		return []string{name}
+	}
+	return strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("-_.: @", r) })
+}
+
+func isNumeric(s string) bool { return strings.Trim(s, "0123456789-_.T:Z") == "" }

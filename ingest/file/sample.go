@@ -1,0 +1,60 @@
+package file
+
+import "math"
+
+// sampleTries is how many records are decoded at one place in search of one that
+// carries an identity key; a stream without such keys would else be decoded whole.
+const sampleTries = 64
+
+// A sampler says which records of a part are tried for a sample that is spread
+// evenly over the bytes of its stream.
+type sampler struct {
+	on     bool
+	stride float64
+	next   float64 // offset in the part of the next place
+	tries  int
+	quota  int // samples after which the part is seen to be larger than was thought
+	taken  int
+}
+
+// newSampler places perStream records in the stream: in the middle of each of as
+// many equal stretches.
+func newSampler(p *filePart, perStream int) sampler {
+	var before, total int64
+	for _, o := range p.stream.parts {
+		if o == p {
+			before = total
+		}
+		total += o.unpacked
+	}
+	if total == 0 {
+		return sampler{}
+	}
+	s := sampler{on: true, stride: max(1, float64(total)/float64(perStream))}
+	first := math.Ceil(float64(before)/s.stride - 0.5)
+	s.next = (first+0.5)*s.stride - float64(before)
+	s.quota = int(float64(p.unpacked)/s.stride) + 8
+	return s
+}
+
+// due says whether the record at this offset is to be tried.
+func (s *sampler) due(offset int64) bool { return s.on && float64(offset) >= s.next }
+
+// tried tells how a try ended.
+func (s *sampler) tried(offset int64, took bool) {
+	s.tries++
+	if !took && s.tries < sampleTries {
+		return
+	}
+	s.tries = 0
+	if took {
+		if s.taken++; s.taken >= s.quota {
+			// The size of a compressed file was guessed too low.
+			s.stride *= 2
+			s.quota, s.taken = max(8, s.quota/2), 0
+		}
+	}
+	if behind := float64(offset) - s.next; behind >= 0 {
+		s.next += (math.Floor(behind/s.stride) + 1) * s.stride
+	}
+}

@@ -1,0 +1,183 @@
+package file
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A search finds all occurrences of many patterns in bytes without looking at most
+// of the bytes.
+//
+// Patterns are put in classes by length. Of each pattern, the grams (runs of up to 8
+// bytes) at its first offsets go into a bloom filter, as many as the shortest
+// pattern of the class has; so whatever stands in the text, a probe at every
+// step-th byte meets one gram of it. Only where the filter says yes is the pattern
+// looked up and compared. For one UUID that is a probe every 29 bytes, and for
+// 50,000 of them still the same, in a larger filter.
+//
+// A search is not changed once it is made and may be used from several goroutines.
+type search struct {
+	classes []searchClass
+	longest int
+}
+
+type searchClass struct {
+	gram, step int // width of a gram; distance of two probes
+	mask       uint64
+	bloom      []uint64
+	bloomShift uint
+	table      []int32 // hash of a first gram -> index of the first pattern that has it, plus 1
+	tableShift uint
+	firsts     []uint64 // the first gram of each pattern
+	next       []int32  // the next pattern with the same slot, plus 1
+	patterns   []string
+	owners     []int32
+}
+
+// classLimits are the lengths at which a new class begins: a class with one short
+// pattern would slow the search for its long ones.
+var classLimits = [...]int{1, 4, 8, 12, 16, 24, 32, 1 << 30}
+
+const hashFactor = 0x9E3779B97F4A7C15
+
+// newSearch makes a search for the patterns of each owner; empty ones are left out.
+// An owner is the index in the outer slice.
+func newSearch(owners [][]string) *search {
+	s := &search{}
+	for c := 0; c+1 < len(classLimits); c++ {
+		var k searchClass
+		shortest := 0
+		for o, patterns := range owners {
+			for _, p := range patterns {
+				if len(p) < classLimits[c] || len(p) >= classLimits[c+1] {
+					continue
+				}
+				if shortest == 0 || len(p) < shortest {
+					shortest = len(p)
+				}
+				s.longest = max(s.longest, len(p))
+				k.patterns = append(k.patterns, p)
+				k.owners = append(k.owners, int32(o))
+			}
+		}
+		if len(k.patterns) > 0 {
+			k.build(shortest)
+			s.classes = append(s.classes, k)
+		}
+	}
+	return s
+}
+
+func (k *searchClass) build(shortest int) {
+	k.gram = min(8, shortest)
+	k.step = shortest - k.gram + 1
+	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
+	// 16 bits for each gram, two of them set, let some 1.4 % of strange probes pass.
+	words := 64
+	for words < len(k.patterns)*k.step/4 {
+		words *= 2
+	}
+	k.bloom = make([]uint64, words)
+	k.bloomShift = 64 - uint(bits.TrailingZeros(uint(words)))
+	slots := 64
+	for slots < 2*len(k.patterns) {
+		slots *= 2
+	}
+	k.table = make([]int32, slots)
+	k.tableShift = 64 - uint(bits.TrailingZeros(uint(slots)))
+	k.firsts = make([]uint64, len(k.patterns))
+	k.next = make([]int32, len(k.patterns))
+	for i := len(k.patterns) - 1; i >= 0; i-- { // backwards, so that chains are in the order given
+		p := []byte(k.patterns[i])
+		for j := 0; j < k.step; j++ {
+			h := k.load(p, j) * hashFactor
+			k.bloom[h>>k.bloomShift] |= bloomBits(h)
+		}
+		k.firsts[i] = k.load(p, 0)
+		slot := k.firsts[i] * hashFactor >> k.tableShift
+		k.next[i] = k.table[slot]
+		k.table[slot] = int32(i + 1)
+	}
+}
+
+func bloomBits(h uint64) uint64 { return 1<<(h>>20&63) | 1<<(h>>26&63) }
+
+// load gives the gram at p, which must lie within text.
+func (k *searchClass) load(text []byte, p int) uint64 {
+	if p+8 <= len(text) {
+		return binary.LittleEndian.Uint64(text[p:]) & k.mask
+	}
+	var x uint64
+	for i := k.gram - 1; i >= 0; i-- {
+		x = x<<8 | uint64(text[p+i])
+	}
+	return x
+}
+
+// A hit is one occurrence of a pattern: text[Start:End].
+type hit struct{ owner, start, end int }
+
+// each calls yield for every occurrence of every pattern until it returns false. The
+// order is fixed but not that of the text.
+func (s *search) each(text []byte, yield func(hit) bool) {
+	for i := range s.classes {
+		if !s.classes[i].each(text, yield) {
+			return
+		}
+	}
+}
+
+func (k *searchClass) each(text []byte, yield func(hit) bool) bool {
+	p := 0
+	for ; p+8 <= len(text); p += k.step {
+		h := (binary.LittleEndian.Uint64(text[p:]) & k.mask) * hashFactor
+		if b := bloomBits(h); k.bloom[h>>k.bloomShift]&b == b && !k.verify(text, p, yield) {
+			return false
+		}
+	}
+	for ; p+k.gram <= len(text); p += k.step {
+		h := k.load(text, p) * hashFactor
+		if b := bloomBits(h); k.bloom[h>>k.bloomShift]&b == b && !k.verify(text, p, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// verify reports the patterns that have the gram at p among their first ones.
+func (k *searchClass) verify(text []byte, p int, yield func(hit) bool) bool {
+	for s := p; s > p-k.step && s >= 0; s-- {
+		first := k.load(text, s)
+		for i := k.table[first*hashFactor>>k.tableShift]; i > 0; i = k.next[i-1] {
+			pat := k.patterns[i-1]
+			if k.firsts[i-1] == first && len(pat) <= len(text)-s && string(text[s:s+len(pat)]) == pat &&
+				!yield(hit{int(k.owners[i-1]), s, s + len(pat)}) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// any says whether a pattern occurs in text.
+func (s *search) any(text []byte) bool {
+	found := false
+	s.each(text, func(hit) bool { found = true; return false })
+	return found
+}
+
+// onBoundaries says whether text[start:end] is a token of its own: no letter or
+// digit stands beside it. The letter of an escape such as \n, as in JSON, is none.
+func onBoundaries(text []byte, start, end int) bool {
+	if end < len(text) && isAlnum(text[end]) {
+		return false
+	}
+	if start == 0 || !isAlnum(text[start-1]) {
+		return true
+	}
+	return start >= 2 && text[start-2] == '\\' && (text[start-1] == 'n' || text[start-1] == 'r' || text[start-1] == 't')
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}

@@ -1,0 +1,131 @@
+package file
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// naive finds the same occurrences as search.each, slowly.
+func naive(owners [][]string, text []byte) []hit {
+	var out []hit
+	for o, patterns := range owners {
+		for _, p := range patterns {
+			for s := 0; p != "" && s+len(p) <= len(text); s++ {
+				if string(text[s:s+len(p)]) == p {
+					out = append(out, hit{o, s, s + len(p)})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func allHits(s *search, text []byte) []hit {
+	var out []hit
+	s.each(text, func(h hit) bool { out = append(out, h); return true })
+	return out
+}
+
+func sortHits(h []hit) []hit {
+	slices.SortFunc(h, func(a, b hit) int {
+		return 1e9*(a.start-b.start) + 1e4*(a.end-b.end) + a.owner - b.owner
+	})
+	return h
+}
+
+// TestSearchFindsWhatNaiveSearchFinds tries patterns of every length at every offset.
+func TestSearchFindsWhatNaiveSearchFinds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	letters := "ab01-"
+	word := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[rng.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	for round := range 400 {
+		var owners [][]string
+		for range 1 + rng.IntN(6) {
+			var patterns []string
+			for range 1 + rng.IntN(3) {
+				patterns = append(patterns, word(1+rng.IntN(40)))
+			}
+			owners = append(owners, patterns)
+		}
+		var text bytes.Buffer
+		for range rng.IntN(8) {
+			text.WriteString(word(rng.IntN(12)))
+			o := owners[rng.IntN(len(owners))]
+			text.WriteString(o[rng.IntN(len(o))])
+		}
+		s := newSearch(owners)
+		got, want := sortHits(allHits(s, text.Bytes())), sortHits(naive(owners, text.Bytes()))
+		if !slices.Equal(got, want) {
+			t.Fatalf("round %d: patterns %q in %q\n got %v\nwant %v", round, owners, text.String(), got, want)
+		}
+		if s.any(text.Bytes()) != (len(want) > 0) {
+			t.Fatalf("round %d: any says otherwise than each", round)
+		}
+	}
+}
+
+func TestOnBoundaries(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want bool
+	}{
+		{"abc", true}, {"x abc y", true}, {"id=abc,", true}, {"[abc]", true}, {"{\"id\":\"abc\"}", true},
+		{"abcd", false}, {"xabc", false}, {"1abc", false}, {`a\nabc`, true}, {`nabc`, false}, {"é=abc", true}, {"/abc/", true},
+	} {
+		i := strings.Index(c.text, "abc")
+		if got := onBoundaries([]byte(c.text), i, i+3); got != c.want {
+			t.Errorf("%q: %v, want %v", c.text, got, c.want)
+		}
+	}
+}
+
+func FuzzSearch(f *testing.F) {
+	f.Add("4bf92f3577b34da6a3ce929d0e0e4736", "a", "trace 4bf92f3577b34da6a3ce929d0e0e4736 a")
+	f.Add("", "ab", "abababab")
+	f.Fuzz(func(t *testing.T, p, q, text string) {
+		if len(text) > 4096 {
+			return
+		}
+		owners := [][]string{{p}, {q}}
+		got, want := sortHits(allHits(newSearch(owners), []byte(text))), sortHits(naive(owners, []byte(text)))
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, %q in %q: got %v, want %v", p, q, text, got, want)
+		}
+	})
+}
+
+// BenchmarkSearch searches access log lines for IDs that are not in them.
+func BenchmarkSearch(b *testing.B) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	id := func() string { return fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64()) }
+	var text bytes.Buffer
+	for text.Len() < 4<<20 {
+		fmt.Fprintf(&text, "10.0.0.%d - - [01/Mar/2026:12:00:00 +0000] \"GET /api/orders/%d HTTP/1.1\" 200 512 \"-\" \"curl/8\" rt=0.012 id=%s\n",
+			rng.IntN(256), rng.IntN(1e6), id())
+	}
+	for _, n := range []int{1, 100, 10_000, 50_000} {
+		owners := make([][]string, n)
+		for i := range owners {
+			owners[i] = []string{id()}
+		}
+		s := newSearch(owners)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.SetBytes(int64(text.Len()))
+			for b.Loop() {
+				if s.any(text.Bytes()) {
+					b.Fatal("an ID was found that is not there")
+				}
+			}
+		})
+	}
+}

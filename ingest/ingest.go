@@ -1,0 +1,81 @@
+// Package ingest says what it takes to be a source of events: a [Scheme] that opens
+// a URL with its part of the configuration.
+//
+// Each source is one folder below; ingest/format, ingest/otlp and ingest/sourcetest
+// are what sources share. The list of schemes stands in cmd/correlate/sources.go,
+// the interface that sources fulfil in package timeline. Every source is held to it
+// by sourcetest.Run.
+package ingest
+
+import (
+	"context"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A Scheme opens the sources whose URL scheme is Name, with their part of the
+// configuration. If the source has a method Close, who opened it calls it at the end.
+type Scheme struct {
+	Name, Doc string
+	Open      func(ctx context.Context, u *url.URL, c Config) (timeline.Source, error)
+}
+
+// Config is what the user says of one source. The zero Config says nothing, but a
+// source that reads text needs Formats.
+type Config struct {
+	// Name is the one by which positions and results speak of the source; "" is
+	// what the user named it by.
+	Name string
+	// Services name the services of the source's streams; the first pattern that
+	// matches wins.
+	Services []ServiceName
+	// Role is that of all the source's services; RoleUnknown leaves it to the software.
+	Role timeline.Role
+	// Zone is that of stamps that write none; nil if it is not known.
+	Zone *time.Location
+	// ClockOffset is how far the stamps of the source's hosts are ahead, as the user
+	// says. No source applies it, as raw times are never changed: who opens the
+	// source hands it, for each of its [Hosts], to the clock model.
+	ClockOffset time.Duration
+	// Formats are the log formats to look for.
+	Formats *format.Set
+	// Format is the one in which all streams of the source are written; nil to detect it.
+	Format *format.Format
+	// Stdin is what "-" reads.
+	Stdin io.Reader
+	// MaxRecord is the size in bytes above which a record is cut; 0 is 1 MiB.
+	MaxRecord int
+}
+
+// A ServiceName says that the streams that Pattern matches are those of Service.
+// Pattern is a glob in which ** crosses directories; without a slash it is matched
+// against the last part of a stream's path.
+type ServiceName struct{ Pattern, Service string }
+
+// Hosts is fulfilled by a source that knows, once it is open, by which hosts its
+// events are stamped. Hosts that only single records name may be missing.
+type Hosts interface {
+	Hosts() []string // sorted
+}
+
+// A Hinter is an error that says what to try.
+type Hinter interface {
+	error
+	Hint() string
+}
+
+// WithHint gives err a hint, which [Hinter] finds with errors.As. The hint is a
+// sentence without capital and full stop.
+func WithHint(err error, hint string) error { return &hinted{err, hint} }
+
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Hint() string  { return h.hint }
+func (h *hinted) Unwrap() error { return h.error }
