@@ -102,11 +102,11 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 		if err == io.EOF || ctx.Err() != nil {
 			return d
 		}
-		at.Offset, at.Line = rec.Offset, rec.Line
 		if err != nil {
 			broken(err, at)
 			return d
 		}
+		at.Offset, at.Line = rec.Offset, rec.Line
 		d.Records++
 		if rec.Cut {
 			if cut == 0 {

@@ -413,24 +413,19 @@ func (r *partReader) scan(ctx context.Context) (bool, error) {
 
 // records goes through the part record by record.
 func (r *partReader) records(ctx context.Context) bool {
+	at := r.pos
 	for n := 0; ; n++ {
 		rec, err := r.reader.Next()
-		if err == io.EOF {
+		switch {
+		case err == io.EOF:
 			return true
-		}
-		at := r.pos
-		if err != nil {
-			if ctx.Err() != nil {
-				return false
-			}
-			at.Offset, at.Line = rec.Offset, rec.Line
-			return r.broken(at, err)
+		case ctx.Err() != nil && (err != nil || n&255 == 0):
+			return false
+		case err != nil:
+			return r.broken(at, err) // after the last record that could be read
 		}
 		at.Offset, at.Line = rec.Offset, rec.Line
 		if rec.Cut && !r.skip(at, whatCut(r.s.config.MaxRecord), nil) {
-			return false
-		}
-		if n&255 == 0 && ctx.Err() != nil {
 			return false
 		}
 		if sampled := r.sampler.due(rec.Offset); (sampled || r.tries(rec.Bytes)) && !r.decode(rec, at, sampled) {

@@ -280,17 +280,35 @@ func (s *Source) detect(p *filePart) (format.Detection, error) {
 		}
 	})
 	d := p.detection
-	if f := p.stream.format; f != nil && f != d.Format && !d.Binary {
-		for _, c := range d.Candidates {
-			if c.Format == f && c.Share >= 0.5 {
-				d.Format, d.Confidence = f, c.Share
+	if f := p.stream.format; p.lookErr == nil && f != nil && !d.Binary && !sameFormat(f, d.Format) {
+		if head, err := p.head(); err == nil {
+			if share := s.share(p, f, head); d.Format == nil || share >= d.Confidence {
+				d.Format, d.Confidence = f, share
 			}
-		}
-		if d.Format == nil {
-			d.Format = f
 		}
 	}
 	return d, p.lookErr
+}
+
+// sameFormat says whether two formats are one, also inside the same wrappers.
+func sameFormat(a, b *format.Format) bool {
+	return a == b || a != nil && b != nil && a.Name == b.Name && slices.Equal(a.Wrappers, b.Wrappers)
+}
+
+// share tells how many of the head's records the format reads, as a share of them.
+func (s *Source) share(p *filePart, f *format.Format, head []byte) float64 {
+	r, err := s.config.Formats.NewReader(bytes.NewReader(head), s.options(p, f))
+	records, read := 0, 0
+	for err == nil {
+		var rec format.Record
+		if rec, err = r.Next(); err == nil {
+			records++
+			if r.Decode(rec, func(*timeline.Event) bool { return true }) == nil {
+				read++
+			}
+		}
+	}
+	return float64(read) / float64(max(1, records))
 }
 
 // options for reading a part in the format.

@@ -89,15 +89,14 @@ func nameStreams(streams []streamHint) []streamName {
 			}
 		}
 		if len(telling) == 0 && len(dirs) > 0 {
-			telling = dirs[len(dirs)-1:] // nginx/access.log beside haproxy/haproxy.log
-			for j := len(dirs) - 1; j >= 0; j-- {
+			// nginx/access.log beside haproxy/haproxy.log
+			for j := len(dirs) - 1; j >= 0 && len(telling) == 0; j-- {
 				if !isNumeric(dirs[j]) && !placeWords[dirs[j]] && dirs[j] != "log" && dirs[j] != "logs" {
 					telling = dirs[j : j+1]
-					break
 				}
 			}
 		}
-		homes[i] = telling
+		homes[i] = home(telling)
 		switch {
 		case own != "":
 			out[i].Service = own
@@ -108,6 +107,9 @@ func nameStreams(streams []streamHint) []streamName {
 		}
 		if len(telling) == 0 {
 			out[i].Host = baseName(file)
+			if m := containerRE.FindStringSubmatch(out[i].Host); m != nil {
+				out[i].Host = m[1] // the containers of one pod run on one machine
+			}
 		}
 	}
 	nameHosts(out, homes)
@@ -132,6 +134,22 @@ func commonDirs(streams []streamHint) int {
 		}
 	}
 	return n
+}
+
+// home gives the directories down to that of the host. What is below a pod's
+// directory are its containers, which run on one machine.
+func home(telling []string) []string {
+	out := make([]string, 0, len(telling))
+	for _, d := range telling {
+		if m := podDirRE.FindStringSubmatch(d); m != nil {
+			return append(out, m[2])
+		}
+		if hexIDRE.MatchString(d) {
+			d = d[:12]
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // nameHosts gives each stream with a home its last directory, and of those that
@@ -175,7 +193,7 @@ func uniqueFiles(out []streamName, streams []streamHint, homes [][]string) {
 		count[out[i].Host]++
 	}
 	for i := range out {
-		if len(homes[i]) == 0 && count[out[i].Host] > 1 {
+		if len(homes[i]) == 0 && count[out[i].Host] > 1 && !containerRE.MatchString(baseName(path.Base(streams[i].Path))) {
 			out[i].Host = path.Base(streams[i].Path)
 		}
 	}
