@@ -1,13 +1,24 @@
 // Package format turns bytes into events: it finds the format of a stream, cuts it
 // into records and decodes them. Formats are YAML files in builtin/.
+//
+// A [Set] holds the formats. [Set.Detect] looks at the head of a stream;
+// [Set.NewReader] starts on one, gives its records ([Reader.Next]) and, for those that
+// the caller wants, their events ([Reader.Decode]). README.md tells how a format file
+// is written.
 package format
 
 import (
+	"bytes"
+	"embed"
 	"errors"
-	"io"
 	"io/fs"
-	"time"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
 
+	"github.com/correlatehq/correlate/internal/strictyaml"
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -23,66 +34,233 @@ type Format struct {
 	// Literals: every record that the format declares failed contains at least one
 	// of them. nil means that bytes alone cannot tell.
 	Literals [][]byte
+	// Wrappers are the formats around each record, outermost first: a docker
+	// json-file of slog records has ["docker_json"].
+	Wrappers []string
+
+	c     *compiled
+	outer []*compiled // the wrappers, outermost first
+	rank  int         // place in the order of its set
 }
 
-// A Set is a set of formats in the order in which detection tries them.
-type Set struct{}
-
-// Builtin gives the formats that come with the program.
-func Builtin() *Set { return nil }
-
-// Load reads all formats of fsys. The error joins all complaints about all files, each with file:line:col.
-func Load(fsys fs.FS) (*Set, error) { return nil, nil }
-
-// A Detection says in which format a stream is written.
-type Detection struct {
-	Format      *Format // nil if none reads it
-	Confidence  float64 // share of the head's records that Format reads
-	Records     int     // of the head
-	Unread      int
-	FirstUnread int // line number; 0 if all were read
-	Candidates  []Candidate
-	Binary      bool // the head is not text
+// Meaning says what the format's stamps mean, for records that are spans if it has any.
+func (f *Format) Meaning() timeline.Meaning {
+	m := f.c.meaning
+	for _, k := range f.c.kinds {
+		if k.kind != timeline.LogRecord && k.meaning != timeline.MeaningUnknown {
+			return k.meaning
+		}
+	}
+	return m
 }
 
-// A Candidate is a format that reads part of a head.
-type Candidate struct {
-	Format *Format
-	Share  float64
+// A Sample is one record that a format shows, with what is read of it.
+type Sample struct {
+	Line string
+	Want map[string]string
 }
 
-// Detect finds the format of a stream by its head (some 64 KiB, cut anywhere).
-func (s *Set) Detect(head []byte) Detection { return Detection{} }
-
-// Options say what the stream itself does not.
-type Options struct {
-	Format    *Format        // nil: detect
-	Zone      *time.Location // of stamps that write none; nil: unknown
-	Reference time.Time      // a time near the end of the stream (its file's modification), for stamps without a year
-	MaxRecord int            // bytes; 0 is 1 MiB
+// Samples gives the records that the format's file holds as its examples and tests.
+func (f *Format) Samples() []Sample {
+	out := make([]Sample, len(f.c.spec.Samples))
+	for i, s := range f.c.spec.Samples {
+		out[i] = Sample{Line: s.Line, Want: s.Want}
+	}
+	return out
 }
 
-// A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.
-type Record struct {
-	Bytes  []byte
-	Offset int64 // of its first byte
-	Line   int   // of its first line, 1-based
-	Cut    bool  // it was longer than MaxRecord; Bytes is its head
+// A Set is a set of formats in the order in which detection tries them. It is safe
+// for concurrent use.
+type Set struct {
+	formats []*Format // the most special first
+	app     []*Format // those that turn up in the stream of any application
+	reads   map[*Format]map[*Format]bool
 }
 
-// A Reader reads one stream record by record. Not for concurrent use.
-type Reader struct{}
+//go:embed builtin/*.yaml
+var builtinFS embed.FS
 
-// NewReader starts on one stream.
-func (s *Set) NewReader(r io.Reader, o Options) (*Reader, error) { return nil, nil }
+var builtin = sync.OnceValue(func() *Set {
+	sub, err := fs.Sub(builtinFS, "builtin")
+	if err != nil {
+		panic(err)
+	}
+	s, err := Load(sub)
+	if err != nil {
+		panic("built-in formats: " + err.Error())
+	}
+	return s
+})
 
-// Detection tells what the stream was found to be.
-func (r *Reader) Detection() Detection { return Detection{} }
+// Builtin gives the formats that come with the program. They are read once, when
+// first asked for.
+func Builtin() *Set { return builtin() }
 
-// Next gives the next record; the error is io.EOF at the end, else what broke the stream.
-func (r *Reader) Next() (Record, error) { return Record{}, io.EOF }
+// Load reads all formats of fsys: every file *.yaml at its top. The error joins all
+// complaints about all files, each with file:line:col. Each format must read its own
+// samples as it says; how many samples of other formats it reads too gives the order:
+// the more, the more general, the later it is tried.
+func Load(fsys fs.FS) (*Set, error) {
+	names, err := fs.Glob(fsys, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(names)
+	var errs []error
+	s := &Set{reads: map[*Format]map[*Format]bool{}}
+	for _, name := range names {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		f, err := loadFile(name, data)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.formats = append(s.formats, f)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	s.sort()
+	return s, nil
+}
 
-// Decode gives the events of one record: none, one, or many. The event is valid
-// until yield returns. It returns ErrNoMatch if no format of the stream reads the record.
-// Pos, and Service and Host where the record does not say them, are left to the caller.
-func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error { return ErrNoMatch }
+// loadFile reads one format file.
+func loadFile(file string, data []byte) (*Format, error) {
+	var sp spec
+	root, err := strictyaml.Decode(file, data, &sp)
+	if err != nil {
+		return nil, err
+	}
+	c, err := compile(file, root, &sp)
+	if err != nil {
+		return nil, err
+	}
+	f := &Format{
+		Name:   strings.TrimSuffix(path.Base(file), ".yaml"),
+		Doc:    strings.TrimSpace(sp.Doc),
+		System: sp.System,
+		Role:   c.role,
+		c:      c,
+	}
+	f.Literals = c.literals
+	c.name = f.Name
+	if err := checkSamples(file, root, f); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// sort puts the more special formats before the more general ones and finds which
+// formats may stand in one another's streams.
+func (s *Set) sort() {
+	d := newDecoding(sampleReference, nil)
+	for _, a := range s.formats {
+		s.reads[a] = map[*Format]bool{}
+		for _, b := range s.formats {
+			if a == b {
+				continue
+			}
+			for _, sm := range b.c.spec.Samples {
+				if d.decode(a.c, []byte(sm.Line)) {
+					a.rank++
+					s.reads[a][b] = true
+				}
+			}
+		}
+	}
+	sort.SliceStable(s.formats, func(i, j int) bool {
+		a, b := s.formats[i], s.formats[j]
+		if a.rank != b.rank {
+			return a.rank < b.rank
+		}
+		return a.Name < b.Name
+	})
+	for i, f := range s.formats {
+		f.rank = i
+		if f.c.spec.Stream == streamApp {
+			s.app = append(s.app, f)
+		}
+	}
+	// A record of a guest can be a failed one of its host's stream.
+	for _, f := range s.formats {
+		if f.c.spec.Stream == streamApp {
+			f.Literals = unite(f, s.app)
+		}
+	}
+}
+
+// unite gives the literals of f and of the formats that may stand in its streams.
+func unite(f *Format, guests []*Format) [][]byte {
+	if f.c.literals == nil {
+		return nil
+	}
+	out := slices.Clone(f.c.literals)
+	for _, g := range guests {
+		if g.c.literals == nil {
+			return nil
+		}
+		out = append(out, g.c.literals...)
+	}
+	return reduce(out)
+}
+
+// reduce drops literals that contain another one of the list.
+func reduce(lits [][]byte) [][]byte {
+	slices.SortFunc(lits, func(a, b []byte) int {
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return bytes.Compare(a, b)
+	})
+	out := [][]byte{}
+next:
+	for _, l := range lits {
+		for _, o := range out {
+			if bytes.Contains(l, o) {
+				continue next
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// Formats gives the formats of the set, the most special first.
+func (s *Set) Formats() []*Format { return slices.Clone(s.formats) }
+
+// Lookup gives the format of this name, nil if the set has none.
+func (s *Set) Lookup(name string) *Format {
+	for _, f := range s.formats {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// wrapped gives f as it stands inside the wrappers, outermost first.
+func wrapped(f *Format, outer []*compiled) *Format {
+	if len(outer) == 0 {
+		return f
+	}
+	w := *f
+	w.outer = outer
+	w.Wrappers = nil
+	for _, o := range outer {
+		w.Wrappers = append(w.Wrappers, o.name)
+	}
+	if f.Literals != nil {
+		w.Literals = make([][]byte, 0, len(f.Literals))
+		for _, l := range f.Literals {
+			for i := len(outer) - 1; i >= 0; i-- {
+				l = outer[i].escape(l)
+			}
+			w.Literals = append(w.Literals, l)
+		}
+	}
+	return &w
+}

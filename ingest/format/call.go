@@ -1,0 +1,237 @@
+package format
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// callParts are the values from which the calls of a record are made, as written.
+type callParts struct {
+	peer, method, target, status        string
+	connect, header, response, duration phase
+	wait                                time.Duration
+}
+
+// A phase is the text of a duration with the unit of a bare number.
+type phase struct {
+	text string
+	unit time.Duration
+}
+
+// read gives the duration that text, an entry of the list, says; -1 where it says that the phase never ended, 0 if
+// the record does not tell.
+func (p phase) read(text string) time.Duration {
+	if text == "" {
+		return 0
+	}
+	if text == "-" || strings.HasPrefix(text, "-1") {
+		return -1
+	}
+	d, _, ok := parseDuration(text, p.unit)
+	if !ok {
+		return 0
+	}
+	return d
+}
+
+type callForm uint8
+
+const (
+	callAttempts callForm = iota + 1 // lists as nginx writes them: "a, b : c"
+	callBackend                      // one server, with timers, as HAProxy writes it
+	callSelf                         // a client span is its own call
+)
+
+// callRules say how the calls of a record are made.
+type callRules struct {
+	form    callForm
+	noPeer  []string
+	errors  []outcomeRule // over the error's text
+	stateOf field
+	states  []outcomeRule // over stateOf
+}
+
+// calls makes the calls of the record.
+func (d *decoding) calls(c *compiled) {
+	switch r := c.calls; r.form {
+	case callAttempts:
+		d.attempts(r)
+	case callBackend:
+		d.backend(r)
+	case callSelf:
+		if d.ev.Kind == timeline.ClientSpan {
+			d.self(r)
+		}
+	}
+}
+
+// split gives the entries of a list: attempts in one group of servers are parted by
+// a comma, groups by a colon with spaces.
+func split(s string) []string {
+	if s == "" {
+		return nil
+	}
+	if !strings.ContainsAny(s, ", ") {
+		return []string{s}
+	}
+	s = strings.ReplaceAll(s, " : ", ", ")
+	parts := strings.Split(s, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
+
+func nth(l []string, i int) string {
+	if i < len(l) {
+		return l[i]
+	}
+	return ""
+}
+
+// attempts reads nginx's $upstream_* lists. On an attempt without an answer nginx
+// puts its own 502 or 504 into $upstream_status: only where the header time is a
+// number did the status come from a server. Note: connect and header times tell
+// how far an attempt came; where they are not logged, neither is guessed.
+func (d *decoding) attempts(r *callRules) {
+	p := &d.call
+	peers, statuses := split(p.peer), split(p.status)
+	connects, headers, durations := split(p.connect.text), split(p.header.text), split(p.duration.text)
+	n := min(max(len(peers), len(statuses)), 64)
+	if n == 1 && (p.peer == "" || p.peer == "-") {
+		return
+	}
+	for i := range n {
+		o := timeline.Outcall{
+			Peer: nth(peers, i), Method: d.method, Target: d.target,
+			Connect: p.connect.read(nth(connects, i)),
+			Header:  p.header.read(nth(headers, i)),
+		}
+		if o.Peer == "-" {
+			o.Peer = ""
+		}
+		if slices.Contains(r.noPeer, o.Peer) {
+			continue
+		}
+		if t := p.duration.read(nth(durations, i)); t > 0 || t == 0 && nth(durations, i) != "" {
+			o.Duration, o.Timed = t, true
+		}
+		o.Status, _ = statusCode(nth(statuses, i))
+		headKnown := nth(headers, i) != ""
+		answered := headKnown && o.Header >= 0
+		switch {
+		case answered:
+			o.Ended = timeline.Complete
+		case o.Status == 499 || o.Status == 0 && d.ev.StatusCode == 499:
+			o.Ended, o.Status = timeline.CallerLeft, 0
+		case !headKnown:
+			// The record does not tell who made the status.
+			if o.Status > 0 && o.Status < 500 {
+				o.Ended = timeline.Complete
+			}
+		case o.Status == 502 || o.Status == 504:
+			o.OwnMade = true
+			connected := nth(connects, i) != "" && o.Connect >= 0
+			switch {
+			case nth(connects, i) == "":
+				if o.Status == 504 {
+					o.Ended = timeline.GaveUp
+				}
+			case !isAddress(o.Peer) && !connected:
+				// The group's own name stands for the server that could not be chosen.
+				o.Ended, o.OwnMade = timeline.NotSent, true
+			case o.Status == 504 && connected:
+				o.Ended = timeline.GaveUp
+			case o.Status == 504:
+				o.Ended = timeline.ConnectGaveUp
+			case connected:
+				o.Ended = timeline.Reset
+			default:
+				o.Ended = timeline.Refused
+			}
+		}
+		d.ev.Calls = append(d.ev.Calls, o)
+	}
+}
+
+// isAddress says whether a peer is the address of a server rather than the name of a
+// group of them.
+func isAddress(p string) bool {
+	return strings.HasPrefix(p, "unix:") || strings.Contains(p, ":")
+}
+
+// backend reads the one server that HAProxy says it used last: "orders/app-2". The
+// status is the server's only if its head came (Tr is not -1).
+func (d *decoding) backend(r *callRules) {
+	p := &d.call
+	name := p.peer
+	if i := strings.IndexByte(name, '/'); i >= 0 {
+		name = name[i+1:]
+	}
+	if p.peer == "" || slices.Contains(r.noPeer, name) || slices.Contains(r.noPeer, p.peer) {
+		return
+	}
+	o := timeline.Outcall{Peer: p.peer, Method: d.method, Target: d.target, Connect: p.connect.read(p.connect.text)}
+	resp := p.response.read(p.response.text)
+	if o.Connect >= 0 && resp >= 0 {
+		o.Header = o.Connect + resp
+		o.Status = d.ev.StatusCode
+		o.Ended = timeline.Complete
+	} else {
+		o.Header = -1
+		o.Status, o.OwnMade = d.ev.StatusCode, d.ev.StatusCode != 0
+	}
+	if d.ev.Stamp.HasDuration() {
+		o.Duration, o.Timed = max(d.ev.Duration-p.wait, 0), true
+	}
+	if s := match(r.states, d.get(r.stateOf)); s != timeline.OutcomeUnknown {
+		o.Ended = s
+	}
+	d.ev.Calls = append(d.ev.Calls, o)
+}
+
+// self makes the one call of a client span.
+func (d *decoding) self(r *callRules) {
+	p, e := &d.call, &d.ev
+	o := timeline.Outcall{
+		Peer: p.peer, Method: d.method, Target: d.target, Status: e.StatusCode,
+		Error: e.Attrs.Get("error.message"), Duration: e.Duration, Timed: e.Stamp.HasDuration(),
+	}
+	if o.Peer == "" {
+		o.Peer = d.get(field{kind: fieldServer})
+	}
+	if p.method != "" {
+		o.Method = p.method
+	}
+	if p.target != "" {
+		o.Target = p.target
+	}
+	if o.Error == "" && d.exc.Message != "" {
+		o.Error = d.exc.Message
+	}
+	switch {
+	case o.Error != "":
+		o.Ended = match(r.errors, o.Error)
+	case o.Status != 0:
+		o.Ended = timeline.Complete
+	}
+	e.Calls = append(e.Calls, o)
+}
+
+// settle lets a caller that left be seen at calls that had no answer yet.
+func (r *callRules) settle(d *decoding) {
+	if r == nil || d.ev.Ended != timeline.CallerLeft {
+		return
+	}
+	for i := range d.ev.Calls {
+		if o := &d.ev.Calls[i]; o.Ended == timeline.OutcomeUnknown {
+			o.Ended = timeline.CallerLeft
+			if o.OwnMade {
+				o.Status, o.OwnMade = 0, false
+			}
+		}
+	}
+}

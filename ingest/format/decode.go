@@ -1,0 +1,547 @@
+package format
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// maxAttrs bounds the attributes of one record; what comes after is not read.
+const maxAttrs = 256
+
+// decoding is the state of reading one record. Its memory is used again for the
+// next one; strings that go into the event are owned by the event.
+type decoding struct {
+	ev  timeline.Event
+	ref time.Time      // for stamps without a year
+	loc *time.Location // of stamps that write no zone; nil if it is not known
+
+	times   [maxTimes]string
+	attrs   int
+	method  string
+	target  string
+	durText string
+	durUnit time.Duration
+	stack   string
+	tail    string // the lines after the first
+	exc     timeline.Exception
+	call    callParts
+	seen    uint32 // which of the format's required fields were there
+
+	json  fastjson.Parser
+	path  []byte
+	arena []byte
+}
+
+func newDecoding(ref time.Time, loc *time.Location) *decoding {
+	return &decoding{ref: ref, loc: loc}
+}
+
+func (d *decoding) reset() {
+	keys, attrs, calls := d.ev.Keys[:0], d.ev.Attrs[:0], d.ev.Calls[:0]
+	d.ev = timeline.Event{Keys: keys, Attrs: attrs, Calls: calls}
+	d.times = [maxTimes]string{}
+	d.attrs = 0
+	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
+	d.durUnit = 0
+	d.exc = timeline.Exception{}
+	d.call = callParts{}
+	d.seen = 0
+	d.arena = nil
+}
+
+// own gives a string with the bytes of b that nothing will change.
+func (d *decoding) own(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if cap(d.arena)-len(d.arena) < len(b) {
+		d.arena = make([]byte, 0, max(512, len(b)))
+	}
+	n := len(d.arena)
+	d.arena = append(d.arena, b...)
+	// The arena only grows inside its capacity, and it is never used twice.
+	return unsafe.String(&d.arena[n], len(b))
+}
+
+// decode reads rec as one record of c. It leaves the event in d.ev, or returns false
+// if rec is not in the format.
+func (d *decoding) decode(c *compiled, rec []byte) bool {
+	switch c.decoder {
+	case jsonDecoder:
+		if !d.decodeJSON(c, rec) {
+			return false
+		}
+	case logfmtDecoder:
+		if !d.decodeLogfmt(c, rec) {
+			return false
+		}
+	default:
+		if !d.decodeRegexp(c, rec) {
+			return false
+		}
+	}
+	return d.finish(c, rec)
+}
+
+// put takes one value of the record.
+func (d *decoding) put(c *compiled, t *target, name, v string) {
+	if v == "" {
+		return
+	}
+	switch t.op {
+	case opDrop:
+	case opTime:
+		d.times[t.idx] = v
+	case opBody:
+		d.ev.Body = v
+	case opSeverity:
+		d.ev.Severity = v
+	case opStatus:
+		if n, ok := statusCode(v); ok {
+			d.ev.StatusCode = n
+		} else if v != "-" && v != "-1" && v != "0" && v != "000" {
+			d.attr(name, v)
+		}
+	case opService:
+		if v != "-" {
+			d.ev.Service = v
+		}
+	case opHost:
+		if v != "-" {
+			d.ev.Host = v
+		}
+	case opTraceID, opIdentity:
+		d.identity(t.name, v)
+	case opTraceparent:
+		d.traceparent(v)
+	case opUberTrace:
+		// trace:span:parent:flags, leading zeros dropped.
+		p := strings.Split(v, ":")
+		if len(p) == 4 {
+			d.identity(timeline.KeyTraceID, p[0])
+			d.span(p[1])
+		}
+	case opCloudTrace:
+		if i := strings.Index(v, "/traces/"); i >= 0 {
+			v = v[i+len("/traces/"):]
+		}
+		d.identity(timeline.KeyTraceID, v)
+	case opSpanID:
+		d.span(v)
+	case opParentSpanID:
+		if !placeholder(v) {
+			d.ev.ParentSpanID = v
+		}
+	case opMethod:
+		if isMethod(v) {
+			d.method = v
+			d.attr("http.request.method", v)
+		} else if v != "-" {
+			d.attr(name, v)
+		}
+	case opRequestLine:
+		d.requestLine(v)
+	case opURL:
+		d.url(v)
+	case opURLTarget:
+		d.urlTarget(v)
+	case opAddress:
+		d.address(t.name, v)
+	case opDuration:
+		d.durText, d.durUnit = v, t.unit
+	case opCallPeer:
+		d.call.peer = v
+	case opCallMethod:
+		d.call.method = v
+	case opCallTarget:
+		d.call.target = v
+	case opCallStatus:
+		d.call.status = v
+	case opCallConnect:
+		d.call.connect = phase{v, t.unit}
+	case opCallHeader:
+		d.call.header = phase{v, t.unit}
+	case opCallResponse:
+		d.call.response = phase{v, t.unit}
+	case opCallWait:
+		if w, _, ok := parseDuration(v, t.unit); ok {
+			d.call.wait += w
+		}
+	case opCallDuration:
+		d.call.duration = phase{v, t.unit}
+	case opExcType:
+		d.exc.Type = v
+	case opExcMessage:
+		d.exc.Message = v
+	case opStack:
+		d.stack = v
+	case opPairs:
+		d.pairs(c, v)
+	case opCaptured:
+		d.captured(v)
+	default:
+		if v != "-" {
+			d.attr(t.name, v)
+		}
+	}
+}
+
+// attr adds an attribute.
+func (d *decoding) attr(name, v string) {
+	if d.attrs >= maxAttrs {
+		return
+	}
+	d.attrs++
+	d.ev.Attrs.Set(name, v)
+}
+
+func (d *decoding) span(v string) {
+	if !placeholder(v) {
+		d.ev.SpanID = v
+	}
+}
+
+// targetOf looks up where the value of this name goes: by the format, else by the names
+// that all share.
+func (c *compiled) targetOf(name []byte) *target {
+	if t := c.table[string(name)]; t != nil {
+		return t
+	}
+	return aliases[string(name)]
+}
+
+// required notes that a field was there in the form that the format asks for.
+func (d *decoding) required(c *compiled, name []byte, v string) {
+	for i := range c.require {
+		r := &c.require[i]
+		if r.name == string(name) && (r.re == nil || r.re.MatchString(v)) {
+			d.seen |= 1 << i
+		}
+	}
+}
+
+func (d *decoding) hasRequired(c *compiled) bool {
+	return d.seen == 1<<len(c.require)-1
+}
+
+// finish makes the event of what was put.
+func (d *decoding) finish(c *compiled, rec []byte) bool {
+	e := &d.ev
+	e.Format = c.name
+	e.System = c.spec.System
+	e.Role = c.role
+	e.Raw = rec
+	if !d.stamp(c) {
+		return false
+	}
+	e.Severity = strings.ToLower(e.Severity)
+	if s, ok := c.spec.Severity[e.Severity]; ok {
+		e.Severity = s
+	}
+	if d.tail != "" {
+		d.takeTail()
+	}
+	for i := range c.extract {
+		d.extract(c, &c.extract[i])
+	}
+	d.exception()
+	d.duration(c)
+	for _, f := range c.findIn {
+		d.findKeys(c, d.get(f))
+	}
+	d.kind(c)
+	if c.calls != nil {
+		d.calls(c)
+	}
+	if c.ended != nil {
+		e.Ended = match(c.ended, d.get(c.endedOf))
+		c.calls.settle(d)
+	}
+	for _, f := range c.context {
+		if v := d.get(f); v != "" && v != "-" {
+			e.Keys = append(e.Keys, timeline.Key{Name: f.name, Value: v, Strength: timeline.Context})
+		}
+	}
+	for i := range c.lifecycle {
+		if c.lifecycle[i].re.MatchString(e.Body) {
+			e.Lifecycle = c.lifecycle[i].is
+			break
+		}
+	}
+	if e.Exception != nil && anyHolds(c.uncaught, d) {
+		e.Exception.Escaped = true
+	}
+	e.Failed = anyHolds(c.failed, d) && c.containsLiteral(rec)
+	return true
+}
+
+// containsLiteral keeps the promise of Format.Literals: a record without any of them
+// is not declared failed.
+func (c *compiled) containsLiteral(rec []byte) bool {
+	if c.literals == nil {
+		return true
+	}
+	for _, l := range c.literals {
+		if bytes.Contains(rec, l) {
+			return true
+		}
+	}
+	return false
+}
+
+func match(rules []outcomeRule, v string) timeline.Outcome {
+	for i := range rules {
+		if rules[i].re.MatchString(v) {
+			return rules[i].is
+		}
+	}
+	return timeline.OutcomeUnknown
+}
+
+// stamp reads the record's time. It is false if the record has one that is in none
+// of the format's layouts, and the format's records are told by it.
+func (d *decoding) stamp(c *compiled) bool {
+	e := &d.ev
+	e.Stamp.Meaning = c.meaning
+	any := false
+	for i := range c.timeNames {
+		v := d.times[i]
+		if v == "" || v == "-" {
+			continue
+		}
+		any = true
+		for _, l := range c.layouts {
+			st, ok := parseStamp(l, v, d.loc, d.ref)
+			if !ok {
+				continue
+			}
+			e.Time, e.Stamp.Zone, e.Stamp.Resolution = st.t, st.zone, st.res
+			if c.res > 0 {
+				e.Stamp.Resolution = c.res
+			}
+			e.Stamp.Rounded = c.spec.Time.Rounded
+			return true
+		}
+	}
+	return !any || c.decoder != regexpDecoder
+}
+
+func (d *decoding) extract(c *compiled, x *extraction) {
+	v := d.get(x.from)
+	if v == "" {
+		return
+	}
+	for _, p := range x.patterns {
+		if loc := p.re.FindStringSubmatchIndex(v); loc != nil {
+			for g, t := range p.targets {
+				if t != nil && loc[2*g] >= 0 {
+					d.put(c, t, t.name, v[loc[2*g]:loc[2*g+1]])
+				}
+			}
+			return
+		}
+	}
+}
+
+func (d *decoding) duration(c *compiled) {
+	if d.durText == "" {
+		return
+	}
+	v, res, ok := parseDuration(d.durText, d.durUnit)
+	if !ok {
+		if d.durText != "-" && d.durText != "-1" {
+			d.attr("duration", d.durText)
+		}
+		return
+	}
+	d.ev.Duration = v
+	d.ev.Stamp.DurationResolution = res
+	if c.durRes > 0 {
+		d.ev.Stamp.DurationResolution = c.durRes
+	}
+	d.ev.Stamp.SameClock = c.spec.Duration.SameClock
+}
+
+func (d *decoding) kind(c *compiled) {
+	for i := range c.kinds {
+		k := &c.kinds[i]
+		if k.when.holds(d) {
+			d.ev.Kind = k.kind
+			if k.meaning != timeline.MeaningUnknown {
+				d.ev.Stamp.Meaning = k.meaning
+			}
+			return
+		}
+	}
+}
+
+// takeTail reads the lines after the first: a stack trace, or more of the message.
+func (d *decoding) takeTail() {
+	body := d.ev.Body
+	all := d.tail
+	if body != "" {
+		all = body + "\n" + d.tail
+	}
+	if x, ok := parseStack(all); ok {
+		d.stacked(x)
+		d.attr("exception.stacktrace", d.tail)
+		return
+	}
+	d.ev.Body = all
+}
+
+// exception makes the event's exception of its fields and of its stack trace.
+func (d *decoding) exception() {
+	if d.stack != "" {
+		if x, ok := parseStack(d.stack); ok {
+			d.stacked(x)
+		} else if d.exc.Message == "" && d.exc.Type == "" && !strings.Contains(d.stack, "\n") {
+			d.exc.Message = d.stack
+		}
+		d.attr("exception.stacktrace", d.stack)
+	}
+	if d.exc == (timeline.Exception{}) {
+		return
+	}
+	if d.exc.Message == "" {
+		d.exc.Message = d.ev.Attrs.Get("error.message")
+	}
+	x := d.exc
+	d.ev.Exception = &x
+}
+
+// stacked adds what a stack trace says to what fields say, which comes first for the
+// outermost exception only: of a chain the trace knows the root cause.
+func (d *decoding) stacked(x timeline.Exception) {
+	if x.Type != "" {
+		d.exc.Type = x.Type
+		if x.Message != "" {
+			d.exc.Message = x.Message
+		}
+	} else if d.exc.Message == "" {
+		d.exc.Message = x.Message
+	}
+	d.exc.File, d.exc.Function, d.exc.Line = x.File, x.Function, x.Line
+	d.exc.Escaped = d.exc.Escaped || x.Escaped
+}
+
+// statusCode reads an HTTP status.
+func statusCode(v string) (int, bool) {
+	if len(v) != 3 {
+		return 0, false
+	}
+	n := num(v, 0, 3)
+	return n, n >= 100 && n <= 999
+}
+
+var methodRE = regexp.MustCompile(`^[A-Z][A-Z-]{1,19}$`)
+
+func isMethod(v string) bool {
+	switch v {
+	case "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS":
+		return true
+	}
+	return methodRE.MatchString(v)
+}
+
+// requestLine reads "POST /api/orders?x=1 HTTP/1.1".
+func (d *decoding) requestLine(v string) {
+	method, rest, ok := strings.Cut(v, " ")
+	if !ok || !isMethod(method) {
+		if v != "-" {
+			d.attr("http.request.line", v)
+		}
+		return
+	}
+	target := rest
+	if i := strings.LastIndexByte(rest, ' '); i >= 0 && strings.HasPrefix(rest[i+1:], "HTTP/") {
+		target = rest[:i]
+		d.attr("network.protocol.version", strings.TrimPrefix(rest[i+1:], "HTTP/"))
+	}
+	d.method = method
+	d.attr("http.request.method", method)
+	d.urlTarget(target)
+}
+
+// urlTarget reads "/api/orders?x=1".
+func (d *decoding) urlTarget(v string) {
+	if v == "-" || v == "" {
+		return
+	}
+	if strings.Contains(v, "://") && v[0] != '/' {
+		d.url(v)
+		return
+	}
+	d.target = v
+	path, query, ok := strings.Cut(v, "?")
+	d.attr("url.path", path)
+	if ok && query != "" {
+		d.attr("url.query", query)
+	}
+}
+
+// url reads "http://127.0.0.1:9003/stock/1?x=1"; a path alone is read as such.
+func (d *decoding) url(v string) {
+	if v == "-" {
+		return
+	}
+	i := strings.Index(v, "://")
+	if i < 0 {
+		if v[0] == '/' {
+			d.urlTarget(v)
+		} else {
+			d.attr("url.full", v)
+		}
+		return
+	}
+	d.attr("url.full", v)
+	d.attr("url.scheme", v[:i])
+	host := v[i+3:]
+	target := "/"
+	if j := strings.IndexAny(host, "/?#"); j >= 0 {
+		host, target = host[:j], host[j:]
+	}
+	if j := strings.LastIndexByte(host, '@'); j >= 0 {
+		host = host[j+1:]
+	}
+	if host != "" {
+		d.address("server.address", host)
+	}
+	d.urlTarget(target)
+}
+
+// address reads "10.0.0.9", "10.0.0.9:4444", "[::1]:80", "::1" or a name with or
+// without port.
+func (d *decoding) address(name, v string) {
+	if v == "-" || v == "" {
+		return
+	}
+	host, port := v, ""
+	switch {
+	case v[0] == '[':
+		if i := strings.IndexByte(v, ']'); i > 0 {
+			host = v[1:i]
+			port = strings.TrimPrefix(v[i+1:], ":")
+		}
+	case strings.Count(v, ":") == 1:
+		host, port, _ = strings.Cut(v, ":")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); port != "" && err != nil {
+		host, port = v, ""
+	}
+	if host == "" {
+		return
+	}
+	d.attr(name, host)
+	if port != "" {
+		d.attr(strings.TrimSuffix(name, ".address")+".port", port)
+	}
+}

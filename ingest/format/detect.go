@@ -1,0 +1,247 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sort"
+	"time"
+	"unicode/utf8"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+const (
+	// headLines bounds the lines of a head by which formats are compared.
+	headLines = 200
+	// minShare is the least share of its lines by which a stream is said to be in a format.
+	minShare = 0.3
+	// specialShare is what a special format must read of what a more general one
+	// reads to be preferred: what is left may stand in its stream as a guest.
+	specialShare = 0.8
+)
+
+// A Detection says in which format a stream is written.
+type Detection struct {
+	Format      *Format // nil if none reads it
+	Confidence  float64 // share of the head's records that are read by Format or by one that may stand in its streams
+	Records     int     // of the head
+	Unread      int
+	FirstUnread int // line number; 0 if all were read
+	Candidates  []Candidate
+	Binary      bool // the head is not text
+}
+
+// A Candidate is a format that reads part of a head.
+type Candidate struct {
+	Format *Format
+	Share  float64
+}
+
+// Detect finds the format of a stream by its head (some 64 KiB, cut anywhere).
+func (s *Set) Detect(head []byte) Detection {
+	return s.detect(head, &Options{Reference: time.Now()})
+}
+
+func (s *Set) detect(head []byte, o *Options) Detection {
+	if isBinary(head) {
+		return Detection{Binary: true}
+	}
+	head = whole(head)
+	f, cands := s.choose(sample(head), o, 0, nil)
+	det := Detection{Format: f, Candidates: cands}
+	s.count(&det, head, o)
+	return det
+}
+
+// isBinary says whether a head is not text: a zero byte, or much that is no UTF-8
+// and no other way to write letters.
+func isBinary(head []byte) bool {
+	if bytes.IndexByte(head, 0) >= 0 {
+		return true
+	}
+	bad := 0
+	for i := 0; i < len(head); {
+		c := head[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != 0x1b && c != '\f' {
+				bad++
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(head[i:])
+		if r == utf8.RuneError && n == 1 && len(head)-i >= utf8.UTFMax {
+			bad++
+		}
+		i += n
+	}
+	return bad*10 > len(head)
+}
+
+// whole drops the last line if it is cut, unless it is the only one.
+func whole(head []byte) []byte {
+	if len(head) < headSize-1 {
+		return head
+	}
+	if i := bytes.LastIndexByte(head, '\n'); i >= 0 {
+		return head[:i+1]
+	}
+	return head
+}
+
+// sample gives up to headLines lines, spread evenly in runs so that the lines of one
+// record stay together.
+func sample(head []byte) [][]byte {
+	var all [][]byte
+	for len(head) > 0 {
+		line := head
+		if i := bytes.IndexByte(head, '\n'); i >= 0 {
+			line, head = head[:i], head[i+1:]
+		} else {
+			head = nil
+		}
+		if line = bytes.TrimSuffix(line, []byte("\r")); len(line) > 0 {
+			all = append(all, line)
+		}
+	}
+	if len(all) <= headLines {
+		return all
+	}
+	const run = 20
+	var out [][]byte
+	step := (len(all) - run) / (headLines/run - 1)
+	for i := 0; i+run <= len(all) && len(out) < headLines; i += max(step, run) {
+		out = append(out, all[i:i+run]...)
+	}
+	return out
+}
+
+// choose finds the format that reads most of the lines, the most special one of those
+// that read about as much. outer are the wrappers already taken off.
+func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (*Format, []Candidate) {
+	type score struct {
+		f     *Format
+		share float64
+	}
+	var scores []score
+	d := newDecoding(o.Reference, o.Zone)
+	for _, f := range s.formats {
+		if f.c.wraps != nil && depth >= maxWrappers {
+			continue
+		}
+		read, unread, within := 0, 0, false
+		for _, l := range lines {
+			switch {
+			case f.c.isContinuation(l):
+			case d.decode(f.c, l):
+				read++
+				within = true
+			case !f.c.oneLine && within && (continues(l) || s.isStackLine(l)):
+			case f.c.oneLine && f.c.spec.Stream == streamApp && continues(l):
+			default:
+				unread++
+			}
+		}
+		if read > 0 {
+			scores = append(scores, score{f, float64(read) / float64(read+unread)})
+		}
+	}
+	if len(scores) == 0 {
+		return nil, nil
+	}
+	sort.SliceStable(scores, func(i, j int) bool { return scores[i].share > scores[j].share })
+	best := scores[0]
+	for _, sc := range scores[1:] {
+		if sc.share == best.share && sc.f.rank < best.f.rank ||
+			sc.share >= specialShare*best.share && s.reads[best.f][sc.f] && !s.reads[sc.f][best.f] {
+			best = sc
+		}
+	}
+	// Rivals read about as much, and are neither more general than the one chosen
+	// nor the special case of it that was passed over.
+	var cands []Candidate
+	for _, sc := range scores {
+		if sc.f != best.f && sc.share >= best.share/2 && !s.reads[sc.f][best.f] && !s.reads[best.f][sc.f] {
+			cands = append(cands, Candidate{wrapped(sc.f, outer), sc.share})
+		}
+	}
+	if best.share < minShare {
+		return nil, append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...)
+	}
+	if len(cands) > 0 {
+		cands = append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...)
+	}
+	if best.f.c.wraps != nil {
+		return s.peelHead(best.f, lines, o, depth, outer), cands
+	}
+	return wrapped(best.f, outer), cands
+}
+
+// peelHead looks inside the wrapper: if most of what it holds is in one format, the
+// stream is in that one, wrapped; else in the wrapper's own.
+func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer []*compiled) *Format {
+	d := newDecoding(o.Reference, o.Zone)
+	streams := map[uint64][]byte{} // an inner line that goes on
+	var in [][]byte
+	for _, l := range lines {
+		p, ok := d.peel(w.c, l)
+		if !ok {
+			continue
+		}
+		text := append(streams[p.stream], p.inner...)
+		if p.partial {
+			streams[p.stream] = text
+			continue
+		}
+		delete(streams, p.stream)
+		if len(text) > 0 {
+			in = append(in, text)
+		}
+	}
+	if len(in) > 0 {
+		inner := append(append([]*compiled{}, outer...), w.c)
+		if f, _ := s.choose(in, o, depth+1, inner); f != nil {
+			return f
+		}
+	}
+	return wrapped(w, outer)
+}
+
+// isStackLine says whether a line is of a stack trace that bears no stamp.
+func (s *Set) isStackLine(l []byte) bool {
+	for _, f := range s.app {
+		if f.c.spec.Attaches && f.c.begins(nil, l) {
+			return true
+		}
+	}
+	return stackError.Match(l)
+}
+
+// count reads the head by the format that was found and tells how much it read.
+func (s *Set) count(det *Detection, head []byte, o *Options) {
+	opt := *o
+	opt.Format = det.Format
+	r := &Reader{set: s, opt: opt, max: defaultMaxRecord, line: 1}
+	r.in = newBuffered(bytes.NewReader(head))
+	r.start(det.Format)
+	for {
+		rec, err := r.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				det.Unread++
+			}
+			break
+		}
+		det.Records++
+		if err := r.Decode(rec, func(*timeline.Event) bool { return true }); err != nil {
+			det.Unread++
+			if det.FirstUnread == 0 {
+				det.FirstUnread = rec.Line
+			}
+		}
+	}
+	if det.Records > 0 && det.Format != nil {
+		det.Confidence = float64(det.Records-det.Unread) / float64(det.Records)
+	}
+}

@@ -1,0 +1,246 @@
+package format
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A field names something of an event for conditions, extractions and keys.
+type field struct {
+	kind fieldKind
+	name string
+}
+
+type fieldKind uint8
+
+const (
+	fieldAttr fieldKind = iota
+	fieldBody
+	fieldSeverity
+	fieldStatus
+	fieldService
+	fieldHost
+	fieldDuration
+	fieldKey
+	fieldSpanID
+	fieldRequestLine
+	fieldClient
+	fieldServer
+	fieldCallPeer
+	fieldCallStatus
+	fieldEnded
+	fieldException
+)
+
+var fieldKinds = map[string]fieldKind{
+	"body":                      fieldBody,
+	"severity_text":             fieldSeverity,
+	"http.response.status_code": fieldStatus,
+	"service.name":              fieldService,
+	"host.name":                 fieldHost,
+	"duration":                  fieldDuration,
+	timeline.KeyTraceID:         fieldKey,
+	timeline.KeyRequestID:       fieldKey,
+	"span_id":                   fieldSpanID,
+	timeline.KeyRequest:         fieldRequestLine,
+	timeline.KeyClient:          fieldClient,
+	timeline.KeyUpstream:        fieldServer,
+	"call.peer":                 fieldCallPeer,
+	"call.status":               fieldCallStatus,
+	"ended":                     fieldEnded,
+	"exception":                 fieldException,
+}
+
+func parseField(name string) (field, error) {
+	if name == "" {
+		return field{}, fmt.Errorf("the field's name is missing")
+	}
+	k, ok := fieldKinds[name]
+	if !ok && (strings.HasPrefix(name, "call.") || name == "pairs" || name == "captured") {
+		return field{}, fmt.Errorf("%q cannot be asked for", name)
+	}
+	return field{k, name}, nil
+}
+
+// get gives what the event read so far says of f, "" if nothing.
+func (d *decoding) get(f field) string {
+	e := &d.ev
+	switch f.kind {
+	case fieldAttr:
+		return e.Attrs.Get(f.name)
+	case fieldBody:
+		return e.Body
+	case fieldSeverity:
+		return e.Severity
+	case fieldStatus:
+		if e.StatusCode == 0 {
+			return ""
+		}
+		return strconv.Itoa(e.StatusCode)
+	case fieldService:
+		return e.Service
+	case fieldHost:
+		return e.Host
+	case fieldDuration:
+		if !e.Stamp.HasDuration() {
+			return ""
+		}
+		return e.Duration.String()
+	case fieldKey:
+		for i := range e.Keys {
+			if e.Keys[i].Name == f.name {
+				return e.Keys[i].Value
+			}
+		}
+	case fieldSpanID:
+		return e.SpanID
+	case fieldRequestLine:
+		if d.method == "" || d.target == "" {
+			return ""
+		}
+		return d.method + " " + d.target
+	case fieldClient:
+		return d.withPort("client.address", "client.port")
+	case fieldServer:
+		return d.withPort("server.address", "server.port")
+	case fieldCallPeer:
+		return d.call.peer
+	case fieldCallStatus:
+		return d.call.status
+	case fieldEnded:
+		return e.Ended.String()
+	case fieldException:
+		if e.Exception != nil {
+			if e.Exception.Type != "" {
+				return e.Exception.Type
+			}
+			return e.Exception.Message
+		}
+	}
+	return ""
+}
+
+// withPort joins an address and its port as they were in the record.
+func (d *decoding) withPort(addr, port string) string {
+	a := d.ev.Attrs.Get(addr)
+	if a == "" {
+		return ""
+	}
+	p := d.ev.Attrs.Get(port)
+	if p == "" {
+		return a
+	}
+	if strings.Contains(a, ":") {
+		a = "[" + a + "]"
+	}
+	return a + ":" + p
+}
+
+// cond is a compiled condition.
+type cond struct {
+	has, lacks, any []field
+	in              []inRule
+	match           []matchRule
+	lo, hi          int // of the status; 0: not asked
+}
+
+type inRule struct {
+	f      field
+	values []string
+}
+
+type matchRule struct {
+	f   field
+	res []*regexp.Regexp // any of them
+}
+
+func (c *cond) holds(d *decoding) bool {
+	if c.lo > 0 && (d.ev.StatusCode < c.lo || d.ev.StatusCode > c.hi) {
+		return false
+	}
+	for _, f := range c.has {
+		if d.get(f) == "" {
+			return false
+		}
+	}
+	for _, f := range c.lacks {
+		if d.get(f) != "" {
+			return false
+		}
+	}
+	if len(c.any) > 0 && !slices.ContainsFunc(c.any, func(f field) bool { return d.get(f) != "" }) {
+		return false
+	}
+	for i := range c.in {
+		if !slices.Contains(c.in[i].values, d.get(c.in[i].f)) {
+			return false
+		}
+	}
+	for i := range c.match {
+		v := d.get(c.match[i].f)
+		if !slices.ContainsFunc(c.match[i].res, func(re *regexp.Regexp) bool { return re.MatchString(v) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func anyHolds(cs []cond, d *decoding) bool {
+	for i := range cs {
+		if cs[i].holds(d) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *compiler) conds(path []string, sp []condSpec) []cond {
+	var out []cond
+	for i := range sp {
+		out = append(out, k.cond(append(slices.Clone(path), strconv.Itoa(i)), &sp[i]))
+	}
+	return out
+}
+
+func (k *compiler) cond(path []string, sp *condSpec) cond {
+	sub := func(more ...string) []string { return append(slices.Clone(path), more...) }
+	var c cond
+	fields := func(name string, l list) []field {
+		var out []field
+		for i, n := range l {
+			out = append(out, k.field(sub(index(name, i, len(l))...), n))
+		}
+		return out
+	}
+	c.has, c.lacks, c.any = fields("has", sp.Has), fields("lacks", sp.Lacks), fields("has_any", sp.HasAny)
+	for _, n := range sortedKeys(sp.In) {
+		c.in = append(c.in, inRule{k.field(sub("in", n), n), sp.In[n]})
+	}
+	for _, n := range sortedKeys(sp.Match) {
+		m := matchRule{f: k.field(sub("match", n), n)}
+		for i, p := range sp.Match[n] {
+			if re := k.re(append(sub("match"), index(n, i, len(sp.Match[n]))...), p); re != nil {
+				m.res = append(m.res, re)
+			}
+		}
+		c.match = append(c.match, m)
+	}
+	if sp.Status != "" {
+		lo, hi, ok := strings.Cut(sp.Status, "-")
+		if !ok {
+			hi = lo
+		}
+		var err1, err2 error
+		c.lo, err1 = strconv.Atoi(lo)
+		c.hi, err2 = strconv.Atoi(hi)
+		if err1 != nil || err2 != nil || c.lo < 100 || c.hi > 999 || c.lo > c.hi {
+			k.fail(sub("status"), "%q is not a range of status codes such as 500-599", sp.Status)
+		}
+	}
+	return c
+}

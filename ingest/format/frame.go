@@ -1,0 +1,548 @@
+package format
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+const (
+	headSize         = 64 << 10
+	defaultMaxRecord = 1 << 20
+	// keptStamp is how much of a stamped record is kept so that a record without
+	// stamp can be dated by it.
+	keptStamp = 16 << 10
+)
+
+// InferredTime is the attribute of events whose record bears no stamp: its value
+// says where the time was taken from ("previous": the record before).
+const InferredTime = "log.time.inferred"
+
+// Options say what the stream itself does not.
+type Options struct {
+	Format    *Format        // nil: detect
+	Zone      *time.Location // of stamps that write none; nil: unknown
+	Reference time.Time      // a time near the end of the stream (its file's modification), for stamps without a year; zero: now
+	MaxRecord int            // bytes; 0 is 1 MiB
+}
+
+// A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.
+type Record struct {
+	Bytes  []byte // without the line end
+	Offset int64  // of its first byte
+	Line   int    // of its first line, 1-based
+	Cut    bool   // it was longer than MaxRecord; Bytes is its head
+
+	by *compiled // the format that read its first line; nil if not known
+}
+
+// A Reader reads one stream record by record. Not for concurrent use.
+//
+// Decode may be called for some of the records only, in the order of Next.
+type Reader struct {
+	set *Set
+	in  *bufio.Reader
+	opt Options
+	det Detection
+	max int
+
+	main  *compiled   // of the records inside the wrappers; nil: every line is a record that nobody reads
+	outer []*compiled // wrappers, outermost first
+	dec   []*decoding // one per wrapper and one for the record itself
+	inner [][]byte    // text inside each wrapper
+	frame *decoding   // for the framing
+
+	offset int64 // of the next line
+	line   int   // number of the next line
+	next   lineInfo
+	held   bool // next was read and belongs to the next record
+	err    error
+	buf    []byte // the record at hand
+
+	stamped   []byte // head of the last record before the one at hand whose format bears a stamp
+	pending   []byte // the same of the record at hand, if isPending
+	isPending bool
+}
+
+// lineInfo is one line as read: text is its head if it is longer than the buffer.
+type lineInfo struct {
+	text   []byte
+	offset int64
+	line   int
+	long   bool // the rest of the line is still in the stream
+}
+
+// NewReader starts on one stream. It reads the stream's head if the format is to be
+// detected; the error is what broke the stream then, never its end.
+func (s *Set) NewReader(in io.Reader, o Options) (*Reader, error) {
+	r := &Reader{set: s, in: newBuffered(in), opt: o, max: o.MaxRecord, line: 1}
+	if r.max <= 0 {
+		r.max = defaultMaxRecord
+	}
+	if r.opt.Reference.IsZero() {
+		r.opt.Reference = time.Now()
+	}
+	if o.Format != nil {
+		r.det = Detection{Format: o.Format, Confidence: 1}
+	} else {
+		head, err := r.in.Peek(headSize)
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			if len(head) == 0 {
+				return nil, err
+			}
+			r.err = nil // Next meets it again
+		}
+		r.det = s.detect(head, &r.opt)
+	}
+	r.start(r.det.Format)
+	return r, nil
+}
+
+// start readies the reader for records of f.
+func (r *Reader) start(f *Format) {
+	r.frame = newDecoding(r.opt.Reference, r.opt.Zone)
+	if f != nil {
+		r.main, r.outer = f.c, f.outer
+		if r.main.wraps != nil && len(r.outer) == 0 {
+			r.outer, r.main = []*compiled{f.c}, nil
+		} else if r.main.wraps != nil {
+			r.outer, r.main = append(append([]*compiled{}, r.outer...), f.c), nil
+		}
+	}
+	for range len(r.outer) + 1 {
+		r.dec = append(r.dec, newDecoding(r.opt.Reference, r.opt.Zone))
+		r.inner = append(r.inner, nil)
+	}
+}
+
+// Detection tells what the stream was found to be.
+func (r *Reader) Detection() Detection { return r.det }
+
+// Next gives the next record; the error is io.EOF at the end, else what broke the stream.
+// Empty lines are no records.
+func (r *Reader) Next() (Record, error) {
+	if r.isPending {
+		r.stamped, r.pending, r.isPending = r.pending, r.stamped, false
+	}
+	// The first line that is not empty.
+	for {
+		if !r.held {
+			if err := r.readLine(); err != nil {
+				return Record{}, err
+			}
+		}
+		r.held = false
+		if len(r.next.text) > 0 || r.next.long {
+			break
+		}
+	}
+	first := r.next
+	rec := Record{Offset: first.offset, Line: first.line}
+	f := r.framer(first.text)
+	rec.by = f.by
+	r.buf = append(r.buf[:0], first.text...)
+	if first.long {
+		if err := r.restOfLine(&rec); err != nil && !errors.Is(err, io.EOF) {
+			r.err = err
+		}
+	}
+	kept := len(r.buf) // without blank lines at the end
+	for f.open {
+		err := r.readLine()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				r.err = err
+			}
+			break
+		}
+		if f.starts(r.next.text) {
+			r.held = true
+			break
+		}
+		// Cut records take no more: the head is kept, the rest is passed over.
+		if room := r.max - len(r.buf) - 1; !rec.Cut && room >= len(r.next.text) {
+			r.buf = append(r.buf, '\n')
+			r.buf = append(r.buf, r.next.text...)
+		} else if len(r.next.text) > 0 {
+			if !rec.Cut && room > 0 {
+				r.buf = append(r.buf, '\n')
+				r.buf = append(r.buf, r.next.text[:room]...)
+			}
+			rec.Cut = true
+		}
+		if len(r.next.text) > 0 {
+			kept = len(r.buf)
+		}
+		if r.next.long {
+			if err := r.restOfLine(&rec); err != nil && !errors.Is(err, io.EOF) {
+				r.err = err
+				break
+			}
+			kept = len(r.buf)
+		}
+	}
+	if len(r.buf) > r.max {
+		r.buf, rec.Cut, kept = r.buf[:r.max], true, min(kept, r.max)
+	}
+	rec.Bytes = r.buf[:kept]
+	if rec.by != nil && (len(rec.by.timeNames) > 0 || len(r.outer) > 0) {
+		r.pending = append(r.pending[:0], rec.Bytes[:min(len(rec.Bytes), keptStamp)]...)
+		r.isPending = true
+	}
+	return rec, nil
+}
+
+// readLine reads the next line into r.next, without its end. The text is valid until
+// the next call.
+func (r *Reader) readLine() error {
+	if r.err != nil {
+		return r.err
+	}
+	text, err := r.in.ReadSlice('\n')
+	if len(text) == 0 && err != nil {
+		r.err = err
+		return err
+	}
+	r.next = lineInfo{text: text, offset: r.offset, line: r.line}
+	r.offset += int64(len(text))
+	switch {
+	case err == nil:
+		r.line++
+		r.next.text = trimLine(text)
+	case errors.Is(err, bufio.ErrBufferFull):
+		r.next.long = true
+	default:
+		// The last line has no end; what broke the stream comes with the next call.
+		r.err = err
+		r.next.text = trimLine(text)
+	}
+	return nil
+}
+
+func trimLine(b []byte) []byte {
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	return bytes.TrimSuffix(b, []byte("\r"))
+}
+
+// restOfLine reads on in a line that is longer than the buffer, as far as the record
+// has room; what is more is passed over.
+func (r *Reader) restOfLine(rec *Record) error {
+	for {
+		text, err := r.in.ReadSlice('\n')
+		r.offset += int64(len(text))
+		done := err == nil
+		if done {
+			r.line++
+			text = trimLine(text)
+		}
+		if room := r.max - len(r.buf); room < len(text) {
+			r.buf = append(r.buf, text[:max(room, 0)]...)
+			rec.Cut = true
+		} else {
+			r.buf = append(r.buf, text...)
+		}
+		switch {
+		case done:
+			return nil
+		case errors.Is(err, bufio.ErrBufferFull):
+		default:
+			r.err = err
+			return err
+		}
+	}
+}
+
+// A framer tells where the record ends that began with a certain line.
+type framer struct {
+	r       *Reader
+	by      *compiled // of the record; nil if no format reads it
+	open    bool      // it may have more lines
+	stream  uint64    // whose lines it has, inside wrappers
+	partial bool      // its last line goes on in the next one
+}
+
+// framer starts on the record that begins with line.
+func (r *Reader) framer(line []byte) framer {
+	f := framer{r: r}
+	text := line
+	if len(r.outer) > 0 {
+		p, ok := r.peelLine(line)
+		if !ok {
+			return f
+		}
+		text, f.stream, f.partial = p.inner, p.stream, p.partial
+	}
+	f.by = r.begins(text)
+	switch {
+	case r.main == nil:
+		// A wrapper with many sorts of records: what is indented goes on.
+		f.open = len(r.outer) > 0
+	case f.by == nil:
+		f.open = !r.main.oneLine || r.main.spec.Stream == streamApp
+	default:
+		f.open = !f.by.oneLine || f.partial
+	}
+	if len(r.outer) > 0 {
+		if f.by == nil {
+			f.by = r.outer[len(r.outer)-1]
+		}
+		f.open = f.open || f.partial
+	}
+	return f
+}
+
+// peelLine takes all wrappers off a line.
+func (r *Reader) peelLine(line []byte) (peeled, bool) {
+	var all peeled
+	for i, c := range r.outer {
+		d := r.frame
+		if i > 0 {
+			d = r.dec[i] // its parser holds the bytes of the level above
+		}
+		p, ok := d.peel(c, line)
+		if !ok {
+			return p, i > 0
+		}
+		p.stream ^= all.stream * 31
+		p.partial = p.partial || all.partial
+		all, line = p, p.inner
+	}
+	return all, true
+}
+
+// begins gives the format that reads line as the beginning of a record: the main one,
+// or one that may stand in the stream of an application. Wrapped records of unknown
+// sorts begin with every line that is not indented.
+func (r *Reader) begins(line []byte) *compiled {
+	if r.main == nil {
+		return nil
+	}
+	if r.main.begins(r.frame, line) {
+		return r.main
+	}
+	if r.main.spec.Stream != streamApp {
+		return nil
+	}
+	for _, g := range r.set.app {
+		if g.c != r.main && g.c.begins(r.frame, line) {
+			return g.c
+		}
+	}
+	return nil
+}
+
+// starts says whether line begins another record.
+func (f *framer) starts(line []byte) bool {
+	r := f.r
+	text := line
+	if len(r.outer) > 0 {
+		p, ok := r.peelLine(line)
+		if !ok || p.stream != f.stream {
+			return true
+		}
+		was := f.partial
+		f.partial = p.partial
+		if was {
+			return false // the same inner line goes on
+		}
+		text = p.inner
+	}
+	if f.by != nil && f.by.oneLine && len(r.outer) == 0 {
+		return true
+	}
+	if r.main == nil {
+		return !continues(text)
+	}
+	if len(r.outer) > 0 && f.by == r.outer[len(r.outer)-1] || f.by == nil {
+		return r.begins(text) != nil || r.main.oneLine && r.main.spec.Stream != streamApp
+	}
+	if f.by.oneLine {
+		return true
+	}
+	if f.by.isContinuation(text) {
+		return false
+	}
+	if f.by == r.main && r.main.begins(r.frame, text) {
+		return true
+	}
+	if continues(text) {
+		return false
+	}
+	g := r.begins(text)
+	return g != nil && !(g.spec.Attaches && g != r.main)
+}
+
+// isContinuation says whether a line that looks like a beginning belongs to the
+// record before.
+func (c *compiled) isContinuation(line []byte) bool {
+	for _, p := range c.conts {
+		if p.prefix.match(line) && p.re.Match(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// begins says whether line is the first of a record of c. Note: it asks less than
+// decode, so a broken record is still a record, which then nobody reads.
+func (c *compiled) begins(d *decoding, line []byte) bool {
+	switch c.decoder {
+	case jsonDecoder:
+		if len(line) == 0 || line[0] != '{' {
+			return false
+		}
+		return len(c.require) == 0 || d.decode(c, line)
+	case logfmtDecoder:
+		return startsWithPair(line) && d.decode(c, line)
+	}
+	for _, p := range c.patterns {
+		if p.prefix.match(line) && (p.prefix.decisive() || p.re.Match(line)) {
+			return true
+		}
+	}
+	return false
+}
+
+// continuations are the beginnings of lines that no record of its own begins with.
+var continuations = [][]byte{
+	[]byte("Caused by: "), []byte("Suppressed: "), []byte("goroutine "), []byte("created by "), []byte("[signal "), []byte("exit status "),
+	[]byte("During handling of the above exception"), []byte("The above exception was the direct cause"), []byte("... "), []byte("Stack trace:"), []byte("#0 "),
+}
+
+// continues says whether a line can only go on with the record before it.
+func continues(line []byte) bool {
+	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+		return true
+	}
+	for _, c := range continuations {
+		if bytes.HasPrefix(line, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Decode gives the events of one record: none, one, or many. The event is valid
+// until yield returns. It returns ErrNoMatch if no format of the stream reads the record.
+// Pos, and Service and Host where the record does not say them, are left to the caller.
+func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
+	e := r.read(rec.Bytes, rec.by)
+	if e == nil {
+		return ErrNoMatch
+	}
+	e.Raw = rec.Bytes
+	if e.Time.IsZero() {
+		r.infer(e)
+	}
+	yield(e)
+	return nil
+}
+
+// infer dates an event without stamp by the stamped record before it.
+func (r *Reader) infer(e *timeline.Event) {
+	if len(r.stamped) == 0 {
+		return
+	}
+	// The event at hand uses the reader's decodings: ask another one.
+	s := &Reader{set: r.set, opt: r.opt, main: r.main, outer: r.outer, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
+	for range len(r.outer) + 1 {
+		s.dec = append(s.dec, newDecoding(r.opt.Reference, r.opt.Zone))
+		s.inner = append(s.inner, nil)
+	}
+	p := s.read(r.stamped, nil)
+	if p == nil || p.Time.IsZero() {
+		return
+	}
+	e.Time = p.Time
+	e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: p.Stamp.Resolution, Zone: p.Stamp.Zone}
+	e.Attrs.Set(InferredTime, "previous")
+}
+
+// read gives the event of a record, nil if no format reads it. by is the format that
+// its first line is in, nil if that is not known.
+func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
+	text := rec
+	n := len(r.outer)
+	for i, c := range r.outer {
+		in, ok := r.unwrap(i, c, text)
+		if !ok {
+			if i == 0 {
+				return nil
+			}
+			n = i
+			break
+		}
+		// The wrapper's own fields, by its first line.
+		first := text
+		if j := bytes.IndexByte(first, '\n'); j >= 0 {
+			first = trimLine(first[:j])
+		}
+		if !r.dec[i].decode(c, first) {
+			if i == 0 {
+				return nil
+			}
+			n = i
+			break
+		}
+		text = in
+	}
+	d := r.dec[len(r.dec)-1]
+	var e *timeline.Event
+	if n == len(r.outer) && r.readInner(d, text, by) {
+		e = &d.ev
+	}
+	if e == nil {
+		if n == 0 {
+			return nil
+		}
+		// Nobody reads the inner text: it is the wrapper's message.
+		e = &r.dec[n-1].ev
+		e.Body = string(text)
+		if x, ok := parseStack(e.Body); ok {
+			e.Exception = &x
+		}
+		r.dec[n-1].findKeys(r.outer[n-1], e.Body)
+		e.System = ""
+		n--
+	}
+	for i := n - 1; i >= 0; i-- {
+		merge(e, &r.dec[i].ev)
+	}
+	return e
+}
+
+// readInner decodes a record without wrappers.
+func (r *Reader) readInner(d *decoding, text []byte, by *compiled) bool {
+	if by != nil && by.wraps == nil && d.decode(by, text) {
+		return true
+	}
+	if r.main != nil {
+		if by != r.main && d.decode(r.main, text) {
+			return true
+		}
+		if r.main.spec.Stream != streamApp {
+			return false
+		}
+		for _, g := range r.set.app {
+			if g.c != r.main && g.c != by && d.decode(g.c, text) {
+				return true
+			}
+		}
+		return false
+	}
+	if len(r.outer) == 0 {
+		return false
+	}
+	for _, f := range r.set.formats {
+		if f.c.wraps == nil && f.c != by && d.decode(f.c, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func newBuffered(in io.Reader) *bufio.Reader { return bufio.NewReaderSize(in, headSize) }

@@ -1,0 +1,617 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/correlatehq/correlate/internal/strictyaml"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// list is a list of strings that may be written as one.
+type list []string
+
+// UnmarshalYAML reads a scalar or a sequence of scalars.
+func (l *list) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		*l = list{n.Value}
+		return nil
+	case yaml.SequenceNode:
+		out := make(list, 0, len(n.Content))
+		for _, c := range n.Content {
+			if c.Kind != yaml.ScalarNode {
+				return fmt.Errorf("want a text or a list of texts")
+			}
+			out = append(out, c.Value)
+		}
+		*l = out
+		return nil
+	}
+	return fmt.Errorf("want a text or a list of texts")
+}
+
+// spec is a format file as written.
+type spec struct {
+	Doc          string            `yaml:"doc"`
+	System       string            `yaml:"system"`
+	Role         string            `yaml:"role"`
+	Stream       string            `yaml:"stream"`       // "app": it shares its stream with others of the kind
+	Decoder      string            `yaml:"decoder"`      // json, logfmt, regexp
+	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
+	Require      map[string]string `yaml:"require"`      // json, logfmt: fields that must be there, and their form
+	Lines        string            `yaml:"lines"`        // one, many: how many lines a record has
+	Continuation list              `yaml:"continuation"` // lines that would begin a record but belong to the one before
+	Attaches     bool              `yaml:"attaches"`     // right after a record that may have many lines it is a part of that one
+	Wraps        *wrapsSpec        `yaml:"wraps"`        // a record holds a record of another format
+	Time         timeSpec          `yaml:"time"`
+	Duration     durationSpec      `yaml:"duration"`
+	Fields       map[string]string `yaml:"fields"`  // the record's name -> target
+	Extract      []extractSpec     `yaml:"extract"` // patterns over what was read
+	Kind         []kindSpec        `yaml:"kind"`    // the first that holds; else a log record
+	Keys         keysSpec          `yaml:"keys"`
+	Severity     map[string]string `yaml:"severity"` // as written, in lower case -> severity_text
+	Calls        *callsSpec        `yaml:"calls"`
+	Ended        *tableSpec        `yaml:"ended"`
+	Lifecycle    map[string]list   `yaml:"lifecycle"` // name -> patterns over body
+	Uncaught     []condSpec        `yaml:"uncaught"`  // when the exception was caught by nothing
+	Failed       failedSpec        `yaml:"failed"`
+	Samples      []sampleSpec      `yaml:"samples"`
+}
+
+type wrapsSpec struct {
+	Field   string `yaml:"field"`   // the one that holds the inner record
+	Stream  list   `yaml:"stream"`  // fields that tell whose lines are put together
+	Partial string `yaml:"partial"` // "newline": a line that does not end in one goes on; "FIELD=VALUE": so says the field
+	Escape  string `yaml:"escape"`  // json: how bytes of the inner record are written
+}
+
+type timeSpec struct {
+	Field      list   `yaml:"field"`  // the first that is there
+	Layout     list   `yaml:"layout"` // the first that reads it
+	Meaning    string `yaml:"meaning"`
+	Resolution string `yaml:"resolution"` // "": by the digits written
+	Rounded    bool   `yaml:"rounded"`
+}
+
+type durationSpec struct {
+	Resolution string `yaml:"resolution"` // "": by the digits written
+	SameClock  bool   `yaml:"same_clock"`
+}
+
+type extractSpec struct {
+	From    string `yaml:"from"`
+	Pattern list   `yaml:"pattern"`
+}
+
+type kindSpec struct {
+	Is      string   `yaml:"is"`
+	When    condSpec `yaml:"when"`
+	Meaning string   `yaml:"meaning"`
+}
+
+type keysSpec struct {
+	Identity list         `yaml:"identity"`
+	Context  list         `yaml:"context"`
+	Find     findKeysSpec `yaml:"find"`
+}
+
+type findKeysSpec struct {
+	In      list `yaml:"in"`
+	Pattern list `yaml:"pattern"` // groups request_id and trace_id; "": the usual spellings
+}
+
+type callsSpec struct {
+	Form   string      `yaml:"form"`    // attempts, backend, self
+	NoPeer list        `yaml:"no_peer"` // peers that mean that no call was made
+	Error  []entrySpec `yaml:"error"`   // over the call's error text: how it ended
+	Ended  *tableSpec  `yaml:"ended"`   // over a field of the record: how its last call ended
+}
+
+type entrySpec struct {
+	Match string `yaml:"match"`
+	Is    string `yaml:"is"`
+}
+
+type tableSpec struct {
+	Of    string      `yaml:"of"`
+	Table []entrySpec `yaml:"table"`
+}
+
+type failedSpec struct {
+	Any      []condSpec `yaml:"any"`
+	Literals list       `yaml:"literals"`
+}
+
+// condSpec is a condition: all that it says must hold.
+type condSpec struct {
+	Has    list            `yaml:"has"`
+	HasAny list            `yaml:"has_any"`
+	Lacks  list            `yaml:"lacks"`
+	In     map[string]list `yaml:"in"`
+	Match  map[string]list `yaml:"match"`
+	Status string          `yaml:"status"` // "500-599"
+}
+
+type sampleSpec struct {
+	Line string            `yaml:"line"`
+	Want map[string]string `yaml:"want"`
+}
+
+const streamApp = "app"
+
+type decoderKind uint8
+
+const (
+	regexpDecoder decoderKind = iota
+	jsonDecoder
+	logfmtDecoder
+)
+
+// compiled is a format ready for use. It is not changed once made.
+type compiled struct {
+	name      string
+	spec      *spec
+	role      timeline.Role
+	decoder   decoderKind
+	patterns  []*pattern
+	conts     []*pattern
+	require   []requirement
+	table     map[string]*target // by the record's own names; JSON and logfmt fall back to aliases
+	oneLine   bool
+	wraps     *wrapper
+	timeNames []string
+	layouts   []layout
+	meaning   timeline.Meaning
+	res       time.Duration
+	durRes    time.Duration
+	extract   []extraction
+	kinds     []kindRule
+	context   []field
+	findIn    []field
+	find      []*regexp.Regexp
+	calls     *callRules
+	endedOf   field
+	ended     []outcomeRule
+	lifecycle []lifecycleRule
+	uncaught  []cond
+	failed    []cond
+	literals  [][]byte
+}
+
+type pattern struct {
+	re      *regexp.Regexp
+	prefix  prefix
+	targets []*target // by group; nil where a group has no name
+}
+
+type requirement struct {
+	name string
+	re   *regexp.Regexp // nil: any value
+}
+
+type extraction struct {
+	from     field
+	patterns []*pattern
+}
+
+type kindRule struct {
+	kind    timeline.Kind
+	when    cond
+	meaning timeline.Meaning
+}
+
+type outcomeRule struct {
+	re *regexp.Regexp
+	is timeline.Outcome
+}
+
+type lifecycleRule struct {
+	re *regexp.Regexp
+	is timeline.Lifecycle
+}
+
+// compiler collects the complaints about one file.
+type compiler struct {
+	file string
+	root *yaml.Node
+	errs []error
+}
+
+func (k *compiler) fail(path []string, format string, args ...any) {
+	k.errs = append(k.errs, strictyaml.At(k.file, k.root, path, format, args...))
+}
+
+func at(path ...string) []string { return path }
+
+func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
+	k := &compiler{file: file, root: root}
+	c := &compiled{spec: sp, table: map[string]*target{}}
+	if strings.TrimSpace(sp.Doc) == "" {
+		k.fail(nil, "doc is missing")
+	}
+	var err error
+	if c.role, err = timeline.ParseRole(sp.Role); err != nil {
+		k.fail(at("role"), "%v", err)
+	}
+	if sp.Stream != "" && sp.Stream != streamApp {
+		k.fail(at("stream"), "unknown stream %q: app or nothing", sp.Stream)
+	}
+	switch sp.Decoder {
+	case "regexp":
+		c.decoder = regexpDecoder
+		if len(sp.Pattern) == 0 {
+			k.fail(nil, "decoder regexp needs a pattern")
+		}
+	case "json":
+		c.decoder = jsonDecoder
+	case "logfmt":
+		c.decoder = logfmtDecoder
+	default:
+		k.fail(at("decoder"), "unknown decoder %q: json, logfmt or regexp", sp.Decoder)
+	}
+	if c.decoder != regexpDecoder && len(sp.Pattern) > 0 {
+		k.fail(at("pattern"), "only decoder regexp has a pattern")
+	}
+	if c.decoder == regexpDecoder && len(sp.Require) > 0 {
+		k.fail(at("require"), "decoder regexp has no require: its pattern says what must be there")
+	}
+	switch sp.Lines {
+	case "one":
+		c.oneLine = true
+	case "many":
+	case "":
+		c.oneLine = c.decoder != regexpDecoder
+	default:
+		k.fail(at("lines"), "unknown lines %q: one or many", sp.Lines)
+	}
+
+	// Targets first: patterns refer to them.
+	for _, name := range sortedKeys(sp.Fields) {
+		t, err := parseTarget(sp.Fields[name])
+		if err != nil {
+			k.fail(at("fields", name), "%v", err)
+			continue
+		}
+		c.table[name] = t
+	}
+	k.identity(sp.Keys.Identity, c)
+	k.time(sp, c)
+	if sp.Wraps != nil {
+		k.wraps(sp, c)
+	}
+	for i, p := range sp.Pattern {
+		if q := k.pattern(index("pattern", i, len(sp.Pattern)), p, c); q != nil {
+			c.patterns = append(c.patterns, q)
+		}
+	}
+	for i, p := range sp.Continuation {
+		if q := k.pattern(index("continuation", i, len(sp.Continuation)), p, c); q != nil {
+			c.conts = append(c.conts, q)
+		}
+	}
+	for _, name := range sortedKeys(sp.Require) {
+		r := requirement{name: name}
+		if p := sp.Require[name]; p != "" {
+			r.re = k.re(at("require", name), p)
+		}
+		c.require = append(c.require, r)
+	}
+	if len(c.require) > 32 {
+		k.fail(at("require"), "at most 32 fields can be required")
+	}
+	for i, e := range sp.Extract {
+		x := extraction{from: k.field(at("extract", strconv.Itoa(i), "from"), e.From)}
+		for j, p := range e.Pattern {
+			path := append(at("extract", strconv.Itoa(i)), index("pattern", j, len(e.Pattern))...)
+			if q := k.pattern(path, p, c); q != nil {
+				x.patterns = append(x.patterns, q)
+			}
+		}
+		if len(e.Pattern) == 0 {
+			k.fail(at("extract", strconv.Itoa(i)), "pattern is missing")
+		}
+		c.extract = append(c.extract, x)
+	}
+	for i, ks := range sp.Kind {
+		p := at("kind", strconv.Itoa(i))
+		r := kindRule{when: k.cond(append(p, "when"), &ks.When)}
+		var ok bool
+		if r.kind, ok = kinds[ks.Is]; !ok {
+			k.fail(append(p, "is"), "unknown kind %q: log, server, client or internal", ks.Is)
+		}
+		r.meaning = k.meaning(append(p, "meaning"), ks.Meaning)
+		c.kinds = append(c.kinds, r)
+	}
+	for i, n := range sp.Keys.Context {
+		p := at("keys", "context", strconv.Itoa(i))
+		switch n {
+		case timeline.KeyConnection, timeline.KeyPID, timeline.KeyThread, timeline.KeyClient, timeline.KeyUpstream, timeline.KeyRequest:
+			c.context = append(c.context, k.field(p, n))
+		default:
+			k.fail(p, "unknown context key %q: one of %s, %s, %s, %s, %s, %s", n, timeline.KeyConnection, timeline.KeyPID,
+				timeline.KeyThread, timeline.KeyClient, timeline.KeyUpstream, timeline.KeyRequest)
+		}
+	}
+	for i, n := range sp.Keys.Find.In {
+		c.findIn = append(c.findIn, k.field(at("keys", "find", "in", strconv.Itoa(i)), n))
+	}
+	for i, p := range sp.Keys.Find.Pattern {
+		path := append(at("keys", "find"), index("pattern", i, len(sp.Keys.Find.Pattern))...)
+		if re := k.re(path, p); re != nil {
+			for _, g := range re.SubexpNames()[1:] {
+				if g != "request_id" && g != "trace_id" && g != "" {
+					k.fail(path, "unknown group %q: request_id or trace_id", g)
+				}
+			}
+			c.find = append(c.find, re)
+		}
+	}
+	for _, s := range sortedKeys(sp.Severity) {
+		if s != strings.ToLower(s) {
+			k.fail(at("severity", s), "write %q in lower case: severities are compared so", s)
+		}
+	}
+	c.calls = k.calls(sp.Calls)
+	if sp.Ended != nil {
+		c.endedOf = k.field(at("ended", "of"), sp.Ended.Of)
+		c.ended = k.outcomes(at("ended", "table"), sp.Ended.Table)
+	}
+	for _, name := range sortedKeys(sp.Lifecycle) {
+		if l, err := timeline.ParseLifecycle(name); err != nil || l == timeline.NoLifecycle {
+			k.fail(at("lifecycle", name), "unknown lifecycle %q", name)
+		}
+	}
+	// The direst word of a message counts: ends before beginnings.
+	for l := timeline.ProcessOOMKilled; l > timeline.NoLifecycle; l-- {
+		name := l.String()
+		for i, p := range sp.Lifecycle[name] {
+			if re := k.re(append(at("lifecycle"), index(name, i, len(sp.Lifecycle[name]))...), p); re != nil {
+				c.lifecycle = append(c.lifecycle, lifecycleRule{re, l})
+			}
+		}
+	}
+	c.uncaught = k.conds(at("uncaught"), sp.Uncaught)
+	c.failed = k.conds(at("failed", "any"), sp.Failed.Any)
+	for i, l := range sp.Failed.Literals {
+		if l == "" {
+			k.fail(at("failed", "literals", strconv.Itoa(i)), "an empty literal is in every record")
+		}
+		c.literals = append(c.literals, []byte(l))
+	}
+	if len(sp.Failed.Any) == 0 {
+		if len(sp.Failed.Literals) > 0 {
+			k.fail(at("failed", "literals"), "literals without any say nothing")
+		}
+		c.literals = [][]byte{} // nothing is failed, so nothing need be looked for
+	}
+	if sp.Wraps != nil {
+		c.literals = nil
+	}
+	if len(sp.Samples) == 0 {
+		k.fail(nil, "samples are missing: a format shows at least one record")
+	}
+	for i, s := range sp.Samples {
+		if s.Line == "" {
+			k.fail(at("samples", strconv.Itoa(i)), "line is missing")
+		}
+		if len(s.Want) == 0 {
+			k.fail(at("samples", strconv.Itoa(i)), "want is missing: say what is read of the line")
+		}
+	}
+	if len(k.errs) > 0 {
+		return nil, errors.Join(k.errs...)
+	}
+	return c, nil
+}
+
+// index gives the path of item i of a list that may be written as one text.
+func index(name string, i, n int) []string {
+	if n == 1 {
+		return []string{name}
+	}
+	return []string{name, strconv.Itoa(i)}
+}
+
+func (k *compiler) re(path []string, p string) *regexp.Regexp {
+	re, err := regexp.Compile(p)
+	if err != nil {
+		k.fail(path, "%v", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil
+	}
+	return re
+}
+
+func (k *compiler) pattern(path []string, p string, c *compiled) *pattern {
+	re := k.re(path, p)
+	if re == nil {
+		return nil
+	}
+	q := &pattern{re: re, prefix: prefixOf(p)}
+	q.targets = make([]*target, re.NumSubexp()+1)
+	for i, n := range re.SubexpNames() {
+		if n == "" {
+			continue
+		}
+		t := c.table[n]
+		if t == nil {
+			t = aliases[n]
+		}
+		if t == nil {
+			k.fail(path, "group %q has no target: name it in fields", n)
+			continue
+		}
+		q.targets[i] = t
+	}
+	return q
+}
+
+func (k *compiler) field(path []string, name string) field {
+	f, err := parseField(name)
+	if err != nil {
+		k.fail(path, "%v", err)
+	}
+	return f
+}
+
+func (k *compiler) identity(names list, c *compiled) {
+	for i, n := range names {
+		t := c.table[n]
+		if t == nil {
+			k.fail(at("keys", "identity", strconv.Itoa(i)), "%q is not in fields", n)
+			continue
+		}
+		if t.op == opAttr {
+			t.op = opIdentity
+		}
+	}
+}
+
+func (k *compiler) time(sp *spec, c *compiled) {
+	ts := &sp.Time
+	c.timeNames = ts.Field
+	for i, n := range ts.Field {
+		if c.table[n] != nil {
+			k.fail(at("time", "field"), "%q is in fields too", n)
+		}
+		if i >= maxTimes {
+			k.fail(at("time", "field"), "at most %d fields", maxTimes)
+			break
+		}
+		c.table[n] = &target{op: opTime, name: n, idx: i}
+	}
+	if len(ts.Field) > 0 && len(ts.Layout) == 0 {
+		k.fail(at("time"), "layout is missing")
+	}
+	for i, l := range ts.Layout {
+		lay, err := parseLayout(l)
+		if err != nil {
+			k.fail(append(at("time"), index("layout", i, len(ts.Layout))...), "%v", err)
+		}
+		c.layouts = append(c.layouts, lay)
+	}
+	c.meaning = k.meaning(at("time", "meaning"), ts.Meaning)
+	if len(ts.Field) > 0 && c.meaning == timeline.MeaningUnknown {
+		k.fail(at("time"), "meaning is missing: start, end or within")
+	}
+	c.res = k.duration(at("time", "resolution"), ts.Resolution)
+	c.durRes = k.duration(at("duration", "resolution"), sp.Duration.Resolution)
+}
+
+func (k *compiler) duration(path []string, s string) time.Duration {
+	if s == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		k.fail(path, "%q is not a positive duration such as 1ms", s)
+	}
+	return d
+}
+
+func (k *compiler) meaning(path []string, s string) timeline.Meaning {
+	switch s {
+	case "":
+		return timeline.MeaningUnknown
+	case "start":
+		return timeline.Start
+	case "end":
+		return timeline.End
+	case "within":
+		return timeline.Within
+	}
+	k.fail(path, "unknown meaning %q: start, end or within", s)
+	return timeline.MeaningUnknown
+}
+
+func (k *compiler) wraps(sp *spec, c *compiled) {
+	w := &wrapper{field: sp.Wraps.Field, stream: sp.Wraps.Stream, json: sp.Wraps.Escape == "json"}
+	if sp.Wraps.Field == "" {
+		k.fail(at("wraps"), "field is missing")
+	}
+	if e := sp.Wraps.Escape; e != "" && e != "json" {
+		k.fail(at("wraps", "escape"), "unknown escape %q: json or nothing", e)
+	}
+	if c.decoder == logfmtDecoder {
+		k.fail(at("wraps"), "decoder logfmt cannot wrap")
+	}
+	switch p := sp.Wraps.Partial; {
+	case p == "":
+	case p == "newline":
+		w.newline = true
+	case strings.Contains(p, "="):
+		w.partialField, w.partialValue, _ = strings.Cut(p, "=")
+	default:
+		k.fail(at("wraps", "partial"), "want newline or FIELD=VALUE")
+	}
+	for i, name := range append(list{sp.Wraps.Field, w.partialField}, sp.Wraps.Stream...) {
+		if name == "" || c.table[name] != nil || aliases[name] != nil {
+			continue
+		}
+		if i == 0 {
+			c.table[name] = &target{op: opBody, name: "body"}
+		} else {
+			c.table[name] = &target{op: opAttr, name: name}
+		}
+	}
+	c.wraps = w
+}
+
+func (k *compiler) calls(sp *callsSpec) *callRules {
+	if sp == nil {
+		return nil
+	}
+	r := &callRules{noPeer: sp.NoPeer}
+	switch sp.Form {
+	case "attempts":
+		r.form = callAttempts
+	case "backend":
+		r.form = callBackend
+	case "self":
+		r.form = callSelf
+	default:
+		k.fail(at("calls", "form"), "unknown form %q: attempts, backend or self", sp.Form)
+	}
+	r.errors = k.outcomes(at("calls", "error"), sp.Error)
+	if sp.Ended != nil {
+		r.stateOf = k.field(at("calls", "ended", "of"), sp.Ended.Of)
+		r.states = k.outcomes(at("calls", "ended", "table"), sp.Ended.Table)
+	}
+	return r
+}
+
+func (k *compiler) outcomes(path []string, es []entrySpec) []outcomeRule {
+	var out []outcomeRule
+	for i, e := range es {
+		p := append(append([]string{}, path...), strconv.Itoa(i))
+		o, err := timeline.ParseOutcome(e.Is)
+		if err != nil {
+			k.fail(append(p, "is"), "%v", err)
+			continue
+		}
+		if re := k.re(append(p, "match"), e.Match); re != nil {
+			out = append(out, outcomeRule{re, o})
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+var kinds = map[string]timeline.Kind{
+	"log": timeline.LogRecord, "server": timeline.ServerSpan, "client": timeline.ClientSpan, "internal": timeline.InternalSpan,
+}

@@ -1,0 +1,209 @@
+package format
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// op says what becomes of a value that a record holds.
+type op uint8
+
+const (
+	opAttr op = iota
+	opDrop
+	opTime
+	opBody
+	opSeverity
+	opStatus
+	opService
+	opHost
+	opTraceID
+	opTraceparent
+	opUberTrace
+	opCloudTrace
+	opSpanID
+	opParentSpanID
+	opIdentity
+	opMethod
+	opRequestLine
+	opURL
+	opURLTarget
+	opAddress
+	opDuration
+	opCallPeer
+	opCallMethod
+	opCallTarget
+	opCallStatus
+	opCallConnect
+	opCallHeader
+	opCallResponse
+	opCallWait
+	opCallDuration
+	opExcType
+	opExcMessage
+	opStack
+	opPairs
+	opCaptured
+)
+
+// maxTimes bounds the fields that a format may name for its stamp.
+const maxTimes = 8
+
+// A target says where a value goes.
+type target struct {
+	op   op
+	name string        // OpenTelemetry name of opAttr, opIdentity and opAddress
+	unit time.Duration // of a duration written as a bare number; 0: the text must say it
+	idx  int           // of opTime: its place in time.field
+}
+
+// targetOps are the targets that are more than an attribute of that name.
+var targetOps = map[string]op{
+	"-":                         opDrop,
+	"body":                      opBody,
+	"severity_text":             opSeverity,
+	"service.name":              opService,
+	"host.name":                 opHost,
+	timeline.KeyTraceID:         opTraceID,
+	"traceparent":               opTraceparent,
+	"uber-trace-id":             opUberTrace,
+	"cloud.trace":               opCloudTrace,
+	"span_id":                   opSpanID,
+	"parent_span_id":            opParentSpanID,
+	timeline.KeyRequestID:       opIdentity,
+	"http.request.method":       opMethod,
+	"http.request.line":         opRequestLine,
+	"url.full":                  opURL,
+	"url.target":                opURLTarget,
+	"http.response.status_code": opStatus,
+	"client.address":            opAddress,
+	"server.address":            opAddress,
+	"network.peer.address":      opAddress,
+	"duration":                  opDuration,
+	"call.peer":                 opCallPeer,
+	"call.method":               opCallMethod,
+	"call.target":               opCallTarget,
+	"call.status":               opCallStatus,
+	"call.connect":              opCallConnect,
+	"call.header":               opCallHeader,
+	"call.response":             opCallResponse,
+	"call.wait":                 opCallWait,
+	"call.duration":             opCallDuration,
+	"exception.type":            opExcType,
+	"exception.message":         opExcMessage,
+	"exception.stacktrace":      opStack,
+	"pairs":                     opPairs,
+	"captured":                  opCaptured,
+}
+
+var units = map[string]time.Duration{
+	"ns": time.Nanosecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second,
+}
+
+// parseTarget reads "TARGET" or "TARGET UNIT".
+func parseTarget(s string) (*target, error) {
+	name, unit, _ := strings.Cut(s, " ")
+	if name == "" {
+		return nil, fmt.Errorf("the target is empty")
+	}
+	t := &target{name: name}
+	t.op = targetOps[name] // opAttr if it is none of them
+	if unit != "" {
+		u, ok := units[unit]
+		if !ok {
+			return nil, fmt.Errorf("unknown unit %q: ns, us, ms or s", unit)
+		}
+		switch t.op {
+		case opDuration, opCallConnect, opCallHeader, opCallResponse, opCallWait, opCallDuration:
+			t.unit = u
+		default:
+			return nil, fmt.Errorf("target %q has no unit", name)
+		}
+	}
+	if strings.HasPrefix(name, "call.") && t.op == opAttr {
+		return nil, fmt.Errorf("unknown target %q", name)
+	}
+	return t, nil
+}
+
+func mustTarget(s string) *target {
+	t, err := parseTarget(s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// aliases are the names that programs give to what OpenTelemetry names, shared by
+// all JSON and logfmt formats and by the key=value tails of access logs. The dots of
+// nested objects are part of a name.
+var aliases = func() map[string]*target {
+	m := map[string]*target{}
+	for to, names := range aliasTable {
+		t := mustTarget(to)
+		for _, n := range strings.Fields(names) {
+			if m[n] != nil {
+				panic("alias " + n + " is there twice")
+			}
+			m[n] = t
+		}
+	}
+	return m
+}()
+
+var aliasTable = map[string]string{
+	timeline.KeyRequestID: `http.request.header.x-request-id request_id requestId requestID RequestId RequestID request-id
+		request.id http.request.id http.request_id req_id reqId reqID req-id req.id reqid rid x-request-id x_request_id
+		xRequestId X-Request-Id X-Request-ID correlation_id correlationId correlationID CorrelationId correlation-id
+		x-correlation-id x_correlation_id X-Correlation-ID X-Correlation-Id correlation.id`,
+	timeline.KeyTraceID: `trace_id traceId traceID TraceId TraceID trace-id trace.id traceid otelTraceID dd.trace_id
+		x-b3-traceid X-B3-TraceId`,
+	"traceparent":    `traceparent http.request.header.traceparent`,
+	"uber-trace-id":  `uber-trace-id`,
+	"cloud.trace":    `logging.googleapis.com/trace`,
+	"span_id":        `span_id spanId spanID SpanId span-id span.id spanid otelSpanID dd.span_id logging.googleapis.com/spanId`,
+	"parent_span_id": `parent_span_id parentSpanId parent_id parentId parent.id parentSpanID`,
+
+	"body":          `body msg message Message @message event.original @m`,
+	"severity_text": `severity_text level severity lvl loglevel log.level log_level levelname severityText @l Level`,
+	"service.name":  `service.name service service_name serviceName app application resource.service.name`,
+	"host.name":     `host.name hostname host_name`,
+
+	"http.request.method": `http.request.method method http.method http_method request_method requestMethod req.method verb`,
+	"url.target":          `path url.path url_path uri request_uri http.target http.path request_path requestPath requestUri req.url`,
+	"url.full":            `url url.full http.url request_url requestUrl`,
+	"url.query":           `url.query query query_string`,
+	"http.route":          `http.route route http_route endpoint`,
+	"http.response.status_code": `http.response.status_code http.status_code status status_code statusCode http_status
+		response_status response.status res.statusCode httpStatus response_code`,
+	"client.address":           `client.address client_ip clientIp client_addr remote_addr remoteAddr remote_ip client ip http.client_ip net.peer.ip`,
+	"server.address":           `server.address upstream net.peer.name peer.address`,
+	"user_agent.original":      `user_agent.original user_agent userAgent http.user_agent`,
+	"network.protocol.version": `network.protocol.version protocol proto`,
+	"http.response.body.size":  `http.response.body.size bytes_sent body_bytes_sent response_size`,
+	"http.request.body.size":   `http.request.body.size request_length content_length`,
+	"process.pid":              `process.pid pid`,
+	"thread.id":                `thread.id thread_id tid`,
+	"otel.scope.name":          `otel.scope.name logger logger_name log.logger`,
+	"code.file.path":           `code.file.path source.file file`,
+	"code.line.number":         `code.line.number source.line lineno line`,
+	"code.function.name":       `code.function.name source.function function funcName`,
+	"error.type":               `error.type error_type err.code error.code`,
+	"error.message":            `error.message error err error_message errorMessage err.message`,
+	"exception.type":           `exception.type exception.class exc_type err.type error.kind`,
+	"exception.message":        `exception.message exc_message panic`,
+	"exception.stacktrace":     `exception.stacktrace error.stack_trace error.stack err.stack stack stacktrace stack_trace stackTrace exc_info exception traceback`,
+	"call.peer":                `peer upstream_addr upstream.address ua`,
+	"call.status":              `upstream_status us`,
+	"call.connect s":           `upstream_connect_time uct`,
+	"call.header s":            `upstream_header_time uht`,
+	"call.duration s":          `upstream_response_time urt`,
+	"duration ms":              `duration_ms durationMs elapsed_ms elapsedMs latency_ms latencyMs took_ms responseTime response_time_ms time_ms ms`,
+	"duration us":              `duration_us elapsed_us latency_us`,
+	"duration ns":              `duration_ns elapsed_ns latency_ns event.duration`,
+	"duration s":               `duration_s duration_seconds elapsed_s elapsed_seconds latency_s request_time rt`,
+	"duration":                 `duration elapsed latency took`,
+}
