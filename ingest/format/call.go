@@ -202,6 +202,8 @@ func (d *decoding) self(r *callRules) {
 	}
 	if o.Peer == "" {
 		o.Peer = d.get(field{kind: fieldServer})
+	} else if e.Attrs.Get("server.address") == "" {
+		d.address("server.address", o.Peer)
 	}
 	if p.method != "" {
 		o.Method = p.method

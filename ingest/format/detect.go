@@ -130,14 +130,16 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		if f.c.wraps != nil && depth >= maxWrappers {
 			continue
 		}
-		read, unread, within := 0, 0, false
+		read, unread := 0, 0
+		within, trace := false, false // a record of f; a stack trace in it
 		for _, l := range lines {
 			switch {
 			case f.c.isContinuation(l):
 			case d.decode(f.c, l):
 				read++
-				within = true
-			case !f.c.oneLine && within && (continues(l) || s.isStackLine(l)):
+				within, trace = true, false
+			case !f.c.oneLine && within && (trace || continues(l) || s.isStackLine(l)):
+				trace = trace || opensTrace(l)
 			case f.c.oneLine && f.c.spec.Stream == streamApp && continues(l):
 			default:
 				unread++
@@ -208,9 +210,15 @@ func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer [
 	return wrapped(w, outer)
 }
 
+// opensTrace says whether the lines after l are those of a stack trace, whatever they
+// look like.
+func opensTrace(l []byte) bool {
+	return bytes.HasPrefix(l, []byte("goroutine ")) || bytes.HasPrefix(l, []byte(pythonHead))
+}
+
 // isStackLine says whether a line is of a stack trace that bears no stamp.
 func (s *Set) isStackLine(l []byte) bool {
-	for _, f := range s.app {
+	for _, f := range s.guests[streamApp] {
 		if f.c.spec.Attaches && f.c.begins(nil, l) {
 			return true
 		}

@@ -72,8 +72,8 @@ func (f *Format) Samples() []Sample {
 // A Set is a set of formats in the order in which detection tries them. It is safe
 // for concurrent use.
 type Set struct {
-	formats []*Format // the most special first
-	app     []*Format // those that turn up in the stream of any application
+	formats []*Format            // the most special first
+	guests  map[string][]*Format // by name of stream: those that stand in each other's streams
 	reads   map[*Format]map[*Format]bool
 }
 
@@ -107,7 +107,7 @@ func Load(fsys fs.FS) (*Set, error) {
 	}
 	sort.Strings(names)
 	var errs []error
-	s := &Set{reads: map[*Format]map[*Format]bool{}}
+	s := &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}}
 	for _, name := range names {
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -181,16 +181,23 @@ func (s *Set) sort() {
 	})
 	for i, f := range s.formats {
 		f.rank = i
-		if f.c.spec.Stream == streamApp {
-			s.app = append(s.app, f)
+		if n := f.c.spec.Stream; n != "" {
+			s.guests[n] = append(s.guests[n], f)
 		}
 	}
 	// A record of a guest can be a failed one of its host's stream.
 	for _, f := range s.formats {
-		if f.c.spec.Stream == streamApp {
-			f.Literals = unite(f, s.app)
-		}
+		f.Literals = unite(f, s.guestsOf(f.c))
 	}
+}
+
+// guestsOf gives the formats whose records may stand between those of c, c's own
+// among them.
+func (s *Set) guestsOf(c *compiled) []*Format {
+	if c.spec.Stream == "" {
+		return nil
+	}
+	return s.guests[c.spec.Stream]
 }
 
 // unite gives the literals of f and of the formats that may stand in its streams.

@@ -321,13 +321,10 @@ func (r *Reader) begins(line []byte) *compiled {
 	if r.main == nil {
 		return nil
 	}
-	if r.main.begins(r.frame, line) {
+	if r.main.looksLike(line) || r.main.begins(r.frame, line) {
 		return r.main
 	}
-	if r.main.spec.Stream != streamApp {
-		return nil
-	}
-	for _, g := range r.set.app {
+	for _, g := range r.set.guestsOf(r.main) {
 		if g.c != r.main && g.c.begins(r.frame, line) {
 			return g.c
 		}
@@ -383,6 +380,18 @@ func (c *compiled) isContinuation(line []byte) bool {
 		if p.prefix.match(line) && p.re.Match(line) {
 			return true
 		}
+	}
+	return false
+}
+
+// looksLike says by a glance whether a line of a stream of c may be a record of c:
+// in a stream of JSON every object is one until it is decoded.
+func (c *compiled) looksLike(line []byte) bool {
+	switch c.decoder {
+	case jsonDecoder:
+		return len(line) > 0 && line[0] == '{'
+	case logfmtDecoder:
+		return startsWithPair(line)
 	}
 	return false
 }
@@ -517,17 +526,14 @@ func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
 
 // readInner decodes a record without wrappers.
 func (r *Reader) readInner(d *decoding, text []byte, by *compiled) bool {
-	if by != nil && by.wraps == nil && d.decode(by, text) {
+	if r.main != nil && d.decode(r.main, text) {
+		return true
+	}
+	if by != nil && by != r.main && by.wraps == nil && d.decode(by, text) {
 		return true
 	}
 	if r.main != nil {
-		if by != r.main && d.decode(r.main, text) {
-			return true
-		}
-		if r.main.spec.Stream != streamApp {
-			return false
-		}
-		for _, g := range r.set.app {
+		for _, g := range r.set.guestsOf(r.main) {
 			if g.c != r.main && g.c != by && d.decode(g.c, text) {
 				return true
 			}

@@ -43,7 +43,7 @@ type spec struct {
 	Doc          string            `yaml:"doc"`
 	System       string            `yaml:"system"`
 	Role         string            `yaml:"role"`
-	Stream       string            `yaml:"stream"`       // "app": it shares its stream with others of the kind
+	Stream       string            `yaml:"stream"`       // records of formats with the same stream may stand between each other
 	Decoder      string            `yaml:"decoder"`      // json, logfmt, regexp
 	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
 	Require      map[string]string `yaml:"require"`      // json, logfmt: fields that must be there, and their form
@@ -145,6 +145,8 @@ type sampleSpec struct {
 	Want map[string]string `yaml:"want"`
 }
 
+// streamApp is the stream of applications: besides the records of all its formats
+// there may be lines in it that nobody stamps, which are kept together.
 const streamApp = "app"
 
 type decoderKind uint8
@@ -240,9 +242,6 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 	var err error
 	if c.role, err = timeline.ParseRole(sp.Role); err != nil {
 		k.fail(at("role"), "%v", err)
-	}
-	if sp.Stream != "" && sp.Stream != streamApp {
-		k.fail(at("stream"), "unknown stream %q: app or nothing", sp.Stream)
 	}
 	switch sp.Decoder {
 	case "regexp":

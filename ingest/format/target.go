@@ -179,7 +179,7 @@ var aliasTable = map[string]string{
 	"http.route":          `http.route route http_route endpoint`,
 	"http.response.status_code": `http.response.status_code http.status_code status status_code statusCode http_status
 		response_status response.status res.statusCode httpStatus response_code`,
-	"client.address":           `client.address client_ip clientIp client_addr remote_addr remoteAddr remote_ip client ip http.client_ip net.peer.ip`,
+	"client.address":           `client.address client_ip clientIp client_addr remote_addr remoteAddr remote_ip remote client ip http.client_ip net.peer.ip`,
 	"server.address":           `server.address upstream net.peer.name peer.address`,
 	"user_agent.original":      `user_agent.original user_agent userAgent http.user_agent`,
 	"network.protocol.version": `network.protocol.version protocol proto`,
