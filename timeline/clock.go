@@ -71,22 +71,25 @@ type clockPair struct{ caller, callee string }
 
 // A clockFit gathers bounds and then makes a model of them.
 type clockFit struct {
-	pairs map[clockPair][]bound
-	seen  map[string]bool            // clocks that stamped anything
-	roots map[string]int             // clock -> requests in which it was the outermost
-	fixed map[string]time.Duration   // host -> offset from the configuration
-	zone  map[string]time.Duration   // host -> the zone other than UTC that its stamps write
-	soft  map[string]map[string]bool // clock -> the software that stamps by it
+	pairs map[clockPair][]bound // from calls that the caller logged
+	// guesses are from callees whose caller logged no call: the outermost exchange is
+	// taken for what holds them. They count only where nothing else ties a clock.
+	guesses map[clockPair][]bound
+	seen    map[string]bool            // clocks that stamped anything
+	roots   map[string]int             // clock -> requests in which it was the outermost
+	fixed   map[string]time.Duration   // host -> offset from the configuration
+	zone    map[string]time.Duration   // host -> the zone other than UTC that its stamps write
+	soft    map[string]map[string]bool // clock -> the software that stamps by it
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{pairs: map[clockPair][]bound{}, seen: map[string]bool{}, roots: map[string]int{}, fixed: map[string]time.Duration{}, zone: map[string]time.Duration{}, soft: map[string]map[string]bool{}}
+	return &clockFit{pairs: map[clockPair][]bound{}, guesses: map[clockPair][]bound{}, seen: map[string]bool{}, roots: map[string]int{}, fixed: map[string]time.Duration{}, zone: map[string]time.Duration{}, soft: map[string]map[string]bool{}}
 }
 
 // maxBounds bounds what one pair of clocks keeps.
 const maxBounds = 20_000
 
-func (f *clockFit) add(caller, callee string, b bound) {
+func (f *clockFit) add(into map[clockPair][]bound, caller, callee string, b bound) {
 	f.seen[caller], f.seen[callee] = true, true
 	if caller == callee || math.IsInf(b.lo, -1) && math.IsInf(b.hi, 1) {
 		return
@@ -96,14 +99,14 @@ func (f *clockFit) add(caller, callee string, b bound) {
 		k = clockPair{callee, caller}
 		b = bound{-b.hi, -b.lo}
 	}
-	if len(f.pairs[k]) < maxBounds {
-		f.pairs[k] = append(f.pairs[k], b)
+	if len(into[k]) < maxBounds {
+		into[k] = append(into[k], b)
 	}
 }
 
 // addCall adds what the windows of one call say. A caller that gave up or left says only
 // that the callee began before it did so.
-func (f *clockFit) addCall(caller string, from, to RawSpan, fromOK, toOK bool, callee string, start, end RawSpan, startOK, endOK, openEnd bool) {
+func (f *clockFit) addCall(into map[clockPair][]bound, caller string, from, to RawSpan, fromOK, toOK bool, callee string, start, end RawSpan, startOK, endOK, openEnd bool) {
 	b := bound{math.Inf(-1), math.Inf(1)}
 	if fromOK && startOK {
 		b.hi = float64(start.Hi.Sub(from.Lo))
@@ -116,7 +119,7 @@ func (f *clockFit) addCall(caller string, from, to RawSpan, fromOK, toOK bool, c
 			b.lo = float64(end.Lo.Sub(to.Hi))
 		}
 	}
-	f.add(caller, callee, b)
+	f.add(into, caller, callee, b)
 }
 
 // fit makes the model.
@@ -137,7 +140,13 @@ func (f *clockFit) fit() *ClockModel {
 		_, local := clockHost(n)
 		m.nodes[n] = &clockNode{name: n, rawStamp: local}
 	}
-	edges := f.pairEdges()
+	edges := edgesOf(f.pairs)
+	part := components(names, edges)
+	for _, e := range edgesOf(f.guesses) {
+		if part[e.a] != part[e.b] {
+			edges = append(edges, e)
+		}
+	}
 	for _, e := range edges {
 		m.nodes[e.a].calls += e.n
 		m.nodes[e.b].calls += e.n
@@ -176,9 +185,9 @@ type pairEdge struct {
 	n      int
 }
 
-func (f *clockFit) pairEdges() []pairEdge {
-	edges := make([]pairEdge, 0, len(f.pairs))
-	for k, bs := range f.pairs {
+func edgesOf(pairs map[clockPair][]bound) []pairEdge {
+	edges := make([]pairEdge, 0, len(pairs))
+	for k, bs := range pairs {
 		lo, hi := stab(bs)
 		edges = append(edges, pairEdge{k.caller, k.callee, lo, hi, len(bs)})
 	}

@@ -20,10 +20,14 @@ func (f *clockFit) learn(r *Request) {
 			continue
 		}
 		from, to, fromOK, toOK := caller.Interval()
-		openEnd := c.Ended == GaveUp || c.Ended == CallerLeft || c.Caller.Lineage == Aborted || c.Caller.Ended == GaveUp
+		openEnd := openEnded(c) || c.Record == nil && !allComplete(r)
+		into := f.pairs
+		if c.Record == nil {
+			into = f.guesses
+		}
 		if sp := c.Callee.span(); sp != nil {
 			start, end, startOK, endOK := sp.Interval()
-			f.addCall(ClockOf(caller.Event), from, to, fromOK, toOK, ClockOf(sp.Event), start, end, startOK, endOK, openEnd)
+			f.addCall(into, ClockOf(caller.Event), from, to, fromOK, toOK, ClockOf(sp.Event), start, end, startOK, endOK, openEnd)
 			continue
 		}
 		for _, e := range c.Callee.Events {
@@ -31,7 +35,7 @@ func (f *clockFit) learn(r *Request) {
 				continue
 			}
 			at, _, _, _ := e.Interval()
-			f.addCall(ClockOf(caller.Event), from, to, fromOK, toOK, ClockOf(e.Event), at, at, true, !openEnd, openEnd)
+			f.addCall(into, ClockOf(caller.Event), from, to, fromOK, toOK, ClockOf(e.Event), at, at, true, !openEnd, openEnd)
 		}
 	}
 }
@@ -47,6 +51,17 @@ func callerRecord(c *Call, root *Joined) *Joined {
 		return c.Record
 	}
 	return c.Caller.span()
+}
+
+// allComplete says that no call of the request was broken off, so that the outermost
+// exchange outlasts all the others.
+func allComplete(r *Request) bool {
+	for _, c := range r.Calls {
+		if c.Ended != Complete && (c.Ended != OutcomeUnknown || c.Failed()) || openEnded(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // see learns from one event, of a request or not, that its clock exists, and the zone that it writes.
@@ -93,7 +108,7 @@ func (f *clockFit) tieZones() {
 // openEnded says whether the callee of c may have gone on after the call was over for
 // its caller.
 func openEnded(c *Call) bool {
-	return c.Ended == GaveUp || c.Ended == CallerLeft || c.Purpose == Background || c.Purpose == Mirror
+	return c.Ended == GaveUp || c.Ended == CallerLeft || c.Caller.Lineage == Aborted || c.Purpose == Background || c.Purpose == Mirror
 }
 
 // refine narrows the instants of the hops of one request by what must hold between

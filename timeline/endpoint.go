@@ -62,52 +62,65 @@ func newBookDraft() *bookDraft {
 	return &bookDraft{votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
 }
 
-// vote learns from one whole request. Of the hops that could have answered a call, that
-// with the longest duration which still fits into the call's is the direct callee: hops
-// below it are shorter, hops above it longer. A peer that spells a hop's host or
-// service names it.
+// vote learns from one whole request. A peer that spells a hop's host or service names
+// it. Of the rest, a call and a hop belong together if the hop's duration fits into the
+// call's and comes nearest to it: hops below the callee are shorter, hops above it
+// longer. Each hop answers one call.
 func (d *bookDraft) vote(hops []*Hop, calls []*Call) {
-	for _, c := range calls {
-		if c.Peer == "" || c.Ended == Refused || c.Ended == NotSent || c.Ended == ConnectGaveUp || c.Failed() {
-			continue
-		}
-		window, ok := callLength(c)
-		var best *Hop
-		weight := 1
-		for _, h := range hops {
-			if h == c.Caller || h.Host == c.Caller.Host && h.Service == c.Caller.Service {
-				continue
-			}
-			if names(c.Peer, h) {
-				best, weight = h, 3
-				break
-			}
-			length, known := hopLength(h)
-			if !ok || !known || length > window+callTolerance {
-				continue
-			}
-			if best == nil {
-				best = h
-				continue
-			}
-			if l, _ := hopLength(best); length > l {
-				best = h
-			}
-		}
-		if best == nil {
-			continue
-		}
+	taken := map[*Hop]bool{}
+	settled := map[*Call]bool{}
+	give := func(c *Call, h *Hop, weight int) {
+		settled[c], taken[h] = true, true
 		if d.votes[c.Peer] == nil {
 			d.votes[c.Peer] = map[place]int{}
 		}
-		d.votes[c.Peer][place{best.Service, best.Host}] += weight
+		d.votes[c.Peer][place{h.Service, h.Host}] += weight
 		d.total[c.Peer] += weight
+	}
+	type pair struct {
+		c   *Call
+		h   *Hop
+		gap time.Duration
+	}
+	var pairs []pair
+	for _, c := range calls {
+		if c.Peer == "" || !reached(c) || c.Failed() {
+			continue
+		}
+		window, windowOK := callLength(c)
+		own, ownOK := hopLength(c.Caller)
+		for _, h := range hops {
+			if taken[h] || h.Service == c.Caller.Service {
+				continue
+			}
+			if names(c.Peer, h) {
+				give(c, h, 3)
+				break
+			}
+			length, ok := hopLength(h)
+			if !ok || !windowOK || !within(length, window) || ownOK && !within(length, own) {
+				continue
+			}
+			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs()})
+		}
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.gap, b.gap) })
+	for _, p := range pairs {
+		if !settled[p.c] && !taken[p.h] {
+			give(p.c, p.h, 1)
+		}
 	}
 }
 
-// callTolerance is by how much a callee's own duration may exceed its caller's window:
-// both are truncated, and the callee writes its log after its last byte is out.
-const callTolerance = 3 * time.Millisecond
+// A length is a duration as logged and its resolution.
+type length struct{ d, res time.Duration }
+
+// within says whether an exchange of length a fits into one of length b: both are
+// truncated or rounded, and a service logs after its last byte is out.
+func within(a, b length) bool {
+	const late = 300 * time.Microsecond
+	return a.d-a.res <= b.d+b.res+late
+}
 
 // names says whether a peer's spelling has the hop's host or service as a whole part.
 func names(peer string, h *Hop) bool {
@@ -120,26 +133,26 @@ func names(peer string, h *Hop) bool {
 	return false
 }
 
-func hopLength(h *Hop) (time.Duration, bool) {
+func hopLength(h *Hop) (length, bool) {
 	if s := h.span(); s != nil && s.Stamp.HasDuration() {
-		return s.Duration + s.Stamp.DurationResolution, true
+		return length{s.Duration, s.Stamp.DurationResolution}, true
 	}
-	return 0, false
+	return length{}, false
 }
 
-func callLength(c *Call) (time.Duration, bool) {
+func callLength(c *Call) (length, bool) {
 	if c.Record == nil {
-		return 0, false
+		return length{}, false
 	}
 	for _, o := range c.Record.Calls {
 		if o.Peer == c.Peer && o.Timed {
-			return o.Duration + c.Record.Stamp.DurationResolution, true
+			return length{o.Duration, c.Record.Stamp.DurationResolution}, true
 		}
 	}
 	if c.Record.Stamp.HasDuration() {
-		return c.Record.Duration + c.Record.Stamp.DurationResolution, true
+		return length{c.Record.Duration, c.Record.Stamp.DurationResolution}, true
 	}
-	return 0, false
+	return length{}, false
 }
 
 // count learns who calls whom from a request whose calls have their callees.

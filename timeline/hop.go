@@ -344,7 +344,7 @@ func bestFit(c *Call, hops []*Hop) *Hop {
 		length, ok := hopLength(h)
 		gap := time.Duration(1<<62 - 1)
 		if timed && ok {
-			gap = (window - length).Abs()
+			gap = (window.d - length.d).Abs()
 		}
 		if c.Start.Known() && h.Start.Known() && !timed {
 			gap = h.Start.Time.Sub(c.Start.Time).Abs()
@@ -365,7 +365,7 @@ func (d *draft) adopt() {
 	slices.SortStableFunc(orphans, func(a, b *Hop) int {
 		la, _ := hopLength(a)
 		lb, _ := hopLength(b)
-		return cmp.Compare(lb, la) // the longest first: it may be the caller of the others
+		return cmp.Compare(lb.d, la.d) // the longest first: it may be the caller of the others
 	})
 	for _, h := range orphans {
 		if h == root || h.Caller != nil || root != nil && h.Service == root.Service {
@@ -399,7 +399,7 @@ func (d *draft) callFor(p, h *Hop) *Call {
 		}
 		window, timed := callLength(c)
 		length, ok := hopLength(h)
-		if timed && ok && length > window+callTolerance || c.End.CertainlyBefore(h.Start) {
+		if timed && ok && !within(length, window) || c.End.CertainlyBefore(h.Start) {
 			continue
 		}
 		return c
@@ -425,10 +425,10 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 		for _, c := range p.Calls {
 			gaveUp = gaveUp || c.Ended == GaveUp
 		}
-		if hl > pl+callTolerance && !gaveUp {
+		if !within(hl, pl) && !gaveUp {
 			return 0
 		}
-		score += float64(hl+1) / float64(max(pl, hl)+1) // the shortest that can hold it
+		score += float64(hl.d+1) / float64(max(pl.d, hl.d)+1) // the shortest that can hold it
 	}
 	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
 		score += 10
@@ -471,8 +471,8 @@ func (d *draft) rootLess(a, b *Hop) bool {
 	if okA != okB {
 		return okB
 	}
-	if la != lb {
-		return la < lb
+	if la.d != lb.d {
+		return la.d < lb.d
 	}
 	return rawStart(b).Before(rawStart(a))
 }
