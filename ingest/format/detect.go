@@ -138,9 +138,8 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 			case d.decode(f.c, l):
 				read++
 				within, trace = true, false
-			case !f.c.oneLine && within && (trace || continues(l) || s.isStackLine(l)):
+			case (f.c.spec.Stream == streamApp || !f.c.oneLine && within) && (trace || continues(l) || s.isStackLine(l)):
 				trace = trace || opensTrace(l)
-			case f.c.oneLine && f.c.spec.Stream == streamApp && continues(l):
 			default:
 				unread++
 			}
@@ -160,11 +159,11 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 			best = sc
 		}
 	}
-	// Rivals read about as much, and are neither more general than the one chosen
-	// nor the special case of it that was passed over.
+	// Rivals read about as much. A more general or a more special format is none, nor
+	// is one whose records may stand in the same stream.
 	var cands []Candidate
 	for _, sc := range scores {
-		if sc.f != best.f && sc.share >= best.share/2 && !s.reads[sc.f][best.f] && !s.reads[best.f][sc.f] {
+		if sc.f != best.f && sc.share >= best.share/2 && !shareStream(sc.f, best.f) && !s.reads[sc.f][best.f] && !s.reads[best.f][sc.f] {
 			cands = append(cands, Candidate{wrapped(sc.f, outer), sc.share})
 		}
 	}
@@ -178,6 +177,10 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		return s.peelHead(best.f, lines, o, depth, outer), cands
 	}
 	return wrapped(best.f, outer), cands
+}
+
+func shareStream(a, b *Format) bool {
+	return a.c.spec.Stream != "" && a.c.spec.Stream == b.c.spec.Stream
 }
 
 // peelHead looks inside the wrapper: if most of what it holds is in one format, the

@@ -24,7 +24,7 @@ func placeholder(v string) bool {
 // identity adds an identity key unless the value cannot be one: a placeholder, or a
 // counter, which every process has.
 func (d *decoding) identity(name, v string) {
-	if placeholder(v) || len(v) < 4 || len(v) > 256 || len(v) < 8 && allDigits(v) {
+	if placeholder(v) || len(v) > 256 || len(v) < 8 && allDigits(v) {
 		return
 	}
 	for i := range d.ev.Keys {

@@ -140,6 +140,11 @@ type condSpec struct {
 	Status string          `yaml:"status"` // "500-599"
 }
 
+// empty says whether the condition always holds.
+func (c *condSpec) empty() bool {
+	return len(c.Has)+len(c.HasAny)+len(c.Lacks)+len(c.In)+len(c.Match) == 0 && c.Status == ""
+}
+
 type sampleSpec struct {
 	Line string            `yaml:"line"`
 	Want map[string]string `yaml:"want"`
@@ -267,7 +272,8 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 		c.oneLine = true
 	case "many":
 	case "":
-		c.oneLine = c.decoder != regexpDecoder
+		// What writes spans and nothing else is an access log.
+		c.oneLine = c.decoder != regexpDecoder || len(sp.Kind) == 1 && sp.Kind[0].When.empty()
 	default:
 		k.fail(at("lines"), "unknown lines %q: one or many", sp.Lines)
 	}
@@ -477,7 +483,7 @@ func (k *compiler) time(sp *spec, c *compiled) {
 	ts := &sp.Time
 	c.timeNames = ts.Field
 	for i, n := range ts.Field {
-		if c.table[n] != nil {
+		if t := c.table[n]; t != nil && t.op != opDrop {
 			k.fail(at("time", "field"), "%q is in fields too", n)
 		}
 		if i >= maxTimes {
