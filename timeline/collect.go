@@ -214,7 +214,7 @@ func (c *collector) first() {
 		}
 	}
 	all := &Failed{}
-	wants := append(slices.Clone(c.q.Any), Want{Failed: all}, Want{Sample: &Sample{PerStream: c.lim.SampledRequests}})
+	wants := append(slices.Clone(c.q.Any), Want{Failed: all}, Want{Lifecycle: true}, Want{Sample: &Sample{PerStream: c.lim.SampledRequests}})
 	isWanted := func(e *Event) bool {
 		for _, f := range failed {
 			if f.Match(e) {

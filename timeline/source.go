@@ -43,12 +43,14 @@ type Filter struct {
 	Any      []Want
 }
 
-// A Want asks for events in one of four ways; exactly one field is set.
+// A Want asks for events in one of five ways; exactly one field is set.
 type Want struct {
 	Keys   []Key   // events with one of these identity keys, in any spelling
 	Failed *Failed // candidates of failure
 	Near   *Window // every event that one host stamped in a window
 	Sample *Sample // a bounded sample of records that carry an identity key
+	// Lifecycle asks for the records of process lives: starts, stops, crashes.
+	Lifecycle bool
 }
 
 // Failed asks for events whose record is a failure: by its format's declaration, or

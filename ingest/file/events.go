@@ -35,7 +35,8 @@ type plan struct {
 	spelling *search
 	failed   []*timeline.Failed
 	windows  []*timeline.Window
-	sample   int // records per stream
+	sample   int  // records per stream
+	life     bool // records of process lives are wanted
 }
 
 func newPlan(f timeline.Filter) *plan {
@@ -57,6 +58,7 @@ func newPlan(f timeline.Filter) *plan {
 		if w.Failed != nil {
 			p.failed = append(p.failed, w.Failed)
 		}
+		p.life = p.life || w.Lifecycle
 		if w.Near != nil {
 			p.windows = append(p.windows, w.Near)
 		}
@@ -358,7 +360,7 @@ func (r *partReader) canMatter() bool {
 
 // onlyBytes says whether bytes alone can show that a whole part holds nothing wanted.
 func (r *partReader) onlyBytes() bool {
-	return !r.pl.all && len(r.windows) == 0 && !r.sampler.on && (len(r.pl.failed) == 0 || r.literals != nil)
+	return !r.pl.all && !r.pl.life && len(r.windows) == 0 && !r.sampler.on && (len(r.pl.failed) == 0 || r.literals != nil)
 }
 
 // scan says whether a record of the part may be wanted, by its bytes, or is longer
@@ -439,7 +441,7 @@ func (r *partReader) records(ctx context.Context) bool {
 func (r *partReader) tries(rec []byte) bool {
 	r.hits = r.findKeys(r.hits[:0], rec)
 	switch {
-	case r.pl.all || len(r.hits) > 0 || len(r.windows) > 0:
+	case r.pl.all || r.pl.life || len(r.hits) > 0 || len(r.windows) > 0:
 		return true
 	case len(r.pl.failed) == 0:
 		return false
@@ -544,7 +546,8 @@ func (r *partReader) wants(e *timeline.Event, hits []hit) bool {
 	if len(hits) > 0 && r.wantsKeys(e, hits) {
 		return true
 	}
-	return slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return f.Match(e) }) ||
+	return r.pl.life && e.Lifecycle != timeline.NoLifecycle ||
+		slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return f.Match(e) }) ||
 		slices.ContainsFunc(r.windows, func(w *timeline.Window) bool { return w.Match(e) })
 }
 
