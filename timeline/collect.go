@@ -504,6 +504,7 @@ func (c *collector) learn() {
 	c.book = votes.book()
 	c.clocks = fit.fit()
 	c.lives = processes(c.life, c.clocks)
+	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
 
 	c.drafts = map[string][]*Request{}
 	for _, s := range names {

@@ -70,17 +70,19 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 				life.Start = when
 			}
 		case ProcessStopping:
-			if fresh {
+			if fresh && !(life != nil && life.End.Known() && sameEnd(life, pid, when)) {
 				begin()
 			}
 			if !life.Stopping.Known() {
 				life.Stopping = when
 			}
 		default:
-			if fresh {
+			if fresh && !(life != nil && life.End.Known() && sameEnd(life, pid, when)) {
 				begin()
 			}
-			life.End, life.HowEnded = when, e.Lifecycle
+			if !life.End.Known() {
+				life.End, life.HowEnded = when, e.Lifecycle
+			}
 			if e.Lifecycle == ProcessStopped && !life.Stopping.Known() {
 				life.Stopping = when
 			}
@@ -91,6 +93,38 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 		life.Events = append(life.Events, e)
 	}
 	return out
+}
+
+// sameEnd says whether one more record of an end is of the life that ended already:
+// of the same process, or moments later.
+func sameEnd(p *Process, pid string, at Instant) bool {
+	if p.PID != "" && pid != "" {
+		return p.PID == pid
+	}
+	return at.Time.Sub(p.End.Time) < 5*time.Second
+}
+
+// lastSeen narrows the ends that nobody logged: the process lived when it wrote its last
+// record. events are any records of its service on its host.
+func lastSeen(all []*Process, events []*Event, clocks *ClockModel) {
+	open := map[place][]*Process{}
+	for _, p := range all {
+		if p.End.Known() && p.HowEnded == NoLifecycle {
+			open[place{p.Service, p.Host}] = append(open[place{p.Service, p.Host}], p)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	for _, e := range events {
+		for _, p := range open[place{e.Service, e.Host}] {
+			start, end := clocks.Align(e)
+			at := firstKnown(end, start)
+			if e.Lifecycle == NoLifecycle && at.Earliest.After(p.End.Earliest) && at.Latest.Before(p.End.Latest) {
+				p.End.Earliest = at.Earliest
+			}
+		}
+	}
 }
 
 func lastSign(p *Process) Instant {
