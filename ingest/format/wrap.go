@@ -148,8 +148,8 @@ func merge(in, out *timeline.Event) {
 	} else if !out.Time.IsZero() {
 		in.Attrs.Set("observed_timestamp", out.Time.Format(time.RFC3339Nano))
 	}
-	if in.Service == "" {
-		in.Service = out.Service
+	if in.Service == "" && out.Service != in.System {
+		in.Service = out.Service // a tag that only repeats the software names no service
 	}
 	if in.Host == "" {
 		in.Host = out.Host
