@@ -471,18 +471,22 @@ func (c *collector) learn() {
 	}
 	slices.Sort(names)
 
-	votes := newBookDraft()
-	for _, s := range names {
-		d := &draft{builder: c.builder()}
-		for _, j := range c.joined(sets[s]) {
-			d.events = append(d.events, &j)
+	// Twice, so that what most requests show settles those that could be read otherwise.
+	var votes *bookDraft
+	for range 2 {
+		votes = newBookDraft()
+		for _, s := range names {
+			d := &draft{builder: &builder{roles: c.q.Roles, services: c.services}}
+			for _, j := range c.joined(sets[s]) {
+				d.events = append(d.events, &j)
+			}
+			slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
+			d.makeHops()
+			d.makeCalls()
+			votes.vote(d.hops, d.calls, c.book)
 		}
-		slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
-		d.makeHops()
-		d.makeCalls()
-		votes.vote(d.hops, d.calls)
+		c.book = votes.book()
 	}
-	c.book = votes.book()
 
 	fit := newClockFit()
 	for h, off := range c.q.Offsets {

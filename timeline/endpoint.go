@@ -65,8 +65,9 @@ func newBookDraft() *bookDraft {
 // vote learns from one whole request. A peer that spells a hop's host or service names
 // it. Of the rest, a call and a hop belong together if the hop's duration fits into the
 // call's and comes nearest to it: hops below the callee are shorter, hops above it
-// longer. Each hop answers one call.
-func (d *bookDraft) vote(hops []*Hop, calls []*Call) {
+// longer. Each hop answers one call. prior is what an earlier vote found, nil at first: a
+// hop at a place that it knows under another peer is no candidate.
+func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	taken := map[*Hop]bool{}
 	settled := map[*Call]bool{}
 	give := func(c *Call, h *Hop, weight int) {
@@ -97,6 +98,9 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call) {
 				give(c, h, 3)
 				break
 			}
+			if prior.otherPeer(c.Peer, h) {
+				continue
+			}
 			length, ok := hopLength(h)
 			if !ok || !windowOK || !within(length, window) || ownOK && !within(length, own) {
 				continue
@@ -110,6 +114,15 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call) {
 			give(p.c, p.h, 1)
 		}
 	}
+}
+
+// otherPeer says whether the book knows the hop's place under a peer of another service than this one's.
+func (b *EndpointBook) otherPeer(peer string, h *Hop) bool {
+	own, ok := b.Lookup(peer)
+	if !ok || own.Service == h.Service {
+		return false
+	}
+	return slices.ContainsFunc(b.Endpoints, func(e Endpoint) bool { return e.Service == h.Service })
 }
 
 // A length is a duration as logged and its resolution.
