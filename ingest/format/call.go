@@ -223,9 +223,16 @@ func (d *decoding) self(r *callRules) {
 	e.Calls = append(e.Calls, o)
 }
 
-// settle lets a caller that left be seen at calls that had no answer yet.
+// settle makes what is said of the exchange and of its calls agree: without any
+// server nothing refused, and a caller that left is seen at calls without an answer.
 func (r *callRules) settle(d *decoding) {
-	if r == nil || d.ev.Ended != timeline.CallerLeft {
+	if r == nil {
+		return
+	}
+	if r.form == callBackend && len(d.ev.Calls) == 0 && (d.ev.Ended == timeline.Refused || d.ev.Ended == timeline.ConnectGaveUp) {
+		d.ev.Ended = timeline.NotSent
+	}
+	if d.ev.Ended != timeline.CallerLeft {
 		return
 	}
 	for i := range d.ev.Calls {

@@ -414,6 +414,9 @@ func (d *decoding) exception() {
 	if d.exc.Message == "" {
 		d.exc.Message = d.ev.Attrs.Get("error.message")
 	}
+	if d.exc.Type == "" {
+		d.exc.Type = d.ev.Attrs.Get("error.type")
+	}
 	x := d.exc
 	d.ev.Exception = &x
 }

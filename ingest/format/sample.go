@@ -1,7 +1,6 @@
 package format
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -31,7 +30,7 @@ func checkSamples(file string, root *yaml.Node, f *Format) error {
 			}
 		}
 	}
-	return errors.Join(k.errs...)
+	return k.err()
 }
 
 // Show gives what an event says of a name, as samples in format files write it: an

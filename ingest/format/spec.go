@@ -411,10 +411,22 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 			k.fail(at("samples", strconv.Itoa(i)), "want is missing: say what is read of the line")
 		}
 	}
-	if len(k.errs) > 0 {
-		return nil, errors.Join(k.errs...)
+	if err := k.err(); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// err joins the complaints in the order of their places.
+func (k *compiler) err() error {
+	sort.SliceStable(k.errs, func(i, j int) bool {
+		var a, b *strictyaml.Error
+		if !errors.As(k.errs[i], &a) || !errors.As(k.errs[j], &b) {
+			return false
+		}
+		return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
+	})
+	return errors.Join(k.errs...)
 }
 
 // index gives the path of item i of a list that may be written as one text.

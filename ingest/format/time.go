@@ -260,7 +260,7 @@ func withYear(t, ref time.Time) time.Time {
 
 // date puts the parts together; rest is what follows the clock: a zone or nothing.
 func date(y, mo, day, h, m, sec, ns, digits int, rest string, loc *time.Location) (stamp, bool) {
-	if mo < 1 || mo > 12 || day < 1 || day > 31 {
+	if mo < 1 || mo > 12 || day < 1 || day > time.Date(y, time.Month(mo)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
 		return stamp{}, false
 	}
 	st := stamp{res: resolutionOf(digits)}
@@ -280,9 +280,6 @@ func date(y, mo, day, h, m, sec, ns, digits int, rest string, loc *time.Location
 		}
 	}
 	st.t = time.Date(y, time.Month(mo), day, h, m, sec, ns, in)
-	if in == time.UTC && st.t.Day() != day && sec < 60 {
-		return stamp{}, false // the 31st of a shorter month
-	}
 	return st, true
 }
 
