@@ -40,7 +40,7 @@ bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 accuracy: ## judge every request of the shipped incident and compare with the truth
-	$(GO) test -count=1 -run TestAccuracy -v .
+	$(GO) test -count=1 -run TestAccuracy -v ./fixtures -board
 
 update: ## write golden files anew; review the difference
 	@set -e; for p in $$(grep -rl --include='*_test.go' 'internal/golden"' . | xargs -rn1 dirname | sort -u); do \
@@ -56,4 +56,4 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 lab: ## capture the incident in fixtures/ anew from real servers
-	$(MAKE) -C fixtures/lab
+	$(GO) run ./fixtures/lab -out fixtures/shop

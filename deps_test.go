@@ -66,6 +66,8 @@ var imports = []importRule{
 		"a bundle is checked offline from itself alone; it never reads a source"},
 	{"cmd/correlate", []string{"*"}, nil,
 		"wiring: flags, configuration, the list of sources"},
+	{"fixtures", []string{"*"}, nil,
+		"what holds the verdicts against the truth uses the program as its users do"},
 	{"fixtures/*", []string{"*"}, nil,
 		"the lab and what measures on it use the program as its users do"},
 	{"bench/*", []string{"*"}, nil,

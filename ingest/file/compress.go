@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -34,19 +35,59 @@ var compressions = []compression{
 
 func openZstd(r io.Reader) (io.ReadCloser, error) {
 	// One goroutine is the caller's own; the window is bounded since the file may be hostile.
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxDictionary))
 	if err != nil {
 		return nil, err
 	}
 	return d.IOReadCloser(), nil
 }
 
+// maxDictionary bounds the memory for unpacking one file, which a hostile one may
+// ask for gigabytes of. xz -9 and zstd -22 ask for 64 and 128 MiB.
+const maxDictionary = 128 << 20
+
 func openXZ(r io.Reader) (io.ReadCloser, error) {
-	x, err := xz.NewReader(r)
+	b := bufio.NewReader(r)
+	head, err := b.Peek(64)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if n := xzDictionary(head); n > maxDictionary {
+		return nil, fmt.Errorf("it needs %d MiB of memory to unpack, more than %d", n>>20, maxDictionary>>20)
+	}
+	x, err := xz.NewReader(b)
 	if err != nil {
 		return nil, err
 	}
 	return io.NopCloser(x), nil
+}
+
+// xzDictionary reads the size of the dictionary off the header of the first block,
+// which says the same as those of later blocks in what xz writes; 0 if there is none
+// (tukaani.org/xz/xz-file-format.txt, sections 3.1 and 5.3.1).
+func xzDictionary(head []byte) int64 {
+	const streamHeader = 12
+	if len(head) < streamHeader+2 || head[streamHeader] == 0 {
+		return 0
+	}
+	flags, rest := head[streamHeader+1], head[streamHeader+2:]
+	number := func() (n uint64) {
+		n, size := binary.Uvarint(rest)
+		rest = rest[max(0, size):]
+		return n
+	}
+	if flags&0x40 != 0 {
+		number() // compressed size
+	}
+	if flags&0x80 != 0 {
+		number() // size as unpacked
+	}
+	const lzma2 = 0x21
+	if number() != lzma2 || number() != 1 || len(rest) == 0 {
+		return 0
+	}
+	bits := rest[0] & 0x3f
+	return int64(2|bits&1) << (bits/2 + 11)
 }
 
 // compressionOf tells by the first bytes of a file how it is stored; nil is plain.

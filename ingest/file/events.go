@@ -9,6 +9,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -495,7 +496,8 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
 	st := r.p.stream
 	e.Pos = at
-	if e.Service == "" {
+	// A syslog head that says "haproxy" names the software, not the service.
+	if e.Service == "" || strings.EqualFold(e.Service, r.form.System) || strings.EqualFold(e.Service, e.System) {
 		e.Service = st.service
 	}
 	if e.Host == "" {

@@ -220,10 +220,10 @@ func (s *Source) saw(from, to time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.from.IsZero() || from.Before(s.from) {
-		s.from = from
+		s.from = from.UTC()
 	}
 	if to.After(s.to) {
-		s.to = to
+		s.to = to.UTC()
 	}
 }
 

@@ -491,14 +491,16 @@ func TestYearOfOtherStreams(t *testing.T) {
 		"lb-1/haproxy.log":  "Dec 31 23:59:59 lb-7 haproxy[31]: fatal a\nJan  1 00:00:01 lb-7 haproxy[31]: fatal b\n",
 		"edge-1/access.log": "10.0.0.9 [01/Jan/2019:00:10:00 +0000] \"GET /a HTTP/1.1\" 500 id=req\n",
 	})
-	var got []string
+	var got, services []string
 	s := open(t, ingest.Config{}, dir)
 	for e, err := range s.Events(t.Context(), timeline.Filter{Any: []timeline.Want{failures}}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, e.Host+" "+e.Time.UTC().Format(time.DateTime))
+		services = append(services, e.Service)
 	}
+	want(t, "services", services, "edge-1", "lb-1", "lb-1") // haproxy names the software
 	want(t, "times", got, "edge-1 2019-01-01 00:10:00", "lb-7 2018-12-31 23:59:59", "lb-7 2019-01-01 00:00:01")
 	if info := s.Info(); info.From.Year() != 2018 || info.To.Year() != 2019 {
 		t.Errorf("the range is %v to %v", info.From, info.To)

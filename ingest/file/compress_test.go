@@ -1,0 +1,79 @@
+package file
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ulikunitz/xz"
+)
+
+// A file that asks for gigabytes to be unpacked is refused.
+func TestMemoryForUnpackingIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		mib  int64
+		want string
+	}{{1, ""}, {64, ""}, {256, "needs 256 MiB"}, {1024, "needs 1024 MiB"}} {
+		var b bytes.Buffer
+		w, err := xz.WriterConfig{DictCap: 1 << 20}.NewWriter(&b)
+		if err == nil {
+			_, err = io.WriteString(w, "a record\n")
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed := b.Bytes()
+		if got := xzDictionary(packed); got != 1<<20 {
+			t.Fatalf("the dictionary of a file with one of 1 MiB is read as %d bytes", got)
+		}
+		// The byte that says the size is (2|bit 0) << (bits/2 + 11); the header's checksum
+		// is not looked at before.
+		bits := byte(0)
+		for n := int64(2) << 11; n < c.mib<<20; n *= 2 {
+			bits += 2
+		}
+		at := bytes.IndexByte(packed[12:], 0x21) + 14
+		if c.mib != 1 {
+			packed[at] = bits
+		}
+		_, err = openXZ(bytes.NewReader(packed))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("opening a file that needs %d MiB gave %v, want %q", c.mib, err, c.want)
+		}
+	}
+}
+
+// Whatever bytes a file holds, opening and reading it ends, without panic, and a
+// plain file gives just them.
+func FuzzStored(f *testing.F) {
+	f.Add([]byte("plain\n"))
+	f.Add([]byte(packGzip(f, "packed\n")))
+	f.Add([]byte(packZstd(f, "packed\n")))
+	f.Add([]byte(packXZ(f, "packed\n")))
+	f.Add([]byte(unhex(f, bzip2Hex)))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := filepath.Join(dir, "x.log")
+		if err := os.WriteFile(p, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openStored(p, int64(len(data)))
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		got, err := io.ReadAll(io.LimitReader(s, 8<<20))
+		if s.how == nil && (err != nil || !bytes.Equal(got, data)) {
+			t.Errorf("a plain file gave %d of %d bytes, error %v", len(got), len(data), err)
+		}
+		if n := s.unpackedSize(int64(len(data))); n < 0 {
+			t.Errorf("unpacked size is %d", n)
+		}
+	})
+}
