@@ -267,6 +267,23 @@ func (p *printer) table(cols []column) error {
 	return nil
 }
 
+// Table writes rows under their heads. The last column holds prose: in a terminal it
+// is cut where the line ends.
+func Table(w io.Writer, heads []string, rows [][]string, o TextOptions) error {
+	cols := make([]column, len(heads))
+	for i, h := range heads {
+		cols[i].head = h
+		for _, r := range rows {
+			cols[i].cells = append(cols[i].cells, Visible(r[i]))
+		}
+	}
+	p := &printer{o: o}
+	if err := p.table(cols); err != nil {
+		return err
+	}
+	return p.flush(w)
+}
+
 // DigestMarkdown writes the same table in Markdown.
 func DigestMarkdown(w io.Writer, d *correlate.Digest, o MarkdownOptions) error {
 	var b bytes.Buffer

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/report"
+)
+
+func batchCommand(s streams) *cobra.Command {
+	var (
+		judge  judgeFlags
+		output outputFlags
+		groups bool
+	)
+	cmd := &cobra.Command{
+		Use:   "batch [SOURCE...]",
+		Short: "Judge all failing requests and group them by what caused them",
+		Long: `Judge all failing requests and group them by what caused them, the most frequent
+first, each with one request ID to look at.
+
+With -o jsonl there is one object per failing request, and with --groups then one
+per group.`,
+		Example: `  correlate batch --since yesterday /var/log/shop
+  correlate batch -o jsonl --status 500 'logs/**/*.log*'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			if groups && output.format != "jsonl" {
+				return errors.New("--groups goes with -o jsonl; the other outputs show groups anyway")
+			}
+			text, err := output.text(s.out)
+			if err != nil {
+				return err
+			}
+			src, o, err := judge.ready(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			defer src.close()
+			d, err := correlate.Batch(cmd.Context(), src.named, o)
+			if err != nil {
+				return err
+			}
+			switch output.format {
+			case "jsonl":
+				err = report.DigestJSONL(s.out, d, groups)
+			case "markdown":
+				err = report.DigestMarkdown(s.out, d, report.MarkdownOptions{Location: text.Location})
+			default:
+				err = report.DigestText(s.out, d, text)
+			}
+			if err != nil {
+				return err
+			}
+			return judge.strictly(d.Sources)
+		},
+	}
+	judge.add(cmd)
+	judge.addChoice(cmd)
+	output.add(cmd, "text", "jsonl", "markdown")
+	output.addZone(cmd)
+	cmd.Flags().BoolVar(&groups, "groups", false, "with -o jsonl: write the groups too")
+	return cmd
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/internal/strictyaml"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// configFile is the configuration file as written.
+type configFile struct {
+	Sources []configSource `yaml:"sources"`
+}
+
+type configSource struct {
+	Source      string          `yaml:"source"` // as on the command line; a path is relative to the file's folder
+	Name        string          `yaml:"name"`
+	Services    []configService `yaml:"services"`
+	Role        string          `yaml:"role"`
+	Zone        string          `yaml:"zone"`
+	ClockOffset string          `yaml:"clock_offset"`
+	Format      string          `yaml:"format"`
+}
+
+type configService struct {
+	Files   string `yaml:"files"` // glob
+	Service string `yaml:"service"`
+	Role    string `yaml:"role"`
+}
+
+// config is the configuration, checked.
+type config struct {
+	file    string // "" if there is none
+	sources []sourceConfig
+	roles   map[string]timeline.Role // service.name -> role
+}
+
+// A sourceConfig is one source of the configuration.
+type sourceConfig struct {
+	source string // to open
+	ingest.Config
+}
+
+// findConfig gives the configuration file to read, "" if there is none.
+func findConfig(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if env := os.Getenv("CORRELATE_CONFIG"); env != "" {
+		return env, nil
+	}
+	candidates := []string{"correlate.yaml"}
+	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
+		candidates = append(candidates, filepath.Join(dir, "correlate", "config.yaml"))
+	} else if home, err := os.UserHomeDir(); err == nil {
+		candidates = append(candidates, filepath.Join(home, ".config", "correlate", "config.yaml"))
+	}
+	for _, c := range candidates {
+		_, err := os.Stat(c)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("open %s: %w", c, bare(err))
+		}
+	}
+	return "", nil
+}
+
+// loadConfig reads the configuration. All that is wrong in it is told at once, each
+// with its place.
+func loadConfig(flag string, formats *format.Set) (*config, error) {
+	c := &config{roles: map[string]timeline.Role{}}
+	var err error
+	if c.file, err = findConfig(flag); err != nil || c.file == "" {
+		return c, err
+	}
+	data, err := os.ReadFile(c.file)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", c.file, bare(err))
+	}
+	var f configFile
+	root, err := strictyaml.Decode(c.file, data, &f)
+	if err != nil {
+		return nil, err
+	}
+	k := &configChecker{file: c.file, root: root}
+	if len(f.Sources) == 0 {
+		k.at([]string{"sources"}, "no sources: list at least one, as '- source: PATH'")
+	}
+	names := map[string]bool{}
+	for i, s := range f.Sources {
+		c.sources = append(c.sources, k.source(i, s, formats, names, c.roles))
+	}
+	if len(k.errs) > 0 {
+		return nil, errors.Join(k.errs...)
+	}
+	return c, nil
+}
+
+// A configChecker gathers the complaints about a configuration file.
+type configChecker struct {
+	file string
+	root *yaml.Node
+	errs []error
+}
+
+func (k *configChecker) at(path []string, format string, args ...any) {
+	k.errs = append(k.errs, strictyaml.At(k.file, k.root, path, format, args...))
+}
+
+func (k *configChecker) source(i int, s configSource, formats *format.Set, names map[string]bool, roles map[string]timeline.Role) sourceConfig {
+	at := func(field ...string) []string { return append([]string{"sources", strconv.Itoa(i)}, field...) }
+	out := sourceConfig{source: s.Source, Config: ingest.Config{Name: s.Name}}
+	switch {
+	case s.Source == "":
+		k.at(at("source"), "no source: a file, a directory, a glob or a URL")
+	case s.Source == "-":
+		k.at(at("source"), "standard input cannot stand in a configuration")
+	case !isURL(s.Source) && !filepath.IsAbs(s.Source):
+		out.source = filepath.Join(filepath.Dir(k.file), s.Source)
+		if out.Name == "" {
+			out.Name = s.Source
+		}
+	}
+	if out.Name == "" {
+		out.Name = out.source
+	}
+	if names[out.Name] {
+		k.at(at("name"), "the name %q is taken by another source", out.Name)
+	}
+	names[out.Name] = true
+	for j, m := range s.Services {
+		sub := func(field string) []string { return at("services", strconv.Itoa(j), field) }
+		if m.Files == "" || !doublestar.ValidatePattern(m.Files) {
+			k.at(sub("files"), "%q is not a glob of files", m.Files)
+		}
+		if m.Service == "" {
+			k.at(sub("service"), "no service: say of which service the files are")
+		}
+		role, err := timeline.ParseRole(m.Role)
+		if err != nil {
+			k.at(sub("role"), "%v", err)
+		}
+		if role != timeline.RoleUnknown {
+			roles[m.Service] = role
+		}
+		out.Services = append(out.Services, ingest.ServiceName{Pattern: m.Files, Service: m.Service})
+	}
+	var err error
+	if out.Role, err = timeline.ParseRole(s.Role); err != nil {
+		k.at(at("role"), "%v", err)
+	}
+	if s.Zone != "" {
+		if out.Zone, err = parseZone(s.Zone); err != nil {
+			k.at(at("zone"), "%v: a name such as Europe/Berlin, local, UTC, or an offset such as +01:00", err)
+		}
+	}
+	if s.ClockOffset != "" {
+		if out.ClockOffset, err = time.ParseDuration(s.ClockOffset); err != nil {
+			k.at(at("clock_offset"), "%q is not a duration such as -3.2s or 1h", s.ClockOffset)
+		}
+	}
+	if s.Format != "" {
+		if out.Format = formats.Lookup(s.Format); out.Format == nil {
+			k.at(at("format"), "unknown format %q: correlate formats list names them", s.Format)
+		}
+	}
+	return out
+}
+
+// bare takes operation and path from an error of package os: what is said around it
+// names them already.
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// isURL says whether a source is written as a URL. On Windows a drive letter is no scheme.
+func isURL(s string) bool {
+	scheme, _, ok := strings.Cut(s, "://")
+	if !ok || scheme == "" || runtime.GOOS == "windows" && len(scheme) == 1 {
+		return false
+	}
+	return !slices.ContainsFunc([]rune(scheme), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '-' && r != '.'
+	})
+}
+
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, ingest.WithHint(fmt.Errorf("open %s: it is not a URL that can be read", s), "percent-encode what is special in it")
+	}
+	return u, nil
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/file"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/report"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+func formatsCommand(s streams) *cobra.Command {
+	return group("formats", "List, show and try the log formats that can be read",
+		formatsListCommand(s), formatsShowCommand(s), formatsDetectCommand(s), formatsParseCommand(s))
+}
+
+func formatsListCommand(s streams) *cobra.Command {
+	var output outputFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List all formats, in the order in which they are tried",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			text, err := output.text(s.out)
+			if err != nil {
+				return err
+			}
+			rows := [][]string{}
+			for _, f := range format.Builtin().Formats() {
+				rows = append(rows, []string{f.Name, f.System, f.Role.String(), strings.Join(strings.Fields(f.Doc), " ")})
+			}
+			return report.Table(s.out, []string{"format", "software", "role", "what it is"}, rows, text)
+		},
+	}
+	output.add(cmd, "text")
+	return cmd
+}
+
+func formatsShowCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show NAME",
+		Short: "Print one format's samples and what is read of them",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("formats show takes the name of one format")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := lookupFormat(args[0])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(s.out, "%s: %s\n", f.Name, strings.Join(strings.Fields(f.Doc), " "))
+			if f.System != "" {
+				fmt.Fprintf(s.out, "software: %s\n", f.System)
+			}
+			if f.Role != timeline.RoleUnknown {
+				fmt.Fprintf(s.out, "role: %s\n", f.Role)
+			}
+			if m := f.Meaning(); m != timeline.MeaningUnknown {
+				fmt.Fprintf(s.out, "stamp: %s\n", m)
+			}
+			for _, sample := range f.Samples() {
+				fmt.Fprintln(s.out)
+				for line := range strings.SplitSeq(strings.TrimRight(sample.Line, "\n"), "\n") {
+					fmt.Fprintf(s.out, "  %s\n", report.Visible(line))
+				}
+				for _, name := range slices.Sorted(mapKeys(sample.Want)) {
+					fmt.Fprintf(s.out, "    %s: %s\n", name, report.Visible(sample.Want[name]))
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func mapKeys(m map[string]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func lookupFormat(name string) (*format.Format, error) {
+	f := format.Builtin().Lookup(name)
+	if f == nil {
+		return nil, ingest.WithHint(fmt.Errorf("no format has the name %q", name), "correlate formats list names them all")
+	}
+	return f, nil
+}
+
+// formatName names a format together with what is around its records.
+func formatName(f *format.Format) string {
+	if f == nil {
+		return ""
+	}
+	return strings.Join(append(slices.Clone(f.Wrappers), f.Name), ">")
+}
+
+type detectJSON struct {
+	File        string          `json:"file"`
+	Format      string          `json:"format,omitempty"`
+	Wrappers    []string        `json:"wrappers,omitempty"`
+	Confidence  float64         `json:"confidence"`
+	Records     int             `json:"records"`
+	Unread      int             `json:"unread"`
+	FirstUnread int             `json:"first_unread,omitempty"`
+	Candidates  []candidateJSON `json:"candidates"`
+	Service     string          `json:"service,omitempty"`
+	Host        string          `json:"host,omitempty"`
+	Skipped     []string        `json:"skipped,omitempty"`
+}
+
+type candidateJSON struct {
+	Format string  `json:"format"`
+	Share  float64 `json:"share"`
+}
+
+// filesFlags open files for the commands that try formats.
+type filesFlags struct {
+	zone   string
+	format string
+}
+
+func (f *filesFlags) open(ctx context.Context, s streams, args []string) (*file.Source, error) {
+	if len(args) == 0 {
+		return nil, ingest.WithHint(errors.New("no file was given"), "name a file, a directory, a quoted glob, or - for standard input")
+	}
+	c := ingest.Config{Formats: format.Builtin(), Stdin: s.in}
+	var err error
+	if f.zone != "" {
+		if c.Zone, err = parseZone(f.zone); err != nil {
+			return nil, fmt.Errorf("--zone: %w", err)
+		}
+	}
+	if f.format != "" {
+		if c.Format, err = lookupFormat(f.format); err != nil {
+			return nil, err
+		}
+	}
+	return file.OpenAll(ctx, args, c)
+}
+
+func formatsDetectCommand(s streams) *cobra.Command {
+	var (
+		output outputFlags
+		files  filesFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "detect FILE...",
+		Short: "Say how each file is read: format, service, host, and how many records are not",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			text, err := output.text(s.out)
+			if err != nil {
+				return err
+			}
+			src, err := files.open(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			defer src.Close()
+			all, err := src.Describe(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if output.format == "json" {
+				return detectLines(s, all)
+			}
+			rows := [][]string{}
+			for _, d := range all {
+				note := ""
+				if d.Unread > 0 {
+					note = fmt.Sprintf("%d unread, first in line %d", d.Unread, d.FirstUnread)
+				}
+				for _, k := range d.Skipped {
+					note = strings.TrimPrefix(note+", "+k.What+" (at "+k.First+")", ", ")
+				}
+				rows = append(rows, []string{d.File, cmp.Or(formatName(d.Format), "-"), d.Service, d.Host, fmt.Sprint(d.Records), note})
+			}
+			return report.Table(s.out, []string{"file", "format", "service", "host", "records", "not read"}, rows, text)
+		},
+	}
+	output.add(cmd, "text", "json")
+	cmd.Flags().StringVar(&files.zone, "zone", "", "zone of stamps that write none")
+	return cmd
+}
+
+// detectLines writes one object per file.
+func detectLines(s streams, all []file.Description) error {
+	for _, d := range all {
+		j := detectJSON{File: report.Visible(d.File), Confidence: d.Confidence, Records: d.Records, Unread: d.Unread, FirstUnread: d.FirstUnread,
+			Candidates: []candidateJSON{}, Service: report.Visible(d.Service), Host: report.Visible(d.Host)}
+		if d.Format != nil {
+			j.Format, j.Wrappers = d.Format.Name, d.Format.Wrappers
+		}
+		for _, c := range d.Candidates {
+			j.Candidates = append(j.Candidates, candidateJSON{formatName(c.Format), c.Share})
+		}
+		for _, k := range d.Skipped {
+			j.Skipped = append(j.Skipped, report.Visible(fmt.Sprintf("%s (at %s)", k.What, k.First)))
+		}
+		b, err := json.Marshal(j)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(s.out, "%s\n", b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func formatsParseCommand(s streams) *cobra.Command {
+	var (
+		output outputFlags
+		files  filesFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "parse FILE...",
+		Short: "Write what is read of each record, one JSON object per line",
+		Long: `Write what is read of each record, one JSON object per line. What cannot be read is
+counted on stderr. Times are as stamped; a stamp of unknown zone is written as if
+it were UTC.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			src, err := files.open(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			defer src.Close()
+			skipped := map[string]*timeline.Skipped{}
+			var order []*timeline.Skipped
+			for e, err := range src.All(cmd.Context()) {
+				if rec, ok := errors.AsType[*timeline.RecordError](err); ok {
+					k := skipped[rec.What]
+					if k == nil {
+						k = &timeline.Skipped{What: rec.What, First: rec.Pos.String()}
+						skipped[rec.What] = k
+						order = append(order, k)
+					}
+					k.Count++
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if err := report.EventJSONL(s.out, e); err != nil {
+					return err
+				}
+			}
+			for _, k := range order {
+				s.say("%s: %s, first at %s", k.What, count(k.Count, "time"), k.First)
+			}
+			return nil
+		},
+	}
+	output.add(cmd, "jsonl")
+	cmd.Flags().StringVar(&files.format, "format", "", "format of all files; default: the one that each is found to be in")
+	cmd.Flags().StringVar(&files.zone, "zone", "", "zone of stamps that write none")
+	return cmd
+}

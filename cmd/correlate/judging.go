@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/internal/strictyaml"
+	"github.com/correlatehq/correlate/rules"
+)
+
+// judgeFlags say which requests are looked at and by what they are judged.
+type judgeFlags struct {
+	sourceFlags
+	rules  string
+	route  string
+	status string
+}
+
+func (f *judgeFlags) add(cmd *cobra.Command) {
+	f.sourceFlags.add(cmd)
+	addRules(cmd, &f.rules)
+}
+
+// addChoice adds the flags that choose among failing requests.
+func (f *judgeFlags) addChoice(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.route, "route", "", "only requests with this route or path")
+	cmd.Flags().StringVar(&f.status, "status", "", "what counts as a failure: 500, 5xx, 500-504, or several with commas (default: 5xx and broken answers)")
+}
+
+func addRules(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "rules", "", "directory with rules of your own, beside those that come with the program")
+}
+
+// ready opens the sources and gives the options of the pipeline.
+func (f *judgeFlags) ready(ctx context.Context, s streams, args []string) (*opened, correlate.Options, error) {
+	status, err := parseStatus(f.status)
+	if err != nil {
+		return nil, correlate.Options{}, err
+	}
+	set, _, err := loadRules(f.rules)
+	if err != nil {
+		return nil, correlate.Options{}, err
+	}
+	src, err := f.open(ctx, s, args, format.Builtin())
+	if err != nil {
+		return nil, correlate.Options{}, err
+	}
+	o := src.options()
+	o.Rules, o.Route, o.Status = set, f.route, status
+	return src, o, nil
+}
+
+// loadRules gives the rules that come with the program together with those of dir,
+// and these alone (nil if dir is "").
+func loadRules(dir string) (all, own *rules.Set, err error) {
+	all = rules.Builtin()
+	if dir == "" {
+		return all, nil, nil
+	}
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", dir, bare(err))
+	}
+	if !fi.IsDir() {
+		return nil, nil, fmt.Errorf("open %s: it is not a directory of rules", dir)
+	}
+	if own, err = rules.Load(os.DirFS(dir)); err != nil {
+		return nil, nil, within(dir, err)
+	}
+	if all, err = all.With(own); err != nil {
+		return nil, nil, within(dir, err)
+	}
+	return all, own, nil
+}
+
+// within puts dir before the files that complaints name.
+func within(dir string, err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range many.Unwrap() {
+			out = append(out, within(dir, e))
+		}
+		return errors.Join(out...)
+	}
+	if e, ok := errors.AsType[*strictyaml.Error](err); ok {
+		moved := *e
+		moved.File = filepath.Join(dir, e.File)
+		return &moved
+	}
+	return err
+}
+
+// notFound tells that an ID is nowhere, what was read, and ends with the code for it:
+// 3 only if every source was read whole.
+func notFound(s streams, e *correlate.NotFoundError) error {
+	s.say("%v", e)
+	code := exitNotFound
+	for _, src := range e.Sources {
+		if src.Err != "" {
+			s.say("%s could not be read whole: %s", src.Name, src.Err)
+			code = exitFailure
+			continue
+		}
+		span := "no record with a time"
+		if !src.From.IsZero() {
+			span = "records from " + src.From.UTC().Format(time.RFC3339) + " to " + src.To.UTC().Format(time.RFC3339)
+		}
+		s.say("read %s: %s, %s, %s", src.Name, count(src.Files, "file"), bytesText(src.Bytes), span)
+		for _, k := range src.Skipped {
+			s.say("not read in %s: %s (%s, first at %s)", src.Name, k.What, count(k.Count, "time"), k.First)
+		}
+	}
+	if e.ID == "" {
+		s.hint("--since, --until, --route and --status say where to look and what counts as a failure")
+	} else {
+		s.hint("the ID may be shortened or written in another way, or its log is not among these; correlate formats detect shows how each file is read")
+	}
+	return &exitError{code: code}
+}
+
+// strictly makes an error of sources that were not read whole.
+func (f *sourceFlags) strictly(sources []correlate.SourceInfo) error {
+	if !f.strict {
+		return nil
+	}
+	var errs []error
+	for _, src := range sources {
+		if src.Err != "" {
+			errs = append(errs, fmt.Errorf("%s could not be read whole: %s", src.Name, src.Err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+func bytesText(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/spf13/cobra"
+
+	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/file"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// schemes is the one list of sources, by URL scheme. What has no scheme is a file.
+var schemes = []ingest.Scheme{
+	file.Scheme,
+}
+
+// sourceFlags say what is read.
+type sourceFlags struct {
+	config   string
+	zone     string
+	since    string
+	until    string
+	strict   bool
+	logLevel *promslog.Level
+}
+
+func (f *sourceFlags) add(cmd *cobra.Command) {
+	f.logLevel = promslog.NewLevel()
+	_ = f.logLevel.Set("warn") // the name is one that it knows
+	cmd.Flags().StringVar(&f.config, "config", "", "configuration file")
+	cmd.Flags().StringVar(&f.zone, "zone", "", "zone of stamps that write none: a name such as Europe/Berlin, local, or +01:00")
+	cmd.Flags().StringVar(&f.since, "since", "", "only records from then on: 2h (ago), yesterday, or RFC 3339")
+	cmd.Flags().StringVar(&f.until, "until", "", "only records before then: 30m (ago), yesterday (its end), or RFC 3339")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 2 if a source cannot be read whole")
+	cmd.Flags().Var(levelFlag{f.logLevel}, "log-level", "what to tell on stderr: "+strings.Join(promslog.LevelFlagOptions, "|"))
+}
+
+// levelFlag is a promslog.Level as a flag of cobra's.
+type levelFlag struct{ *promslog.Level }
+
+func (levelFlag) Type() string { return "level" }
+
+// opened are the sources of one run.
+type opened struct {
+	named   []timeline.Named
+	roles   map[string]timeline.Role
+	offsets map[string]time.Duration
+	from    time.Time
+	to      time.Time
+	log     *slog.Logger
+}
+
+// open opens the sources that the arguments name, else those of the configuration.
+// A source that cannot be opened stands in the result as one that fails; it is an
+// error only if no other is left.
+func (f *sourceFlags) open(ctx context.Context, s streams, args []string, formats *format.Set) (o *opened, err error) {
+	o = &opened{offsets: map[string]time.Duration{}}
+	o.log = promslog.New(&promslog.Config{Level: f.logLevel, Writer: prefixed{s.err}})
+	if o.from, o.to, err = parseSpan(f.since, f.until, time.Now()); err != nil {
+		return nil, err
+	}
+	var zone *time.Location
+	if f.zone != "" {
+		if zone, err = parseZone(f.zone); err != nil {
+			return nil, fmt.Errorf("--zone: %w", err)
+		}
+	}
+	cfg, err := loadConfig(f.config, formats)
+	if err != nil {
+		return nil, err
+	}
+	o.roles = cfg.roles
+	if cfg.file != "" {
+		o.log.Debug("configuration", "file", cfg.file, "sources", len(cfg.sources))
+	}
+	wanted, err := chooseSources(cfg, args)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
+	var first error
+	failed := 0
+	for _, w := range wanted {
+		c := w.Config
+		c.Formats, c.Stdin = formats, s.in
+		if c.Zone == nil {
+			c.Zone = zone
+		}
+		src, err := openSource(ctx, w.names, c)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if first == nil {
+				first = err
+			}
+			failed++
+			src = brokenSource{err}
+			o.log.Info("source cannot be opened", "source", c.Name, "err", err)
+		}
+		if h, ok := src.(ingest.Hosts); ok {
+			o.log.Debug("source opened", "source", c.Name, "hosts", strings.Join(h.Hosts(), " "))
+			if c.ClockOffset != 0 {
+				for _, host := range h.Hosts() {
+					o.offsets[host] = c.ClockOffset
+				}
+			}
+		}
+		o.named = append(o.named, timeline.Named{Name: c.Name, Source: src})
+	}
+	if failed == len(wanted) {
+		return nil, first
+	}
+	return o, nil
+}
+
+// close closes the sources that hold something.
+func (o *opened) close() {
+	for _, n := range o.named {
+		if c, ok := n.Source.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				o.log.Warn("source cannot be closed", "source", n.Name, "err", err)
+			}
+		}
+	}
+}
+
+// options begins the options of the pipeline with what the sources tell.
+func (o *opened) options() correlate.Options {
+	return correlate.Options{From: o.from, To: o.to, Offsets: o.offsets, Roles: o.roles}
+}
+
+// A wantedSource is what is opened as one source: several paths of a command line
+// are one, so that a shell's expansion of a glob is named like the directory.
+type wantedSource struct {
+	names []string
+	ingest.Config
+}
+
+// chooseSources matches the arguments with the configuration: an argument may be the
+// name of a configured source, and a path that is configured is read as configured.
+func chooseSources(cfg *config, args []string) ([]wantedSource, error) {
+	var out []wantedSource
+	if len(args) == 0 {
+		if cfg.file == "" {
+			return nil, ingest.WithHint(errors.New("no source was given, and there is no configuration file"),
+				"name a file, a directory, a quoted glob such as 'logs/**/*.log*', or - for standard input")
+		}
+		for _, s := range cfg.sources {
+			out = append(out, wantedSource{[]string{s.source}, s.Config})
+		}
+		return out, nil
+	}
+	used := map[int]bool{}
+	var paths []string
+	for _, a := range args {
+		found := false
+		for i, s := range cfg.sources {
+			if a == s.Name || a == s.source {
+				found = true
+				if !used[i] {
+					used[i] = true
+					out = append(out, wantedSource{[]string{s.source}, s.Config})
+				}
+			}
+		}
+		switch {
+		case found:
+		case isURL(a):
+			out = append(out, wantedSource{[]string{a}, ingest.Config{Name: a}})
+		default:
+			paths = append(paths, a)
+		}
+	}
+	if len(paths) > 0 {
+		out = append(out, splitPaths(paths)...)
+	}
+	return out, nil
+}
+
+// splitPaths makes one source of all paths that can be opened, and one of each that
+// cannot, so that these fail alone.
+func splitPaths(paths []string) []wantedSource {
+	var good []string
+	var out []wantedSource
+	for _, p := range paths {
+		if canOpen(p) {
+			good = append(good, p)
+		} else {
+			out = append(out, wantedSource{[]string{p}, ingest.Config{Name: p}})
+		}
+	}
+	if len(good) > 0 {
+		name := strings.Join(good, " ")
+		if len(good) > 3 {
+			name = fmt.Sprintf("%s ... (%d paths)", strings.Join(good[:2], " "), len(good))
+		}
+		out = append([]wantedSource{{good, ingest.Config{Name: name}}}, out...)
+	}
+	return out
+}
+
+// openSource opens one source by its scheme.
+func openSource(ctx context.Context, names []string, c ingest.Config) (timeline.Source, error) {
+	if len(names) == 1 && isURL(names[0]) {
+		u, err := parseURL(names[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range schemes {
+			if s.Name == u.Scheme {
+				return s.Open(ctx, u, c)
+			}
+		}
+		var known []string
+		for _, s := range schemes {
+			known = append(known, s.Name+"://")
+		}
+		return nil, ingest.WithHint(fmt.Errorf("open %s: unknown scheme %q", names[0], u.Scheme),
+			"known are "+strings.Join(known, ", ")+"; a path needs none")
+	}
+	return file.OpenAll(ctx, names, c)
+}
+
+// A brokenSource stands for one that could not be opened.
+type brokenSource struct{ err error }
+
+// Events gives the error alone.
+func (b brokenSource) Events(context.Context, timeline.Filter) iter.Seq2[*timeline.Event, error] {
+	return func(yield func(*timeline.Event, error) bool) { yield(nil, b.err) }
+}
+
+// prefixed puts "correlate: " before every line.
+type prefixed struct{ w io.Writer }
+
+func (p prefixed) Write(b []byte) (int, error) {
+	for line := range strings.SplitSeq(strings.TrimRight(string(b), "\n"), "\n") {
+		if _, err := fmt.Fprintf(p.w, "correlate: %s\n", line); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
