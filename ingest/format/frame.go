@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -52,9 +54,11 @@ type Reader struct {
 
 	main  *compiled   // of the records inside the wrappers; nil: every line is a record that nobody reads
 	outer []*compiled // wrappers, outermost first
-	dec   []*decoding // one per wrapper and one for the record itself
-	inner [][]byte    // text inside each wrapper
-	frame *decoding   // for the framing
+	// lineByLine says that every line is a record, whatever it holds.
+	lineByLine bool
+	dec        []*decoding // one per wrapper and one for the record itself
+	inner      [][]byte    // text inside each wrapper
+	frame      *decoding   // for the framing
 
 	offset int64 // of the next line
 	line   int   // number of the next line
@@ -116,6 +120,10 @@ func (r *Reader) start(f *Format) {
 	for range len(r.outer) + 1 {
 		r.dec = append(r.dec, newDecoding(r.opt.Reference, r.opt.Zone))
 		r.inner = append(r.inner, nil)
+	}
+	r.lineByLine = r.main != nil && r.main.oneLine && r.main.spec.Stream != streamApp
+	for _, c := range r.outer {
+		r.lineByLine = r.lineByLine && !c.wraps.newline && c.wraps.partialField == ""
 	}
 }
 
@@ -268,6 +276,10 @@ type framer struct {
 // framer starts on the record that begins with line.
 func (r *Reader) framer(line []byte) framer {
 	f := framer{r: r}
+	if r.lineByLine {
+		f.by = r.main
+		return f
+	}
 	text := line
 	if len(r.outer) > 0 {
 		p, ok := r.peelLine(line)
@@ -377,7 +389,7 @@ func (f *framer) starts(line []byte) bool {
 // record before.
 func (c *compiled) isContinuation(line []byte) bool {
 	for _, p := range c.conts {
-		if p.prefix.match(line) && p.re.Match(line) {
+		if p.may(line) && p.re.Match(line) {
 			return true
 		}
 	}
@@ -409,7 +421,7 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 		return startsWithPair(line) && d.decode(c, line)
 	}
 	for _, p := range c.patterns {
-		if p.prefix.match(line) && (p.prefix.decisive() || p.re.Match(line)) {
+		if p.may(line) && (p.prefix.decisive() || p.re.Match(line)) {
 			return true
 		}
 	}
@@ -477,6 +489,17 @@ func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
 	text := rec
 	n := len(r.outer)
 	for i, c := range r.outer {
+		if bytes.IndexByte(text, '\n') < 0 && c.wraps.whole {
+			if !r.dec[i].decode(c, text) {
+				if i == 0 {
+					return nil
+				}
+				n = i
+				break
+			}
+			text = bytesOf(strings.TrimSuffix(strings.TrimSuffix(r.dec[i].ev.Body, "\n"), "\r"))
+			continue
+		}
 		in, ok := r.unwrap(i, c, text)
 		if !ok {
 			if i == 0 {
@@ -549,6 +572,14 @@ func (r *Reader) readInner(d *decoding, text []byte, by *compiled) bool {
 		}
 	}
 	return false
+}
+
+// bytesOf gives the bytes of s, which must not be changed.
+func bytesOf(s string) []byte {
+	if s == "" {
+		return nil
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
 
 func newBuffered(in io.Reader) *bufio.Reader { return bufio.NewReaderSize(in, headSize) }

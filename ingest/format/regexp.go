@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"regexp/syntax"
+	"strings"
 )
 
 // decodeRegexp reads a record whose first line is in one of the format's patterns.
@@ -13,7 +14,7 @@ func (d *decoding) decodeRegexp(c *compiled, rec []byte) bool {
 		first = bytes.TrimSuffix(first, []byte("\r"))
 	}
 	for _, p := range c.patterns {
-		if !p.prefix.match(first) {
+		if !p.may(first) {
 			continue
 		}
 		loc := p.re.FindSubmatchIndex(first)
@@ -67,11 +68,14 @@ func (d *decoding) rest(c *compiled, s string) {
 	}
 	for i := 0; i < len(s); {
 		end := len(s)
-		if j := indexByteString(s[i:], '\n'); j >= 0 {
+		if j := strings.IndexByte(s[i:], '\n'); j >= 0 {
 			end = i + j + 1
 		}
 		line := trimEOL(s[i:end])
 		for _, p := range c.conts {
+			if !strings.Contains(line, string(p.must)) {
+				continue
+			}
 			if loc := p.re.FindStringSubmatchIndex(line); loc != nil {
 				if i > start || cur.p != nil {
 					flush(i)
@@ -86,13 +90,33 @@ func (d *decoding) rest(c *compiled, s string) {
 	d.tail = tail
 }
 
-func indexByteString(s string, c byte) int {
-	for i := 0; i < len(s); i++ {
-		if s[i] == c {
-			return i
+// may says by a glance whether the pattern may match the line.
+func (p *pattern) may(line []byte) bool {
+	return p.prefix.match(line) && (len(p.must) == 0 || bytes.Contains(line, p.must))
+}
+
+// mustOf finds the longest literal that stands in every match of an expression.
+func mustOf(expr string) []byte {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	var best []byte
+	var walk func(*syntax.Regexp)
+	walk = func(re *syntax.Regexp) {
+		switch re.Op {
+		case syntax.OpLiteral:
+			if l := string(re.Rune); re.Flags&syntax.FoldCase == 0 && len(l) > len(best) {
+				best = []byte(l)
+			}
+		case syntax.OpConcat, syntax.OpCapture, syntax.OpPlus:
+			for _, s := range re.Sub {
+				walk(s)
+			}
 		}
 	}
-	return -1
+	walk(re.Simplify())
+	return best
 }
 
 func trimEOL(s string) string {

@@ -196,6 +196,7 @@ type compiled struct {
 type pattern struct {
 	re      *regexp.Regexp
 	prefix  prefix
+	must    []byte    // stands in every match
 	targets []*target // by group; nil where a group has no name
 }
 
@@ -451,7 +452,7 @@ func (k *compiler) pattern(path []string, p string, c *compiled) *pattern {
 	if re == nil {
 		return nil
 	}
-	q := &pattern{re: re, prefix: prefixOf(p)}
+	q := &pattern{re: re, prefix: prefixOf(p), must: mustOf(p)}
 	q.targets = make([]*target, re.NumSubexp()+1)
 	for i, n := range re.SubexpNames() {
 		if n == "" {
@@ -578,6 +579,11 @@ func (k *compiler) wraps(sp *spec, c *compiled) {
 			c.table[name] = &target{op: opAttr, name: name}
 		}
 	}
+	t := c.table[sp.Wraps.Field]
+	if t == nil {
+		t = aliases[sp.Wraps.Field]
+	}
+	w.whole = t != nil && t.op == opBody
 	c.wraps = w
 }
 

@@ -18,6 +18,7 @@ type wrapper struct {
 	newline                    bool // a text that does not end in a newline goes on in the next record
 	partialField, partialValue string
 	json                       bool // the inner record is a JSON string
+	whole                      bool // the inner record is the body of the wrapper's own event
 }
 
 // peeled is one line without its wrapper.
@@ -58,7 +59,7 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 		var loc []int
 		var q *pattern
 		for _, q = range c.patterns {
-			if q.prefix.match(line) {
+			if q.may(line) {
 				if loc = q.re.FindSubmatchIndex(line); loc != nil {
 					break
 				}
