@@ -1,34 +1,395 @@
-// Package rules judges requests. Rules and signals are YAML files; see README.md.
+// Package rules judges requests: which hop turned a request into a failure, which
+// neighbour is to blame, and why.
+//
+// Rules and signals are YAML files; README.md says how to write them. The order of
+// use: [Load] or [Builtin] gives a [Set], [Set.With] joins two, [Set.Judge] judges a
+// request. [Set.Test] runs the cases that every rule file carries.
 package rules
 
 import (
-	"context"
+	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 
-	"github.com/correlatehq/correlate/timeline"
+	"cel.dev/cel-go/cel"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/correlatehq/correlate/internal/strictyaml"
 )
 
+//go:embed builtin/*.yaml signals/*.yaml
+var builtinFiles embed.FS
+
 // A Set is a set of rules with the signals that they may ask for. It is safe for concurrent use.
-type Set struct{}
+type Set struct {
+	rules   []*rule // by name
+	signals *signalTable
+}
+
+// A rule is one rule file, checked and compiled.
+type rule struct {
+	Info
+	when      *expression
+	component *expression // nil: the origin itself is at fault
+	summary   *expression
+	evidence  *expression // nil: what the judge finds by itself
+	next      []string
+	cases     []*ruleCase
+	source    []byte
+}
+
+// Info is what can be told of a rule without running it.
+type Info struct {
+	Name           string // of its file
+	Doc            string
+	Scope, Blame   string
+	CauseClass     string
+	RestsOn        []string // kinds of evidence
+	Fallback       bool     // it speaks only when no other does
+	FalsePositives []string
+	Cases          int
+	Pos            string // file
+}
+
+// ruleFile is a rule file as written.
+type ruleFile struct {
+	Doc            string     `yaml:"doc"`
+	When           string     `yaml:"when"`
+	Scope          string     `yaml:"scope"`
+	Blame          string     `yaml:"blame"`
+	Component      string     `yaml:"component"`
+	CauseClass     string     `yaml:"cause_class"`
+	RestsOn        []string   `yaml:"rests_on"`
+	Fallback       bool       `yaml:"fallback"`
+	Summary        string     `yaml:"summary"`
+	Evidence       string     `yaml:"evidence"`
+	FalsePositives []string   `yaml:"falsepositives"`
+	NextChecks     []string   `yaml:"next_checks"`
+	Tests          []caseFile `yaml:"tests"`
+}
+
+var builtin = sync.OnceValue(func() *Set {
+	set, err := loadWith(builtinFiles, nil)
+	if err != nil {
+		panic(err) // the files are part of the program and its tests load them
+	}
+	return set
+})
 
 // Builtin gives the rules that come with the program.
-func Builtin() *Set { return nil }
+func Builtin() *Set { return builtin() }
 
-// Load reads all rules of fsys. The error joins all complaints about all files, each with file:line:col.
-func Load(fsys fs.FS) (*Set, error) { return nil, errors.ErrUnsupported }
+// Load reads all rules of fsys: every file *.yaml, in whatever folder; those in a
+// folder named signals hold signals. Its rules may also ask for the signals that come
+// with the program. The error joins all complaints about all files, each with file:line:col.
+func Load(fsys fs.FS) (*Set, error) { return loadWith(fsys, builtinSignals()) }
 
-// With gives a set that also holds the rules of t.
-func (s *Set) With(t *Set) (*Set, error) { return nil, errors.ErrUnsupported }
+// builtinSignals are the signals that come with the program, without its rules.
+var builtinSignals = sync.OnceValue(func() []*Signal {
+	signals, errs := loadSignals(builtinFiles, nil)
+	if len(errs) > 0 {
+		panic(errors.Join(errs...))
+	}
+	return signals
+})
 
-// A Failure is a case of a rule that did not come out as the rule says.
-type Failure struct{ Rule, Case, Pos, What string }
+func loadWith(fsys fs.FS, base []*Signal) (*Set, error) {
+	signals, errs := loadSignals(fsys, base)
+	s := &Set{signals: newSignalTable(signals)}
+	err := walkYAML(fsys, func(name string, isSignal bool) {
+		if isSignal {
+			return
+		}
+		r, problems := readRule(fsys, name, s.signals.byID)
+		errs = append(errs, problems...)
+		if r == nil {
+			return
+		}
+		if old := s.find(r.Name); old != nil {
+			errs = append(errs, &strictyaml.Error{File: name, What: fmt.Sprintf("rule %s stands already in %s", r.Name, old.Pos)})
+			return
+		}
+		s.rules = append(s.rules, r)
+		slices.SortFunc(s.rules, byName)
+	})
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
+}
 
-// Test runs every case of every rule against the whole set.
-func (s *Set) Test() []Failure { return nil }
+func loadSignals(fsys fs.FS, base []*Signal) ([]*Signal, []error) {
+	all := base
+	var errs []error
+	err := walkYAML(fsys, func(name string, isSignal bool) {
+		if !isSignal {
+			return
+		}
+		signals, problems := readSignals(fsys, name)
+		errs = append(errs, problems...)
+		var clashes []error
+		all, clashes = mergeSignals(all, signals)
+		errs = append(errs, clashes...)
+	})
+	if err != nil {
+		errs = append(errs, err)
+	}
+	return all, errs
+}
 
-// Judge says which hop turned r into a failure and why. A request that did not fail
-// gets a verdict without origin and with certainty Proven.
-func (s *Set) Judge(ctx context.Context, r *timeline.Request, near *timeline.Surroundings) (*Verdict, error) {
-	return nil, errors.ErrUnsupported
+func walkYAML(fsys fs.FS, each func(name string, isSignal bool)) error {
+	return fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if ext := path.Ext(name); !d.IsDir() && (ext == ".yaml" || ext == ".yml") {
+			each(name, path.Base(path.Dir(name)) == "signals")
+		}
+		return nil
+	})
+}
+
+func byName(a, b *rule) int { return strings.Compare(a.Name, b.Name) }
+
+func (s *Set) find(name string) *rule {
+	i, ok := slices.BinarySearchFunc(s.rules, name, func(r *rule, n string) int { return strings.Compare(r.Name, n) })
+	if !ok {
+		return nil
+	}
+	return s.rules[i]
+}
+
+// With gives a set that also holds the rules and signals of t. Neither set is
+// changed. A name that both hold is an error.
+func (s *Set) With(t *Set) (*Set, error) {
+	signals, errs := mergeSignals(s.signals.all, t.signals.all)
+	out := &Set{rules: slices.Clone(s.rules)}
+	for _, r := range t.rules {
+		if old := s.find(r.Name); old != nil {
+			errs = append(errs, &strictyaml.Error{File: r.Pos, What: fmt.Sprintf("rule %s stands already in %s", r.Name, old.Pos)})
+			continue
+		}
+		out.rules = append(out.rules, r)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	slices.SortFunc(out.rules, byName)
+	out.signals = newSignalTable(signals)
+	return out, nil
+}
+
+// List tells of all rules, by name.
+func (s *Set) List() []Info {
+	out := make([]Info, len(s.rules))
+	for i, r := range s.rules {
+		out[i] = r.Info
+	}
+	return out
+}
+
+// Source gives the file of a rule as written.
+func (s *Set) Source(name string) ([]byte, bool) {
+	r := s.find(name)
+	if r == nil {
+		return nil, false
+	}
+	return slices.Clone(r.source), true
+}
+
+// Signals lists all signals, by ID.
+func (s *Set) Signals() []Signal {
+	out := make([]Signal, len(s.signals.all))
+	for i, g := range s.signals.all {
+		out[i] = *g
+	}
+	return out
+}
+
+// ruleName is the form of a rule's name, which is that of its file.
+var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// placeholder is what next_checks may hold.
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+var placeholders = []string{"{service}", "{host}", "{component}", "{path}"}
+
+func readRule(fsys fs.FS, name string, signals map[string]*Signal) (*rule, []error) {
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, []error{err}
+	}
+	var f ruleFile
+	root, err := strictyaml.Decode(name, data, &f)
+	if err != nil {
+		return nil, []error{err}
+	}
+	c := &ruleChecker{file: name, data: data, root: root, signals: signals}
+	r := c.rule(&f)
+	if len(c.errs) > 0 {
+		return nil, c.errs
+	}
+	r.source = data
+	return r, nil
+}
+
+// A ruleChecker gathers the complaints about one rule file.
+type ruleChecker struct {
+	file    string
+	data    []byte
+	root    *yaml.Node
+	signals map[string]*Signal
+	errs    []error
+}
+
+func (c *ruleChecker) at(path []string, format string, args ...any) {
+	c.errs = append(c.errs, strictyaml.At(c.file, c.root, path, format, args...))
+}
+
+func (c *ruleChecker) rule(f *ruleFile) *rule {
+	name := strings.TrimSuffix(strings.TrimSuffix(path.Base(c.file), ".yaml"), ".yml")
+	if !ruleName.MatchString(name) {
+		c.at(nil, "the file's name is the rule's, so it must be of small letters, digits and _, not %q", name)
+	}
+	for _, need := range []struct{ key, value, hint string }{
+		{"doc", f.Doc, "say in a sentence what the rule finds"},
+		{"when", f.When, "say when it fires"},
+		{"summary", f.Summary, "say what happened, as an expression that gives a text"},
+		{"cause_class", f.CauseClass, "one of " + strings.Join(CauseClasses, ", ")},
+	} {
+		if need.value == "" {
+			c.at([]string{need.key}, "no %s: %s", need.key, need.hint)
+		}
+	}
+	if f.Scope != "" && f.Scope != "request" {
+		c.at([]string{"scope"}, "unknown scope %q: request", f.Scope)
+	}
+	if f.Blame != "" && f.Blame != "hop" {
+		c.at([]string{"blame"}, "unknown blame %q: hop", f.Blame)
+	}
+	if f.CauseClass != "" && !slices.Contains(CauseClasses, f.CauseClass) {
+		c.at([]string{"cause_class"}, "unknown cause class %q: one of %s", f.CauseClass, strings.Join(CauseClasses, ", "))
+	}
+	if len(f.RestsOn) == 0 {
+		c.at([]string{"rests_on"}, "no rests_on: name the kinds of evidence, of %s", strings.Join(evidenceKinds, ", "))
+	}
+	for i, k := range f.RestsOn {
+		if !slices.Contains(evidenceKinds, k) {
+			c.at([]string{"rests_on", strconv.Itoa(i)}, "unknown kind of evidence %q: one of %s", k, strings.Join(evidenceKinds, ", "))
+		}
+	}
+	if len(f.FalsePositives) == 0 {
+		c.at([]string{"falsepositives"}, "no falsepositives: say where the rule is wrong, as far as is known")
+	}
+	for i, n := range f.NextChecks {
+		for _, p := range placeholder.FindAllString(n, -1) {
+			if !slices.Contains(placeholders, p) {
+				c.at([]string{"next_checks", strconv.Itoa(i)}, "unknown placeholder %s: one of %s", p, strings.Join(placeholders, ", "))
+			}
+		}
+	}
+	r := &rule{
+		Info: Info{
+			Name: name, Doc: f.Doc, Scope: "request", Blame: "hop", CauseClass: f.CauseClass, RestsOn: f.RestsOn, Fallback: f.Fallback,
+			FalsePositives: f.FalsePositives, Cases: len(f.Tests), Pos: c.file,
+		},
+		when:      c.compile("when", f.When, cel.BoolType),
+		component: c.compile("component", f.Component, cel.StringType),
+		summary:   c.compile("summary", f.Summary, cel.StringType),
+		evidence:  c.compile("evidence", f.Evidence, cel.ListType(eventType)),
+		next:      f.NextChecks,
+	}
+	c.cases(r, f.Tests)
+	return r
+}
+
+func (c *ruleChecker) compile(key, source string, want *cel.Type) *expression {
+	if source == "" {
+		return nil
+	}
+	x, errs := compile(source, want, c.signals)
+	for _, e := range errs {
+		line, col := c.place(key, source, e.line, e.col)
+		c.errs = append(c.errs, &strictyaml.Error{File: c.file, Line: line, Col: col, What: key + ": " + e.what})
+	}
+	return x
+}
+
+// place finds where in the file a place of an expression stands: the file's
+// characters are followed along with the expression's, over indentation, quotes and
+// folded lines.
+func (c *ruleChecker) place(key, source string, line, col int) (int, int) {
+	var node *yaml.Node
+	for i := 0; i+1 < len(c.root.Content); i += 2 {
+		if c.root.Content[i].Value == key {
+			node = c.root.Content[i+1]
+		}
+	}
+	if node == nil {
+		return 0, 0
+	}
+	target := offsetIn(source, line, col)
+	lines := strings.Split(string(c.data), "\n")
+	l, k := node.Line-1, node.Column-1
+	if node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		l, k = l+1, 0
+	}
+	for i, want := range []byte(source) {
+		if i > target {
+			break
+		}
+		if want == ' ' || want == '\n' || want == '\t' {
+			continue
+		}
+		for l < len(lines) {
+			j := strings.IndexByte(lines[l][min(k, len(lines[l])):], want)
+			if j < 0 {
+				l, k = l+1, 0
+				continue
+			}
+			k += j
+			break
+		}
+		if l >= len(lines) {
+			return node.Line, node.Column
+		}
+		if i == target {
+			break
+		}
+		k++
+	}
+	return l + 1, k + 1
+}
+
+// offsetIn gives the byte offset of a 1-based line and column, the latter in characters.
+func offsetIn(source string, line, col int) int {
+	at := 0
+	for ; line > 1; line-- {
+		i := strings.IndexByte(source[at:], '\n')
+		if i < 0 {
+			break
+		}
+		at += i + 1
+	}
+	for i := range source[at:] {
+		if col--; col <= 0 {
+			return at + i
+		}
+	}
+	return len(source)
+}
+
+// position gives "file:line:col" of the place to which a path leads.
+func position(file string, root *yaml.Node, path []string) string {
+	return strings.TrimSuffix(strictyaml.At(file, root, path, "").Error(), ": ")
 }

@@ -1,0 +1,276 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/ext"
+)
+
+// costLimit bounds one evaluation; a rule of the usual size needs less than a hundredth of it.
+const costLimit = 200_000
+
+// interruptEvery is after how many steps of a loop an evaluation looks whether it was cancelled.
+const interruptEvery = 100
+
+// language is the environment in which all rules are compiled. It is made once: that
+// takes milliseconds.
+var language = sync.OnceValues(newLanguage)
+
+var (
+	hopType    = cel.ObjectType("rules.HopView")
+	callType   = cel.ObjectType("rules.CallView")
+	eventType  = cel.ObjectType("rules.EventView")
+	momentType = cel.ObjectType("rules.MomentView")
+	nearType   = cel.ObjectType("rules.NearView")
+)
+
+func newLanguage() (*cel.Env, error) {
+	var adapter types.Adapter // known only when the environment is made
+	list := func(events []*EventView) ref.Val { return adapter.NativeToValue(events) }
+	env, err := cel.NewEnv(
+		cel.OptionalTypes(),
+		ext.Strings(),
+		ext.NativeTypes(ext.ParseStructTags(true),
+			reflect.TypeFor[StatusView](), reflect.TypeFor[MomentView](), reflect.TypeFor[ExceptionView](),
+			reflect.TypeFor[HTTPView](), reflect.TypeFor[HTTPRequestView](), reflect.TypeFor[HTTPResponseView](), reflect.TypeFor[URLView](),
+			reflect.TypeFor[EventView](), reflect.TypeFor[CallView](), reflect.TypeFor[HopView](), reflect.TypeFor[RequestView](),
+			reflect.TypeFor[ProcessView](), reflect.TypeFor[NearView]()),
+		cel.Variable("hop", hopType),
+		cel.Variable("request", cel.ObjectType("rules.RequestView")),
+		cel.Variable("near", nearType),
+		cel.Variable("component", cel.StringType),
+
+		member("says", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
+			return types.Bool(len(h.saying(s, false)) > 0)
+		}),
+		member("states", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
+			return types.Bool(len(h.saying(s, true)) > 0)
+		}),
+		member("signal", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
+			return types.Bool(len(h.signalling(s)) > 0)
+		}),
+		member("saying", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
+			return list(h.saying(s, false))
+		}),
+		member("signalling", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
+			return list(h.signalling(s))
+		}),
+		member("pointed", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
+			return types.String(h.pointed(s))
+		}),
+		member("dependency", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
+			return types.String(h.dependency(s))
+		}),
+		method("own_exception", hopType, cel.BoolType, func(h *HopView) ref.Val { return types.Bool(h.ownException() != nil) }),
+		method("error_text", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.errorText()) }),
+		method("stating", hopType, cel.ListType(eventType), func(h *HopView) ref.Val { return list(h.stating()) }),
+		method("telling", hopType, cel.ListType(eventType), func(h *HopView) ref.Val { return list(h.telling()) }),
+		method("deepest_waiting", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.deepestWaiting().name) }),
+		method("usual_callee", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.usualCallee()) }),
+		method("refuser", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.refuser()) }),
+
+		member("state", nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val {
+			s, _ := n.state(c.call)
+			return types.String(s)
+		}),
+		member("state_words", nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val {
+			return types.String(n.stateWords(c.call))
+		}),
+		cel.Function("was_restarting", cel.MemberOverload("near_was_restarting", []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
+			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
+				at := value[MomentView](args[3]).instant
+				s, _ := value[NearView](args[0]).stateIn(text(args[1]), text(args[2]), at, at)
+				return types.Bool(s == stateRestarting)
+			}))),
+
+		member("certainly_before", momentType, momentType, cel.BoolType, func(a, b *MomentView) ref.Val {
+			return types.Bool(a.instant.CertainlyBefore(b.instant))
+		}),
+		member("certainly_after", momentType, momentType, cel.BoolType, func(a, b *MomentView) ref.Val {
+			return types.Bool(b.instant.CertainlyBefore(a.instant))
+		}),
+		cel.Function("words", cel.MemberOverload("duration_words", []*cel.Type{cel.DurationType}, cel.StringType,
+			cel.UnaryBinding(func(d ref.Val) ref.Val {
+				v, _ := d.Value().(time.Duration)
+				return types.String(durationWords(v))
+			}))),
+	)
+	if err != nil {
+		return nil, err
+	}
+	adapter = env.CELTypeAdapter()
+	return env, nil
+}
+
+// method declares a member function without argument.
+func method[T any](name string, on, result *cel.Type, f func(*T) ref.Val) cel.EnvOption {
+	return cel.Function(name, cel.MemberOverload(on.TypeName()+"."+name, []*cel.Type{on}, result,
+		cel.UnaryBinding(func(v ref.Val) ref.Val { return f(value[T](v)) })))
+}
+
+// member declares a member function with one argument: a string or a view.
+func member[T, A any](name string, on, arg, result *cel.Type, f func(*T, A) ref.Val) cel.EnvOption {
+	return cel.Function(name, cel.MemberOverload(on.TypeName()+"."+name, []*cel.Type{on, arg}, result,
+		cel.BinaryBinding(func(v, a ref.Val) ref.Val { return f(value[T](v), argument[A](a)) })))
+}
+
+func argument[A any](v ref.Val) A {
+	if a, ok := v.Value().(A); ok {
+		return a
+	}
+	var zero A
+	if t := reflect.TypeFor[A](); t.Kind() == reflect.Pointer {
+		// A missing view reads as an empty one, as its fields do.
+		p := reflect.New(t.Elem())
+		if w := reflect.ValueOf(v.Value()); w.IsValid() && w.Type() == t.Elem() {
+			p.Elem().Set(w)
+		}
+		return p.Interface().(A)
+	}
+	return zero
+}
+
+// value gives the view behind a CEL value; an empty one if there is none.
+func value[T any](v ref.Val) *T {
+	switch x := v.Value().(type) {
+	case *T:
+		if x != nil {
+			return x
+		}
+	case T:
+		return &x
+	}
+	return new(T)
+}
+
+func text(v ref.Val) string {
+	s, _ := v.Value().(string)
+	return s
+}
+
+// durationWords writes a duration as people say it: 41 ms, 1.4 s, 2 min 5 s.
+func durationWords(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "an unknown time"
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+	case d < time.Minute:
+		return trimZero(fmt.Sprintf("%.1f", math.Round(d.Seconds()*10)/10)) + " s"
+	}
+	s := int(d.Round(time.Second).Seconds())
+	if s%60 == 0 {
+		return fmt.Sprintf("%d min", s/60)
+	}
+	return fmt.Sprintf("%d min %d s", s/60, s%60)
+}
+
+func trimZero(s string) string { return strings.TrimSuffix(s, ".0") }
+
+// An expression is one compiled CEL expression of a rule.
+type expression struct {
+	source  string
+	program cel.Program
+}
+
+// A celError is a complaint about an expression, at a place in it.
+type celError struct {
+	line, col int // 1-based, in the expression
+	what      string
+}
+
+// compile checks an expression and that its result is of the wanted type. known holds
+// the IDs of signals, for what the literals in the expression name.
+func compile(source string, want *cel.Type, known map[string]*Signal) (*expression, []celError) {
+	env, err := language()
+	if err != nil {
+		return nil, []celError{{1, 1, err.Error()}}
+	}
+	checked, issues := env.Compile(source)
+	if issues.Err() != nil {
+		var errs []celError
+		for _, e := range issues.Errors() {
+			errs = append(errs, celError{max(1, e.Location.Line()), e.Location.Column() + 1, e.Message})
+		}
+		return nil, errs
+	}
+	if got := checked.OutputType(); !got.IsExactType(want) {
+		return nil, []celError{{1, 1, fmt.Sprintf("the expression gives %s, want %s", got, want)}}
+	}
+	if errs := checkNames(checked, known); len(errs) > 0 {
+		return nil, errs
+	}
+	program, err := env.Program(checked, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery), cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		return nil, []celError{{1, 1, err.Error()}}
+	}
+	return &expression{source, program}, nil
+}
+
+// checkNames finds literals that name no cause class or no signal: they would make a
+// rule silent for ever.
+func checkNames(checked *cel.Ast, known map[string]*Signal) []celError {
+	var errs []celError
+	native := checked.NativeRep()
+	complain := func(id int64, format string, args ...any) {
+		at := native.SourceInfo().GetStartLocation(id)
+		errs = append(errs, celError{max(1, at.Line()), at.Column() + 1, fmt.Sprintf(format, args...)})
+	}
+	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind || !e.AsCall().IsMemberFunction() || len(e.AsCall().Args()) != 1 {
+			return
+		}
+		arg := e.AsCall().Args()[0]
+		if arg.Kind() != ast.LiteralKind {
+			return
+		}
+		s, ok := arg.AsLiteral().Value().(string)
+		if !ok {
+			return
+		}
+		switch e.AsCall().FunctionName() {
+		case "says", "states", "saying", "pointed":
+			if !slices.Contains(CauseClasses, s) {
+				complain(arg.ID(), "unknown cause class %q", s)
+			}
+		case "signal", "signalling":
+			if known[s] == nil {
+				complain(arg.ID(), "unknown signal %q", s)
+			}
+		}
+	}))
+	return errs
+}
+
+func (x *expression) eval(ctx context.Context, vars any) (ref.Val, error) {
+	out, _, err := x.program.ContextEval(ctx, vars)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate %q: %w", shorten(x.source, 80), err)
+	}
+	return out, nil
+}
+
+// shorten cuts a text to about n bytes, at the border of a rune.
+func shorten(s string, n int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n] + "..."
+}

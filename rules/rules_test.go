@@ -1,0 +1,9 @@
+package rules
+
+import "testing"
+
+func TestBuiltinCases(t *testing.T) {
+	for _, f := range Builtin().Test() {
+		t.Error(f)
+	}
+}

@@ -1,0 +1,347 @@
+package rules
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/correlatehq/correlate/internal/strictyaml"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A Signal is something that a server writes in a certain field, and what it means.
+// It counts only on its own field of its own system.
+type Signal struct {
+	ID      string
+	System  string   // Event.System of the events to which it applies
+	Field   string   // body, text, status_code, or the name of an attribute
+	Match   string   // substring, regex or exact
+	Pattern string   // what the field holds
+	MadeBy  string   // who made the failing status: writer, below or nobody
+	Points  string   // where the fault lies as seen from the writer
+	MayMean []string // the causes that it may mean, most likely first
+	Doc     string
+	Source  string // where its maker documents it
+	Pos     string // file:line:col
+}
+
+// Who made the failing status of which a signal speaks.
+const (
+	madeByWriter = "writer"
+	madeByBelow  = "below"
+	madeByNobody = "nobody"
+)
+
+// Where a signal points, as seen from its writer.
+var pointings = []string{"self", "next_hop", "connection_to_next_hop", "client", "config", "dependency", "unknown"}
+
+// Fields that are no attributes.
+const (
+	fieldBody   = "body"        // the message
+	fieldText   = "text"        // message, exception and the error of a call
+	fieldStatus = "status_code" // of the record
+)
+
+// signalFile is a file of the signal table as written.
+type signalFile struct {
+	Doc     string       `yaml:"doc"`
+	System  string       `yaml:"system"`
+	Signals []signalSpec `yaml:"signals"`
+}
+
+type signalSpec struct {
+	ID      string      `yaml:"id"`
+	Field   string      `yaml:"field"`
+	Match   string      `yaml:"match"`
+	Pattern string      `yaml:"pattern"`
+	MadeBy  string      `yaml:"made_by"`
+	Points  string      `yaml:"points"`
+	MayMean []string    `yaml:"may_mean"`
+	Doc     string      `yaml:"doc"`
+	Source  string      `yaml:"source"`
+	Tests   signalTests `yaml:"tests"`
+}
+
+type signalTests struct {
+	Fires  []string `yaml:"fires"`
+	Silent []string `yaml:"silent"`
+}
+
+// A signalTable holds signals by the field in which they are looked for.
+type signalTable struct {
+	all    []*Signal // by ID
+	byID   map[string]*Signal
+	fields map[string][]*matcher // by system; one matcher for each field, by its name
+}
+
+// A matcher looks for all signals of one field of one system.
+type matcher struct {
+	field string
+	exact map[string][]*Signal
+	text  []textSignal // by ID
+}
+
+// A textSignal is a signal that may stand anywhere in its field. The literal is part
+// of everything that it matches, so that few regular expressions are ever run.
+type textSignal struct {
+	signal  *Signal
+	literal string
+	re      *regexp.Regexp // nil: the literal alone decides
+}
+
+func newSignalTable(signals []*Signal) *signalTable {
+	t := &signalTable{byID: map[string]*Signal{}, fields: map[string][]*matcher{}}
+	t.all = slices.Clone(signals)
+	slices.SortFunc(t.all, func(a, b *Signal) int { return strings.Compare(a.ID, b.ID) })
+	for _, s := range t.all {
+		t.byID[s.ID] = s
+		m := t.matcher(s.System, s.Field)
+		switch s.Match {
+		case "exact":
+			m.exact[s.Pattern] = append(m.exact[s.Pattern], s)
+		case "regex":
+			m.text = append(m.text, textSignal{s, requiredLiteral(s.Pattern), regexp.MustCompile(s.Pattern)})
+		default:
+			m.text = append(m.text, textSignal{s, s.Pattern, nil})
+		}
+	}
+	return t
+}
+
+func (t *signalTable) matcher(system, field string) *matcher {
+	for _, m := range t.fields[system] {
+		if m.field == field {
+			return m
+		}
+	}
+	m := &matcher{field: field, exact: map[string][]*Signal{}}
+	t.fields[system] = append(t.fields[system], m)
+	return m
+}
+
+// requiredLiteral gives the longest text that every match of the pattern contains; ""
+// if there is none.
+func requiredLiteral(pattern string) string {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	return longestLiteral(re.Simplify())
+}
+
+func longestLiteral(re *syntax.Regexp) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase != 0 {
+			return ""
+		}
+		return string(re.Rune)
+	case syntax.OpCapture, syntax.OpPlus:
+		return longestLiteral(re.Sub[0])
+	case syntax.OpConcat:
+		best := ""
+		for _, sub := range re.Sub {
+			if l := longestLiteral(sub); len(l) > len(best) {
+				best = l
+			}
+		}
+		return best
+	}
+	return ""
+}
+
+// find gives the signals of an event, by field, then ID.
+func (t *signalTable) find(e *timeline.Event) []*Signal {
+	var found []*Signal
+	for _, m := range t.fields[e.System] {
+		value := fieldValue(e, m.field)
+		if value == "" {
+			continue
+		}
+		found = append(found, m.find(value)...)
+	}
+	return found
+}
+
+func (m *matcher) find(value string) []*Signal {
+	found := slices.Clone(m.exact[value])
+	for i := range m.text {
+		s := &m.text[i]
+		if !strings.Contains(value, s.literal) || s.re != nil && !s.re.MatchString(value) {
+			continue
+		}
+		found = append(found, s.signal)
+	}
+	return found
+}
+
+// fieldValue gives the field of an event in which signals are looked for.
+func fieldValue(e *timeline.Event, field string) string {
+	switch field {
+	case fieldBody:
+		return e.Body
+	case fieldText:
+		return eventText(e)
+	case fieldStatus:
+		if e.StatusCode == 0 {
+			return ""
+		}
+		return strconv.Itoa(e.StatusCode)
+	}
+	return e.Attrs.Get(field)
+}
+
+// eventText is all that an event says in words: message, exception, the errors of its calls.
+func eventText(e *timeline.Event) string {
+	var b strings.Builder
+	b.WriteString(e.Body)
+	add := func(s string) {
+		if s != "" && !strings.Contains(b.String(), s) {
+			b.WriteByte('\n')
+			b.WriteString(s)
+		}
+	}
+	if x := e.Exception; x != nil {
+		switch {
+		case x.Type == "":
+			add(x.Message)
+		case x.Message == "":
+			add(x.Type)
+		default:
+			add(x.Type + ": " + x.Message)
+		}
+	}
+	add(e.Attrs.Get("error.message"))
+	for i := range e.Calls {
+		add(e.Calls[i].Error)
+	}
+	return b.String()
+}
+
+// readSignals reads one file of the signal table.
+func readSignals(fsys fs.FS, name string) ([]*Signal, []error) {
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, []error{err}
+	}
+	var f signalFile
+	root, err := strictyaml.Decode(name, data, &f)
+	if err != nil {
+		return nil, []error{err}
+	}
+	var errs []error
+	at := func(path []string, format string, args ...any) {
+		errs = append(errs, strictyaml.At(name, root, path, format, args...))
+	}
+	if f.Doc == "" {
+		at(nil, "no doc: say what this system writes and where")
+	}
+	if f.System == "" {
+		at(nil, "no system: say whose records these are")
+	}
+	if len(f.Signals) == 0 {
+		at([]string{"signals"}, "no signals")
+	}
+	var out []*Signal
+	for i := range f.Signals {
+		spec := &f.Signals[i]
+		path := []string{"signals", strconv.Itoa(i)}
+		n := len(errs)
+		checkSignal(spec, path, at)
+		if len(errs) > n {
+			continue
+		}
+		s := &Signal{
+			ID: spec.ID, System: f.System, Field: spec.Field, Match: spec.Match, Pattern: spec.Pattern, MadeBy: spec.MadeBy,
+			Points: spec.Points, MayMean: spec.MayMean, Doc: spec.Doc, Source: spec.Source,
+			Pos: position(name, root, path),
+		}
+		testSignal(s, &spec.Tests, path, at)
+		out = append(out, s)
+	}
+	return out, errs
+}
+
+// A complaint adds an error at the place to which a path of keys leads.
+type complaint func(path []string, format string, args ...any)
+
+func checkSignal(s *signalSpec, path []string, at complaint) {
+	in := func(key string) []string { return append(slices.Clone(path), key) }
+	for _, need := range []struct{ key, value string }{
+		{"id", s.ID}, {"field", s.Field}, {"pattern", s.Pattern}, {"doc", s.Doc}, {"source", s.Source},
+	} {
+		if need.value == "" {
+			at(in(need.key), "the signal has no %s", need.key)
+		}
+	}
+	switch s.Match {
+	case "substring", "exact":
+	case "regex":
+		if _, err := regexp.Compile(s.Pattern); err != nil {
+			at(in("pattern"), "%v", err)
+		}
+	default:
+		at(in("match"), "unknown match %q: substring, regex or exact", s.Match)
+	}
+	switch s.MadeBy {
+	case madeByWriter, madeByBelow, madeByNobody:
+	default:
+		at(in("made_by"), "unknown made_by %q: writer, below or nobody", s.MadeBy)
+	}
+	if !slices.Contains(pointings, s.Points) {
+		at(in("points"), "unknown points %q: one of %s", s.Points, strings.Join(pointings, ", "))
+	}
+	if len(s.MayMean) == 0 {
+		at(in("may_mean"), "the signal has no cause in may_mean")
+	}
+	for i, c := range s.MayMean {
+		if !slices.Contains(CauseClasses, c) {
+			at(append(in("may_mean"), strconv.Itoa(i)), "unknown cause class %q", c)
+		}
+	}
+	if len(s.Tests.Fires) == 0 {
+		at(in("tests"), "the signal has no test that fires")
+	}
+}
+
+// testSignal tries the signal on its own samples. They belong to the file's form, so a
+// wrong one is an error of loading.
+func testSignal(s *Signal, tests *signalTests, path []string, at complaint) {
+	t := newSignalTable([]*Signal{s})
+	m := t.fields[s.System][0]
+	for i, sample := range tests.Fires {
+		if len(m.find(sample)) == 0 {
+			at(append(slices.Clone(path), "tests", "fires", strconv.Itoa(i)), "signal %s does not match its own sample", s.ID)
+		}
+	}
+	for i, sample := range tests.Silent {
+		if len(m.find(sample)) > 0 {
+			at(append(slices.Clone(path), "tests", "silent", strconv.Itoa(i)), "signal %s matches a sample that it must not", s.ID)
+		}
+	}
+}
+
+// merge joins two tables; an ID that both hold is an error unless it is one and the same signal.
+func mergeSignals(a, b []*Signal) ([]*Signal, []error) {
+	out := slices.Clone(a)
+	byID := map[string]*Signal{}
+	for _, s := range a {
+		byID[s.ID] = s
+	}
+	var errs []error
+	for _, s := range b {
+		if old := byID[s.ID]; old != nil {
+			if old != s {
+				errs = append(errs, fmt.Errorf("%s: signal %s stands already at %s", s.Pos, s.ID, old.Pos))
+			}
+			continue
+		}
+		byID[s.ID] = s
+		out = append(out, s)
+	}
+	return out, errs
+}

@@ -1,0 +1,824 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// The views are the rule language: what CEL sees of a request. Their field names are
+// OpenTelemetry's where it has one. The Go types behind them may change freely.
+
+// A StatusView is a status; all its fields are zero if none was seen.
+type StatusView struct {
+	Code     int    `cel:"code"`     // as seen: 503, or 14 of gRPC
+	Protocol string `cel:"protocol"` // "" is HTTP
+	HTTP     int    `cel:"http"`     // as HTTP status, gRPC's codes mapped
+	Known    bool   `cel:"known"`
+	Failed   bool   `cel:"failed"`  // 5xx
+	Refused  bool   `cel:"refused"` // 4xx
+}
+
+// A MomentView is a moment on the common time line, known to within an interval.
+type MomentView struct {
+	Earliest time.Time `cel:"earliest"`
+	Time     time.Time `cel:"time"`
+	Latest   time.Time `cel:"latest"`
+	Known    bool      `cel:"known"`
+
+	instant timeline.Instant
+}
+
+// An ExceptionView is an error in code.
+type ExceptionView struct {
+	Type     string `cel:"type"`
+	Message  string `cel:"message"`
+	File     string `cel:"file"`
+	Function string `cel:"function"`
+	Line     int    `cel:"line"`
+	Escaped  bool   `cel:"escaped"` // nothing in the program caught it
+}
+
+// An EventView is one record of a hop.
+type EventView struct {
+	Kind       string            `cel:"kind"` // log, server, client, internal
+	Service    string            `cel:"service"`
+	Host       string            `cel:"host"`
+	System     string            `cel:"system"`
+	Severity   string            `cel:"severity"`
+	Body       string            `cel:"body"`
+	Text       string            `cel:"text"` // body, exception and call errors
+	HTTP       HTTPView          `cel:"http"`
+	Attributes map[string]string `cel:"attributes"`
+	Signals    []string          `cel:"signals"` // IDs
+	Exception  *ExceptionView    `cel:"exception"`
+	Lifecycle  string            `cel:"lifecycle"`
+	Join       string            `cel:"join"` // key, alias, inferred
+	Candidates int               `cel:"candidates"`
+	Start      *MomentView       `cel:"start"`
+	End        *MomentView       `cel:"end"`
+	Handled    bool              `cel:"handled"` // it tells of a call with whose failure the hop coped
+
+	joined  *timeline.Joined
+	signals []*Signal
+}
+
+// HTTPView carries the names that OpenTelemetry begins with http.
+type HTTPView struct {
+	Request  HTTPRequestView  `cel:"request"`
+	Response HTTPResponseView `cel:"response"`
+	Route    string           `cel:"route"`
+}
+
+// HTTPRequestView is http.request.
+type HTTPRequestView struct {
+	Method string `cel:"method"`
+}
+
+// HTTPResponseView is http.response.
+type HTTPResponseView struct {
+	StatusCode int `cel:"status_code"` // 0 if none was seen
+}
+
+// URLView carries the names that OpenTelemetry begins with url.
+type URLView struct {
+	Path string `cel:"path"`
+}
+
+// A HopView is one service's handling of the request.
+type HopView struct {
+	ID              int           `cel:"id"`
+	Service         string        `cel:"service"`
+	Host            string        `cel:"host"`
+	System          string        `cel:"system"`
+	Role            string        `cel:"role"` // gateway, proxy, app, dependency, or "" if not known
+	Depth           int           `cel:"depth"`
+	Attempt         int           `cel:"attempt"`
+	Lineage         string        `cel:"lineage"`
+	Ended           string        `cel:"ended"`
+	HTTP            HTTPView      `cel:"http"` // what it sent
+	Sent            StatusView    `cel:"sent"`
+	Received        StatusView    `cel:"received"` // the answer that it used, from below
+	Failed          bool          `cel:"failed"`
+	HandledByCaller bool          `cel:"handled_by_caller"`
+	Silent          bool          `cel:"silent"` // nobody logged it
+	Start           *MomentView   `cel:"start"`
+	End             *MomentView   `cel:"end"`
+	Duration        time.Duration `cel:"duration"` // 0 if not known
+	Events          []*EventView  `cel:"events"`
+	Calls           []*CallView   `cel:"calls"`
+	Callees         []*HopView    `cel:"callees"`
+	Caller          *CallView     `cel:"caller"`    // has(hop.caller) is false for the root
+	FailedBy        *CallView     `cel:"failed_by"` // the call on which its failure rests; has() is false if it rests on none
+
+	hop  *timeline.Hop
+	from *views
+}
+
+// A CallView is one exchange between two hops.
+type CallView struct {
+	Peer     string        `cel:"peer"`  // as the caller logged it
+	Party    string        `cel:"party"` // the callee's service if it is known, else the peer
+	Callee   *HopView      `cel:"callee"`
+	Caller   *HopView      `cel:"caller"`
+	Purpose  string        `cel:"purpose"`
+	Attempt  int           `cel:"attempt"`
+	Method   string        `cel:"method"`
+	Target   string        `cel:"target"`
+	Received StatusView    `cel:"received"` // at the caller's end
+	Sent     StatusView    `cel:"sent"`     // at the callee's end
+	OwnMade  bool          `cel:"own_made"` // the caller made Received itself for want of an answer
+	Answered bool          `cel:"answered"` // the caller received a status that came from below
+	Ended    string        `cel:"ended"`
+	Error    string        `cel:"error"`
+	Used     bool          `cel:"used"`
+	Failed   bool          `cel:"failed"`
+	Logged   bool          `cel:"logged"` // the caller has a record of it
+	Start    *MomentView   `cel:"start"`
+	End      *MomentView   `cel:"end"`
+	Duration time.Duration `cel:"duration"` // 0 if not known
+
+	call *timeline.Call
+}
+
+// A RequestView is the request as a whole.
+type RequestView struct {
+	ID     string     `cel:"id"`
+	HTTP   HTTPView   `cel:"http"`
+	URL    URLView    `cel:"url"`
+	Client StatusView `cel:"client"` // what the client saw, if known
+	Failed bool       `cel:"failed"`
+	Hops   []*HopView `cel:"hops"`
+	Root   *HopView   `cel:"root"`
+}
+
+// A ProcessView is one life of a service on a host.
+type ProcessView struct {
+	Service  string      `cel:"service"`
+	Host     string      `cel:"host"`
+	Start    *MomentView `cel:"start"`
+	Ready    *MomentView `cel:"ready"`
+	Stopping *MomentView `cel:"stopping"`
+	End      *MomentView `cel:"end"`
+	HowEnded string      `cel:"how_ended"` // stopped, crashed, killed, oom_killed, or "" if it lives or nobody knows
+	InFlight []string    `cel:"in_flight"`
+}
+
+// A NearView is what is known beside the request.
+type NearView struct {
+	Processes []*ProcessView `cel:"processes"`
+	SameStack int            `cel:"same_stack"` // other failed requests with the same exception
+
+	near *timeline.Surroundings
+}
+
+// views are the views of one request, each made once.
+type views struct {
+	request *RequestView
+	near    *NearView
+	hops    map[*timeline.Hop]*HopView
+	calls   map[*timeline.Call]*CallView
+	// certainOnly leaves out what was joined by inference.
+	certainOnly bool
+	// inferred says that some event was, or would have been, left out.
+	inferred bool
+}
+
+func statusView(s timeline.Status) StatusView {
+	return StatusView{Code: s.Code, Protocol: s.Protocol, HTTP: asHTTP(s), Known: s.Known(), Failed: s.Failed(), Refused: s.Refused()}
+}
+
+// asHTTP maps a gRPC code as gateways do (googleapis/googleapis google/rpc/code.proto).
+func asHTTP(s timeline.Status) int {
+	if s.Protocol != "grpc" {
+		return s.Code
+	}
+	switch s.Code {
+	case 0:
+		return 200
+	case 1:
+		return 499
+	case 3, 9, 11:
+		return 400
+	case 4:
+		return 504
+	case 5:
+		return 404
+	case 6, 10:
+		return 409
+	case 7:
+		return 403
+	case 8:
+		return 429
+	case 12:
+		return 501
+	case 14:
+		return 503
+	case 16:
+		return 401
+	}
+	return 500
+}
+
+func momentView(a timeline.Instant) *MomentView {
+	return &MomentView{a.Earliest, a.Time, a.Latest, a.Known(), a}
+}
+
+// newViews makes the views of a request. With certainOnly the events that were joined
+// by inference are left out.
+func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalTable, certainOnly bool) *views {
+	v := &views{
+		hops:        make(map[*timeline.Hop]*HopView, len(r.Hops)),
+		calls:       make(map[*timeline.Call]*CallView, len(r.Calls)),
+		near:        nearView(near),
+		certainOnly: certainOnly,
+	}
+	v.request = &RequestView{
+		ID:     r.ID,
+		HTTP:   HTTPView{Request: HTTPRequestView{r.Method}, Response: HTTPResponseView{r.Client.Code}, Route: r.Route},
+		URL:    URLView{r.Path},
+		Client: statusView(r.Client),
+		Failed: r.Failed,
+		Hops:   make([]*HopView, 0, len(r.Hops)),
+	}
+	for _, h := range r.Hops {
+		hv := hopView(h)
+		hv.from = v
+		v.hops[h] = hv
+		v.request.Hops = append(v.request.Hops, hv)
+	}
+	if len(v.request.Hops) > 0 {
+		v.request.Root = v.request.Hops[0]
+	}
+	for _, hv := range v.request.Hops {
+		for _, c := range hv.hop.Calls {
+			cv := v.callView(c, hv)
+			hv.Calls = append(hv.Calls, cv)
+			if cv.Callee != nil {
+				hv.Callees = append(hv.Callees, cv.Callee)
+				cv.Callee.Caller = cv
+			}
+			if c == hv.hop.FailedBy {
+				hv.FailedBy = cv
+			}
+		}
+	}
+	for _, hv := range v.request.Hops {
+		for _, e := range hv.hop.Events {
+			if e.Join == timeline.ByInferred {
+				v.inferred = true
+				if certainOnly {
+					continue
+				}
+			}
+			hv.Events = append(hv.Events, eventView(e, hv.hop, signals))
+		}
+	}
+	return v
+}
+
+func hopView(h *timeline.Hop) *HopView {
+	hv := &HopView{
+		ID: h.ID, Service: h.Service, Host: h.Host, System: h.System, Role: h.Role.String(), Depth: h.Depth, Attempt: h.Attempt,
+		Lineage: h.Lineage.String(), Ended: h.Ended.String(), Sent: statusView(h.Status()), Received: statusView(h.Received),
+		Failed: h.Failed(), HandledByCaller: h.HandledByCaller, Silent: h.Silent,
+		Start: momentView(h.Start), End: momentView(h.End),
+		hop: h,
+	}
+	hv.HTTP.Response.StatusCode = hv.Sent.HTTP
+	if h.Start.Known() && h.End.Known() {
+		hv.Duration = h.End.Time.Sub(h.Start.Time)
+	}
+	return hv
+}
+
+func (v *views) callView(c *timeline.Call, caller *HopView) *CallView {
+	cv := &CallView{
+		Peer: c.Peer, Party: c.Peer, Caller: caller, Purpose: c.Purpose.String(), Attempt: c.Attempt, Method: c.Method, Target: c.Target,
+		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade,
+		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil,
+		Start: momentView(c.Start), End: momentView(c.End),
+		call: c,
+	}
+	if c.Start.Known() && c.End.Known() {
+		cv.Duration = c.End.Time.Sub(c.Start.Time)
+	}
+	if c.Record != nil {
+		for i := range c.Record.Calls {
+			if o := &c.Record.Calls[i]; o.Peer == c.Peer && o.Timed {
+				cv.Duration = o.Duration
+			}
+		}
+	}
+	if c.Callee != nil {
+		cv.Callee = v.hops[c.Callee]
+		if c.Callee.Service != "" {
+			cv.Party = c.Callee.Service
+		}
+	}
+	v.calls[c] = cv
+	return cv
+}
+
+func eventView(e *timeline.Joined, h *timeline.Hop, signals *signalTable) *EventView {
+	ev := &EventView{
+		Kind: e.Kind.String(), Service: e.Service, Host: e.Host, System: e.System, Severity: e.Severity, Body: e.Body, Text: eventText(e.Event),
+		HTTP:      HTTPView{Response: HTTPResponseView{e.StatusCode}},
+		Lifecycle: e.Lifecycle.String(), Join: e.Join.String(), Candidates: e.Candidates,
+		Start: momentView(e.Start), End: momentView(e.End),
+		joined: e,
+	}
+	if len(e.Attrs) > 0 {
+		ev.Attributes = make(map[string]string, len(e.Attrs))
+		for _, a := range e.Attrs {
+			ev.Attributes[a.Name] = a.Value
+		}
+	}
+	if x := e.Exception; x != nil {
+		ev.Exception = &ExceptionView{x.Type, x.Message, x.File, x.Function, x.Line, x.Escaped}
+	}
+	ev.Handled = tellsOfHandled(e, h)
+	ev.signals = signals.find(e.Event)
+	for _, s := range ev.signals {
+		ev.Signals = append(ev.Signals, s.ID)
+	}
+	return ev
+}
+
+// tellsOfHandled says whether an event of h tells of a call on which the failure of h
+// does not rest: it is the record of such a call, or names its callee, its peer or its error.
+func tellsOfHandled(e *timeline.Joined, h *timeline.Hop) bool {
+	if e.Kind == timeline.ServerSpan {
+		return false
+	}
+	text := ""
+	handled := false
+	for _, c := range h.Calls {
+		if c == h.FailedBy {
+			if c.Record == e {
+				return false
+			}
+			continue
+		}
+		if c.Record == e {
+			handled = true
+			continue
+		}
+		if handled || !c.Failed() && !c.Received.Refused() && (c.Callee == nil || !c.Callee.Failed()) {
+			continue
+		}
+		if text == "" {
+			text = eventText(e.Event)
+		}
+		handled = names(text, c.Error) || names(text, c.Peer) || c.Callee != nil && names(text, c.Callee.Service)
+	}
+	if handled && h.FailedBy != nil && h.FailedBy.Callee != nil && names(eventText(e.Event), h.FailedBy.Callee.Service) && e.Kind != timeline.ClientSpan {
+		return false
+	}
+	return handled
+}
+
+func names(text, s string) bool { return len(s) >= 3 && strings.Contains(text, s) }
+
+func nearView(n *timeline.Surroundings) *NearView {
+	if n == nil {
+		n = &timeline.Surroundings{}
+	}
+	v := &NearView{SameStack: n.SameStack, near: n}
+	for _, p := range n.Processes {
+		v.Processes = append(v.Processes, &ProcessView{
+			Service: p.Service, Host: p.Host, Start: momentView(p.Start), Ready: momentView(p.Ready), Stopping: momentView(p.Stopping),
+			End: momentView(p.End), HowEnded: p.HowEnded.String(), InFlight: p.InFlight,
+		})
+	}
+	return v
+}
+
+// telling gives the events that may speak of the hop's own failure.
+func (h *HopView) telling() []*EventView {
+	out := make([]*EventView, 0, len(h.Events))
+	for _, e := range h.Events {
+		if !e.Handled {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// saying gives the telling events with a signal that may mean the cause. Where
+// alone is set, the signal must mean nothing else.
+func (h *HopView) saying(cause string, alone bool) []*EventView {
+	var out []*EventView
+	for _, e := range h.Events {
+		if e.Handled {
+			continue
+		}
+		for _, s := range e.signals {
+			if slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
+				out = append(out, e)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// signalling gives the telling events that carry a signal.
+func (h *HopView) signalling(id string) []*EventView {
+	var out []*EventView
+	for _, e := range h.Events {
+		if !e.Handled && slices.Contains(e.Signals, id) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// ownException is the last error in code that tells of the hop's own failure; nil if there is none.
+func (h *HopView) ownException() *EventView {
+	for i := len(h.Events) - 1; i >= 0; i-- {
+		e := h.Events[i]
+		if e.Exception != nil && e.Kind != "client" && !e.Handled {
+			return e
+		}
+	}
+	return nil
+}
+
+// stating gives the records by which the hop and its caller show how its failure came:
+// the record of the call on which it rests, else its own last error.
+func (h *HopView) stating() []*EventView {
+	var out []*EventView
+	if f := h.FailedBy; f != nil {
+		if r := h.view(f.call.Record); r != nil {
+			out = append(out, r)
+		}
+		for _, e := range h.Events {
+			if e.Kind == "log" && !e.Handled && (f.Error != "" && strings.Contains(e.Text, f.Error) || names(e.Text, f.Party) && e.joined.Failed) {
+				out = append(out, e)
+			}
+		}
+		return out
+	}
+	if x := h.ownException(); x != nil {
+		return []*EventView{x}
+	}
+	for i := len(h.Events) - 1; i >= 0; i-- {
+		if e := h.Events[i]; !e.Handled && e.Kind == "log" && severe(e.Severity) {
+			return []*EventView{e}
+		}
+	}
+	return nil
+}
+
+func (h *HopView) view(j *timeline.Joined) *EventView {
+	for _, e := range h.Events {
+		if e.joined == j {
+			return e
+		}
+	}
+	return nil
+}
+
+// severe says whether a severity names an error. It is a hint where to look; it never decides.
+func severe(severity string) bool {
+	switch severity {
+	case "error", "err", "fatal", "critical", "crit", "alert", "emerg", "panic":
+		return true
+	}
+	return false
+}
+
+// database names the party of a system that the hop used: a callee that runs it, else
+// the one that its words name, else the system itself.
+func (h *HopView) dependency(system string) string {
+	for _, c := range h.Callees {
+		if c.System == system {
+			return c.Service
+		}
+	}
+	for _, c := range h.Callees {
+		if c.Role == timeline.RoleDependency.String() && c.System == "" {
+			return c.Service
+		}
+	}
+	// Another request may have shown whom it uses.
+	if b := h.from.near.near.Book; b != nil {
+		found := ""
+		for _, e := range b.Edges {
+			if e.Caller == h.Service && strings.Contains(strings.ToLower(e.Callee), strings.TrimSuffix(system, "ql")) {
+				if found != "" && found != e.Callee {
+					return system
+				}
+				found = e.Callee
+			}
+		}
+		if found != "" {
+			return found
+		}
+	}
+	return system
+}
+
+// pointed names the party at which the signals of the hop for a cause point: "" if at
+// the hop itself, its configuration or nobody.
+func (h *HopView) pointed(cause string) string {
+	for _, e := range h.saying(cause, false) {
+		for _, s := range e.signals {
+			if !slices.Contains(s.MayMean, cause) {
+				continue
+			}
+			switch s.Points {
+			case "client":
+				return "client"
+			case "next_hop", "connection_to_next_hop", "dependency", "unknown":
+				if h.FailedBy != nil {
+					return h.FailedBy.Party
+				}
+				if p := h.namedPeer(e.Text); p != "" {
+					return p
+				}
+				if isDatabaseSignal(s) {
+					return h.dependency("postgresql")
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// usualCallee names whom the hop usually calls, if it is one: by what other requests
+// have shown, else by the backend that its record names.
+func (h *HopView) usualCallee() string {
+	if b := h.from.near.near.Book; b != nil {
+		found := ""
+		for _, e := range b.Edges {
+			if e.Caller != h.Service {
+				continue
+			}
+			if found != "" && found != e.Callee {
+				found = ""
+				break
+			}
+			found = e.Callee
+		}
+		if found != "" {
+			return found
+		}
+	}
+	for _, e := range h.Events {
+		if name := e.Attributes["haproxy.backend"]; name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// isDatabaseSignal says whether a signal is about PostgreSQL, by its ID's second part.
+func isDatabaseSignal(s *Signal) bool {
+	return strings.Contains(s.ID, "postgres") || strings.Contains(s.ID, "pgx") || strings.Contains(s.ID, "psycopg") || strings.Contains(s.ID, "sqlstate")
+}
+
+// namedPeer gives the callee or peer that a text names.
+func (h *HopView) namedPeer(text string) string {
+	for _, c := range h.Calls {
+		if names(text, c.Peer) || c.Callee != nil && names(text, c.Callee.Service) {
+			return c.Party
+		}
+	}
+	return ""
+}
+
+// refuser names the hop that made the refusal on which h's failure rests: hops that
+// passed it on are passed over.
+func (h *HopView) refuser() string {
+	c := h.FailedBy
+	if c == nil {
+		return ""
+	}
+	party := c.Party
+	for range 64 { // a request's depth is bounded, a broken one's is not
+		callee := c.Callee
+		if callee == nil || callee.hop.Lineage != timeline.Relayed {
+			return party
+		}
+		var next *CallView
+		for _, k := range callee.Calls {
+			if k.call.Used && k.call.Received == callee.hop.Status() {
+				next = k
+			}
+		}
+		if next == nil {
+			return party
+		}
+		c, party = next, next.Party
+	}
+	return party
+}
+
+// waiting is who held the request when a caller gave up.
+type waiting struct {
+	name  string
+	doubt string // why it may be another
+}
+
+// deepestWaiting finds the deepest hop or party that held the request when h gave up
+// on the call on which its failure rests. Hops that only waited are passed over;
+// work that began after the giving-up does not count. Where the clocks cannot decide
+// the nearest certain one is named.
+func (h *HopView) deepestWaiting() waiting {
+	c := h.FailedBy
+	if c == nil {
+		return waiting{}
+	}
+	w := waiting{name: c.Party}
+	gaveUp := c.call.End
+	if !gaveUp.Known() {
+		gaveUp = h.hop.End
+	}
+	at := c.Callee
+	for depth := 0; at != nil && depth < 64; depth++ {
+		next, sure := heldAt(at, gaveUp)
+		if next == nil {
+			break
+		}
+		if !sure {
+			w.doubt = "the clocks do not show whether " + w.name + " or " + next.Party + " held the request when " + h.Service + " gave up"
+			break
+		}
+		w.name, at = next.Party, next.Callee
+	}
+	return w
+}
+
+// heldAt finds the call for which a hop waited at a moment, and whether the clocks make it certain.
+func heldAt(h *HopView, at timeline.Instant) (c *CallView, sure bool) {
+	var maybe *CallView
+	for _, k := range h.Calls {
+		if k.Purpose == "mirror" || k.Purpose == "background" {
+			continue
+		}
+		start, end := callWindow(k.call)
+		if at.Known() && (at.CertainlyBefore(start) || end.CertainlyBefore(at)) {
+			continue // began after, or was over before
+		}
+		began := start.CertainlyBefore(at) || !start.Known() && h.hop.Start.CertainlyBefore(at) && at.CertainlyBefore(end)
+		pending := at.CertainlyBefore(end) || !end.Known() && unanswered(k.call)
+		if began && pending {
+			return k, true
+		}
+		if maybe == nil && (began || start.Known() && start.Time.Before(at.Time)) && (pending || unanswered(k.call) || end.Known() && at.Time.Before(end.Time)) {
+			maybe = k
+		}
+	}
+	if maybe == nil {
+		return nil, false
+	}
+	start, _ := callWindow(maybe.call)
+	// A call that never got its answer was under way when the hop itself was cut off.
+	return maybe, unanswered(maybe.call) && start.CertainlyBefore(at)
+}
+
+// unanswered says that nothing came back to the caller of c.
+func unanswered(c *timeline.Call) bool {
+	switch c.Ended {
+	case timeline.GaveUp, timeline.CallerLeft:
+		return true
+	case timeline.OutcomeUnknown:
+		return !c.Received.Known() && !c.Sent.Known()
+	}
+	return false
+}
+
+// callWindow is the time of a call as its caller logged it, else as its callee did.
+func callWindow(c *timeline.Call) (start, end timeline.Instant) {
+	start, end = c.Start, c.End
+	if c.Callee == nil || c.Record != nil && c.Record.Kind != timeline.ServerSpan && end.Known() {
+		return start, end
+	}
+	cs, ce := hopWindow(c.Callee)
+	if c.Record == nil || !start.Known() {
+		if cs.Known() {
+			start = cs
+		}
+	}
+	if c.Record == nil || !end.Known() {
+		if ce.Known() {
+			end = ce
+		}
+	}
+	return start, end
+}
+
+// hopWindow is when a hop began and ended by its own records.
+func hopWindow(h *timeline.Hop) (start, end timeline.Instant) {
+	start, end = h.Start, h.End
+	if start.Known() && end.Known() {
+		return start, end
+	}
+	for _, e := range h.Events {
+		if !h.Start.Known() && e.Start.Known() && (!start.Known() || e.Start.Time.Before(start.Time)) {
+			start = e.Start
+		}
+		if !h.End.Known() && e.End.Known() && (!end.Known() || e.End.Time.After(end.Time)) {
+			end = e.End
+		}
+	}
+	return start, end
+}
+
+// What the process of a callee did when a call to it failed.
+const (
+	stateUnknown    = ""
+	stateRestarting = "restarting" // stopped on request, or not yet ready again
+	stateCrashed    = "crashed"
+	stateKilled     = "killed"
+	stateOOMKilled  = "oom_killed"
+)
+
+// downFor is for how long after its end a process counts as down if no later start is known.
+const downFor = time.Minute
+
+// state says what the process of a call's callee did while the call was made, and
+// which life shows it.
+func (n *NearView) state(c *timeline.Call) (string, *timeline.Process) {
+	if n == nil || c == nil || c.Callee == nil {
+		return stateUnknown, nil
+	}
+	start, end := c.Start, c.End
+	if c.Caller != nil {
+		if !start.Known() {
+			start = c.Caller.Start
+		}
+		if !end.Known() {
+			end = c.Caller.End
+		}
+	}
+	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end)
+}
+
+func (n *NearView) stateIn(service, host string, start, end timeline.Instant) (string, *timeline.Process) {
+	var lives []*timeline.Process
+	for _, p := range n.near.Processes {
+		if p.Service == service && (host == "" || p.Host == "" || p.Host == host) {
+			lives = append(lives, p)
+		}
+	}
+	if !end.Known() {
+		end = start
+	}
+	if !end.Known() {
+		return stateUnknown, nil
+	}
+	if !start.Known() {
+		start = end
+	}
+	slices.SortStableFunc(lives, func(a, b *timeline.Process) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), lifeStart(a).Compare(lifeStart(b)))
+	})
+	for i, p := range lives {
+		down := p.Stopping
+		if !down.Known() {
+			down = p.End
+		}
+		if !down.Known() {
+			continue
+		}
+		up := down.Add(downFor)
+		if i+1 < len(lives) && lives[i+1].Host == p.Host {
+			up = cmp.Or(lives[i+1].Ready, lives[i+1].Start, up)
+		}
+		if end.CertainlyBefore(down) || up.CertainlyBefore(start) {
+			continue
+		}
+		switch {
+		case p.HowEnded == timeline.ProcessCrashed:
+			return stateCrashed, p
+		case p.HowEnded == timeline.ProcessKilled && !p.Stopping.Known():
+			return stateKilled, p
+		case p.HowEnded == timeline.ProcessOOMKilled:
+			return stateOOMKilled, p
+		case p.Stopping.Known() || p.HowEnded == timeline.ProcessStopped:
+			return stateRestarting, p
+		}
+	}
+	for i, p := range lives {
+		first := i == 0 || lives[i-1].Host != p.Host
+		if first && p.Start.Known() && p.Ready.Known() && !end.CertainlyBefore(p.Start) && !p.Ready.CertainlyBefore(start) {
+			return stateRestarting, p
+		}
+	}
+	return stateUnknown, nil
+}
+
+func lifeStart(p *timeline.Process) time.Time {
+	for _, a := range []timeline.Instant{p.Start, p.Ready, p.Stopping, p.End} {
+		if a.Known() {
+			return a.Time
+		}
+	}
+	return time.Time{}
+}
