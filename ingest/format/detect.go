@@ -48,7 +48,8 @@ func (s *Set) detect(head []byte, o *Options) Detection {
 		return Detection{Binary: true}
 	}
 	head = whole(head)
-	f, cands := s.choose(sample(head), o, 0, nil)
+	lines := sample(bytes.TrimPrefix(head, bom))
+	f, cands := s.choose(lines, o, 0, nil)
 	det := Detection{Format: f, Candidates: cands}
 	s.count(&det, head, o)
 	return det

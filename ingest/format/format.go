@@ -64,7 +64,7 @@ type Sample struct {
 func (f *Format) Samples() []Sample {
 	out := make([]Sample, len(f.c.spec.Samples))
 	for i, s := range f.c.spec.Samples {
-		out[i] = Sample{Line: s.Line, Want: s.Want}
+		out[i] = Sample(s)
 	}
 	return out
 }

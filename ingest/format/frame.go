@@ -215,6 +215,10 @@ func (r *Reader) readLine() error {
 		r.err = err
 		return err
 	}
+	if r.offset == 0 && bytes.HasPrefix(text, bom) {
+		text = text[len(bom):]
+		r.offset = int64(len(bom))
+	}
 	r.next = lineInfo{text: text, offset: r.offset, line: r.line}
 	r.offset += int64(len(text))
 	switch {
@@ -230,6 +234,9 @@ func (r *Reader) readLine() error {
 	}
 	return nil
 }
+
+// bom is the mark by which some writers begin a file in UTF-8.
+var bom = []byte("\xef\xbb\xbf")
 
 func trimLine(b []byte) []byte {
 	b = bytes.TrimSuffix(b, []byte("\n"))
