@@ -43,6 +43,7 @@ type grounds struct {
 	ambiguous   bool     // every signal on which it rests may mean another cause too
 	inferred    bool     // without records joined by inference it would not have been found
 	candidates  int      // requests to which those records could belong; 0 or 1: only this one
+	deathOf     int      // requests that a death may be of, which would make the dead hop the origin; 0 if there is none
 	fallback    bool     // no rule knew better
 	callerUsual bool     // the outermost logged hop usually has a caller
 }
@@ -73,6 +74,9 @@ func assess(g grounds) (Certainty, float64) {
 			p = math.Min(p, 1/float64(g.candidates))
 		}
 	}
+	if g.deathOf > 1 {
+		p = math.Min(p, 1-1/float64(g.deathOf))
+	}
 	if g.fallback {
 		p = math.Min(p, fallbackAtMost)
 	}
@@ -84,7 +88,7 @@ func assess(g grounds) (Certainty, float64) {
 	}
 	p = math.Round(p*100) / 100
 	switch {
-	case p >= provenFrom && slices.Contains(g.kinds, "stated") && g.doubts == 0 && !g.tied && !g.ambiguous && !g.inferred:
+	case p >= provenFrom && slices.Contains(g.kinds, "stated") && g.doubts == 0 && !g.tied && !g.ambiguous && !g.inferred && g.deathOf == 0:
 		return Proven, p
 	case p >= likelyFrom:
 		return Likely, p

@@ -98,6 +98,10 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		}
 		v.Summary = j.summary(words, v.Component)
 	}
+	if d := openDeath(j.trail.Origin); d != nil {
+		g.deathOf = d.Candidates
+		j.trail.Doubts = append(j.trail.Doubts, fmt.Sprintf("%s tells of a death at %s that fits %d requests, this one among them", d.Pos, name(d.Hop), d.Candidates))
+	}
 	v.Certainty, v.Confidence = assess(g)
 	v.Evidence = j.evidence(best)
 	v.Rivals, err = j.rivals(ctx, v.Origin)
@@ -108,6 +112,21 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	v.NextChecks = j.nextChecks(best, v)
 	v.Exception = j.exception(v)
 	return v, nil
+}
+
+// openDeath gives a record by which the callee of the failing call may have died of this
+// request's own work, but as well of another's; nil if there is none.
+func openDeath(origin *timeline.Hop) *timeline.Joined {
+	c := origin.FailedBy
+	if c == nil || c.Callee == nil || c.Callee.Sent.Known() {
+		return nil
+	}
+	for _, e := range c.Callee.Events {
+		if e.Candidates > 1 && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle == timeline.ProcessCrashed || e.Lifecycle == timeline.ProcessOOMKilled) {
+			return e
+		}
+	}
+	return nil
 }
 
 // findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
@@ -207,7 +226,7 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 	if f.hop.hop.Lineage == timeline.Died {
 		// The structure itself rests on the record of the death.
 		if d := f.hop.hop.DiedOf(); d != nil && d.Join == timeline.ByInferred {
-			f.inferred, f.candidates = true, max(f.candidates, d.Candidates)
+			f.inferred, f.candidates = true, max(f.candidates, 1)
 		}
 	}
 	f.ambiguous = ambiguous(f)
