@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ func TestLint(t *testing.T) {
 		for _, target := range []string{"linux/amd64", "darwin/arm64", "windows/amd64"} {
 			t.Run(target, func(t *testing.T) {
 				goos, arch, _ := strings.Cut(target, "/")
+				if goos == runtime.GOOS {
+					return // this test was built for it, and vet looks at the rest
+				}
 				runTool(t, []string{"GOOS=" + goos, "GOARCH=" + arch, "CGO_ENABLED=0"}, "go", "build", "-o", os.DevNull, "./...")
 			})
 		}
