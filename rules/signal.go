@@ -85,12 +85,19 @@ type matcher struct {
 	text  []textSignal // by ID
 }
 
-// A textSignal is a signal that may stand anywhere in its field. The literal is part
-// of everything that it matches, so that few regular expressions are ever run.
+// A textSignal is a signal that may stand anywhere in its field. Everything that it
+// matches contains one of the literals, so that few regular expressions are ever run.
 type textSignal struct {
-	signal  *Signal
-	literal string
-	re      *regexp.Regexp // nil: the literal alone decides
+	signal   *Signal
+	literals []string       // none: the expression is always run
+	re       *regexp.Regexp // nil: the literals decide
+}
+
+func (s *textSignal) match(value string) bool {
+	if len(s.literals) > 0 && !slices.ContainsFunc(s.literals, func(l string) bool { return strings.Contains(value, l) }) {
+		return false
+	}
+	return s.re == nil || s.re.MatchString(value)
 }
 
 func newSignalTable(signals []*Signal) *signalTable {
@@ -104,9 +111,9 @@ func newSignalTable(signals []*Signal) *signalTable {
 		case "exact":
 			m.exact[s.Pattern] = append(m.exact[s.Pattern], s)
 		case "regex":
-			m.text = append(m.text, textSignal{s, requiredLiteral(s.Pattern), regexp.MustCompile(s.Pattern)})
+			m.text = append(m.text, textSignal{s, requiredLiterals(s.Pattern), regexp.MustCompile(s.Pattern)})
 		default:
-			m.text = append(m.text, textSignal{s, s.Pattern, nil})
+			m.text = append(m.text, textSignal{s, []string{s.Pattern}, nil})
 		}
 	}
 	return t
@@ -123,35 +130,68 @@ func (t *signalTable) matcher(system, field string) *matcher {
 	return m
 }
 
-// requiredLiteral gives the longest text that every match of the pattern contains; ""
-// if there is none.
-func requiredLiteral(pattern string) string {
+// requiredLiterals gives texts of which every match of the pattern contains one; nil
+// if there are none.
+func requiredLiterals(pattern string) []string {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return longestLiteral(re.Simplify())
+	return literalsOf(re.Simplify())
 }
 
-func longestLiteral(re *syntax.Regexp) string {
+func literalsOf(re *syntax.Regexp) []string {
 	switch re.Op {
 	case syntax.OpLiteral:
 		if re.Flags&syntax.FoldCase != 0 {
-			return ""
+			return nil
 		}
-		return string(re.Rune)
+		return []string{string(re.Rune)}
+	case syntax.OpCharClass:
+		// A class of a few characters, as a factored alternation has them.
+		var all []string
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if len(all) == 4 {
+					return nil
+				}
+				all = append(all, string(r))
+			}
+		}
+		return all
 	case syntax.OpCapture, syntax.OpPlus:
-		return longestLiteral(re.Sub[0])
-	case syntax.OpConcat:
-		best := ""
+		return literalsOf(re.Sub[0])
+	case syntax.OpAlternate:
+		var all []string
 		for _, sub := range re.Sub {
-			if l := longestLiteral(sub); len(l) > len(best) {
+			l := literalsOf(sub)
+			if l == nil {
+				return nil
+			}
+			all = append(all, l...)
+		}
+		return all
+	case syntax.OpConcat:
+		var best []string
+		for _, sub := range re.Sub {
+			if l := literalsOf(sub); shortest(l) > shortest(best) {
 				best = l
 			}
 		}
 		return best
 	}
-	return ""
+	return nil
+}
+
+// shortest gives the length of the shortest of the texts, 0 if there are none.
+func shortest(texts []string) int {
+	n := 0
+	for i, t := range texts {
+		if i == 0 || len(t) < n {
+			n = len(t)
+		}
+	}
+	return n
 }
 
 // find gives the signals of an event, by field, then ID.
@@ -170,11 +210,9 @@ func (t *signalTable) find(e *timeline.Event) []*Signal {
 func (m *matcher) find(value string) []*Signal {
 	found := slices.Clone(m.exact[value])
 	for i := range m.text {
-		s := &m.text[i]
-		if !strings.Contains(value, s.literal) || s.re != nil && !s.re.MatchString(value) {
-			continue
+		if m.text[i].match(value) {
+			found = append(found, m.text[i].signal)
 		}
-		found = append(found, s.signal)
 	}
 	return found
 }
