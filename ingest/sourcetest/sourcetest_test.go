@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // A memory source holds events in memory. Each fault is a way to break the contract.
 type memory struct {
 	fault string
-	calls *int
+	calls *atomic.Int64
 }
 
 func (m memory) events() []*timeline.Event {
@@ -48,7 +49,7 @@ func (m memory) events() []*timeline.Event {
 
 func (m memory) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
 	return func(yield func(*timeline.Event, error) bool) {
-		*m.calls++
+		calls := m.calls.Add(1)
 		if m.fault == "leak" {
 			go func() { time.Sleep(time.Minute) }()
 		}
@@ -60,7 +61,7 @@ func (m memory) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeli
 			if !m.wants(f, e) {
 				continue
 			}
-			if m.fault == "changing" && *m.calls%2 == 0 {
+			if m.fault == "changing" && calls%2 == 0 {
 				e.Body = "other"
 			}
 			if i == 5 {
@@ -102,7 +103,7 @@ func (m memory) wants(f timeline.Filter, e *timeline.Event) bool {
 }
 
 func runMemory(t *testing.T, fault string) {
-	calls := 0
+	var calls atomic.Int64
 	Run(t, func(*testing.T) timeline.Source { return memory{fault, &calls} }, Holds{Events: 10, BadRecords: 1})
 }
 
