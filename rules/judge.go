@@ -98,9 +98,9 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		}
 		v.Summary = j.summary(words, v.Component)
 	}
-	if d := openDeath(j.trail.Origin); d != nil {
-		g.deathOf = d.Candidates
-		j.trail.Doubts = append(j.trail.Doubts, fmt.Sprintf("%s tells of a death at %s that fits %d requests, this one among them", d.Pos, name(d.Hop), d.Candidates))
+	if k, doubt := j.openDeath(); k > 0 {
+		g.deathOf = k
+		j.trail.Doubts = append(j.trail.Doubts, doubt)
 	}
 	v.Certainty, v.Confidence = assess(g)
 	v.Evidence = j.evidence(best)
@@ -114,19 +114,33 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	return v, nil
 }
 
-// openDeath gives a record by which the callee of the failing call may have died of this
-// request's own work, but as well of another's; nil if there is none.
-func openDeath(origin *timeline.Hop) *timeline.Joined {
-	c := origin.FailedBy
-	if c == nil || c.Callee == nil || c.Callee.Sent.Known() {
-		return nil
+// victimsOfCrash is how many requests a process that crashed is held to have had in
+// flight where nobody can count them.
+const victimsOfCrash = 4
+
+// openDeath looks whether the callee of the origin's failing call may have died of this
+// request's own work, so that it would be the origin: a record of its death fits
+// several requests, or its process crashed with several in flight. It gives their
+// number, and what to say about it.
+func (j *judgement) openDeath() (int, string) {
+	c := j.trail.Origin.FailedBy
+	if c == nil || c.Callee == nil || c.Callee.Sent.Known() || c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
+		return 0, ""
 	}
 	for _, e := range c.Callee.Events {
 		if e.Candidates > 1 && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle == timeline.ProcessCrashed || e.Lifecycle == timeline.ProcessOOMKilled) {
-			return e
+			return e.Candidates, fmt.Sprintf("%s tells of a death of %s that fits %d requests, this one among them", e.Pos, name(c.Callee), e.Candidates)
 		}
 	}
-	return nil
+	state, p := j.views.near.state(c)
+	if state != stateCrashed && state != stateOOMKilled {
+		return 0, ""
+	}
+	k := victimsOfCrash
+	if slices.Contains(p.InFlight, j.request.ID) {
+		k = max(2, len(p.InFlight))
+	}
+	return k, fmt.Sprintf("%s died with this request in flight, and nothing shows which request made it die", name(c.Callee))
 }
 
 // findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
@@ -471,6 +485,7 @@ func (j *judgement) evidence(best *finding) []*timeline.Joined {
 		}
 	}
 	out = unique(out)
+	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return max(a.Candidates, 1) - max(b.Candidates, 1) })
 	return out[:min(len(out), evidenceShown)]
 }
 
@@ -511,7 +526,7 @@ func (j *judgement) effect() string {
 		other = other || k != c && !k.Failed() && k.Method != "" && k.Method != "GET" && k.Method != "HEAD"
 	}
 	switch {
-	case c.Sent.Known() && !c.Sent.Failed() && !c.Sent.Refused():
+	case succeeded(c.Sent):
 		return "completed"
 	case other:
 		return "unknown"
@@ -525,6 +540,9 @@ func (j *judgement) effect() string {
 	}
 	return "unknown"
 }
+
+// succeeded says whether a status is a success: 499 is none, though it is no failure of the server's.
+func succeeded(s timeline.Status) bool { return s.Known() && asHTTP(s) < 400 }
 
 // missing tells what the sources do not hold of the way of the failure.
 func (j *judgement) missing(v *Verdict) []Missing {

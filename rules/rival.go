@@ -36,7 +36,7 @@ func showsFailure(h *timeline.Hop) bool {
 	if h.Silent {
 		return h.Status().Failed()
 	}
-	if h.Failed() {
+	if h.Failed() || !h.Sent.Known() && h.Caller != nil && (h.Caller.Ended == timeline.Reset || h.Caller.Ended == timeline.Truncated) {
 		return true
 	}
 	for _, e := range h.Events {
@@ -96,6 +96,12 @@ func (j *judgement) exclusion(h, origin *timeline.Hop) (string, *timeline.Joined
 			return "it ended after " + name(gaveUp.Caller) + " had given up", gaveUp.Record
 		}
 		return "its answer did not reach " + name(gaveUp.Caller) + ", which had given up waiting", gaveUp.Record
+	}
+	if state, p := j.views.near.state(c); p != nil && !h.Sent.Known() {
+		switch state {
+		case stateCrashed, stateKilled, stateOOMKilled:
+			return "its process died, and nothing shows that this request made it die", nil
+		}
 	}
 	switch {
 	case c.Received.Known() && !c.OwnMade && !c.Received.Failed() && !c.Received.Refused():

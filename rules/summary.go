@@ -68,7 +68,7 @@ func lead(s string) string {
 // aside tells what the failure left behind, or what looks like a cause and is none.
 func (j *judgement) aside(component string) string {
 	origin := j.trail.Origin
-	if c := origin.FailedBy; c != nil && c.Ended == timeline.GaveUp && c.Sent.Known() && c.Callee != nil && !c.Sent.Failed() {
+	if c := origin.FailedBy; c != nil && c.Ended == timeline.GaveUp && succeeded(c.Sent) && c.Callee != nil {
 		return fmt.Sprintf("%s answered %s all the same, too late", name(c.Callee), c.Sent)
 	}
 	for _, h := range j.request.Hops {

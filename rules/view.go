@@ -550,23 +550,27 @@ func (h *HopView) pointed(cause string) string {
 	return ""
 }
 
+// usualShare is the share of a service's calls that must go to one callee for it to be
+// the usual one. Not all: where clocks are unknown some calls are tied to the wrong hop.
+const usualShare = 0.9
+
 // usualCallee names whom the hop usually calls, if it is one: by what other requests
 // have shown, else by the backend that its record names.
 func (h *HopView) usualCallee() string {
 	if b := h.from.near.near.Book; b != nil {
-		found := ""
+		all := 0
+		var most timeline.Edge
 		for _, e := range b.Edges {
 			if e.Caller != h.Service {
 				continue
 			}
-			if found != "" && found != e.Callee {
-				found = ""
-				break
+			all += e.Calls
+			if e.Calls > most.Calls {
+				most = e
 			}
-			found = e.Callee
 		}
-		if found != "" {
-			return found
+		if most.Calls > 0 && float64(most.Calls) >= usualShare*float64(all) {
+			return most.Callee
 		}
 	}
 	for _, e := range h.Events {
@@ -651,7 +655,24 @@ func (h *HopView) deepestWaiting() waiting {
 		}
 		w.name, at = next.Party, next.Callee
 	}
+	if w.doubt == "" {
+		w.doubt = h.alsoAtWork(c, gaveUp)
+	}
 	return w
+}
+
+// alsoAtWork looks for a party that was at work when h gave up on c and whose caller
+// nobody logged: c may have waited for it.
+func (h *HopView) alsoAtWork(c *CallView, gaveUp timeline.Instant) string {
+	for _, k := range h.Calls {
+		if k == c || k.Logged || k.Callee == nil {
+			continue
+		}
+		if start, end := callWindow(k.call); start.CertainlyBefore(gaveUp) && gaveUp.CertainlyBefore(end) {
+			return k.Party + " was at work when " + h.Service + " gave up, and no record tells for whom"
+		}
+	}
+	return ""
 }
 
 // heldAt finds the call for which a hop waited at a moment, and whether the clocks make it certain.
