@@ -71,10 +71,8 @@ func (g *aliasGraph) addEvent(e *Event) {
 // aliasesOf lists, for the events of one request, which record ties which two keys:
 // one reason for each key beyond the first.
 func aliasesOf(events []*Event) (keys []Key, aliases []Alias) {
-	type seen struct{ key Key }
-	known := map[string]seen{}
-	var walk func(e *Event)
-	walk = func(e *Event) {
+	known := map[string]bool{}
+	for _, e := range events {
 		var ids []Key
 		for _, k := range e.Keys {
 			if k.Strength == Identity {
@@ -83,18 +81,15 @@ func aliasesOf(events []*Event) (keys []Key, aliases []Alias) {
 		}
 		for _, k := range ids {
 			f := k.Name + "\x00" + k.Form()
-			if _, ok := known[f]; ok {
+			if known[f] {
 				continue
 			}
-			known[f] = seen{k}
+			known[f] = true
 			keys = append(keys, k)
 			if o := other(ids, k); o != nil {
 				aliases = append(aliases, Alias{*o, k, "both on one record", e.Pos})
 			}
 		}
-	}
-	for _, e := range events {
-		walk(e)
 	}
 	return keys, aliases
 }

@@ -507,7 +507,7 @@ func (c *collector) learn() {
 	}
 	c.book = votes.book()
 	c.clocks = fit.fit()
-	c.lives = processes(c.life, c.clocks)
+	c.lives = processes(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)
 	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
 
 	c.drafts = map[string][]*Request{}
@@ -635,7 +635,7 @@ func hopWindow(h *Hop) (from, to Instant) {
 
 // join adds the records without ID to the wanted requests that they fit.
 func (c *collector) join(seen []*Event) {
-	j := &joiner{clocks: c.clocks, exchanges: map[place][]exchange{}, quoting: map[string][]*Joined{}}
+	j := &joiner{clocks: c.clocks, lives: c.lives, exchanges: map[place][]exchange{}, quoting: map[string][]*Joined{}}
 	known := map[Pos]bool{}
 	add := func(set string, e *Event) {
 		if !known[e.Pos] {

@@ -7,16 +7,33 @@ import (
 	"time"
 )
 
-// Lookup finds which service answers at the address or name that callers log.
+// Lookup finds which service answers at the address or name that callers log. The name
+// of a group of servers ("be_orders") is that of the service of all its members
+// ("be_orders/app-1"), on no host in particular.
 func (b *EndpointBook) Lookup(peer string) (Endpoint, bool) {
 	if b == nil || peer == "" {
 		return Endpoint{}, false
 	}
 	i, ok := slices.BinarySearchFunc(b.Endpoints, peer, func(e Endpoint, p string) int { return strings.Compare(e.Peer, p) })
-	if !ok {
-		return Endpoint{}, false
+	if ok {
+		return b.Endpoints[i], true
 	}
-	return b.Endpoints[i], true
+	group := Endpoint{Peer: peer}
+	for _, e := range b.Endpoints[i:] {
+		if !strings.HasPrefix(e.Peer, peer) {
+			break
+		}
+		if !strings.HasPrefix(e.Peer, peer+"/") {
+			continue
+		}
+		if group.Service != "" && group.Service != e.Service {
+			return Endpoint{}, false
+		}
+		group.Service = e.Service
+		group.Seen += e.Seen
+		group.Rivals += e.Rivals
+	}
+	return group, group.Service != ""
 }
 
 // Edge gives how often caller was seen to call callee.

@@ -41,6 +41,9 @@ func (b *builder) build(events []Joined) []*Request {
 	d.makeCalls()
 	d.matchCalls()
 	d.adopt()
+	for _, h := range d.hops {
+		unstarted(h)
+	}
 	d.silentHops()
 	return d.split()
 }
@@ -205,6 +208,17 @@ func (d *draft) fill(h *Hop) {
 		if !h.Start.Known() || e.Start.Known() && e.Start.Time.Before(h.Start.Time) {
 			h.Start = e.Start
 		}
+	}
+}
+
+// unstarted widens the start of a hop that logged no exchange of its own: it began
+// after its caller called and before its first message.
+func unstarted(h *Hop) {
+	if h.span() != nil || h.Caller == nil || !h.Caller.Start.Known() || !h.Start.Known() {
+		return
+	}
+	if call := h.Caller.Start; call.Time.Before(h.Start.Time) && call.Earliest.Before(h.Start.Latest) {
+		h.Start = Instant{call.Earliest, call.Time, h.Start.Latest}
 	}
 }
 
@@ -412,10 +426,12 @@ func (d *draft) callFor(p, h *Hop) *Call {
 
 // parentScore weighs p as the caller of h; 0 is impossible.
 func (d *draft) parentScore(p, h *Hop) float64 {
-	if p.Start.Known() && h.Start.Known() {
-		if h.Start.CertainlyBefore(p.Start) || p.End.Known() && p.End.CertainlyBefore(h.Start) {
-			return 0
-		}
+	from := p.Start
+	if p.span() == nil && p.Caller != nil && p.Caller.Start.Known() {
+		from = p.Caller.Start
+	}
+	if h.Start.CertainlyBefore(from) || p.End.CertainlyBefore(h.Start) {
+		return 0
 	}
 	score := 1.0
 	pl, pOK := hopLength(p)

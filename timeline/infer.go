@@ -61,6 +61,7 @@ const maxCandidates = 16
 // A joiner finds the requests to which records without ID may belong.
 type joiner struct {
 	clocks    *ClockModel
+	lives     []*Process
 	exchanges map[place][]exchange // by start
 	quoting   map[string][]*Joined // alias set of a wanted request -> its events that report a failure
 }
@@ -75,10 +76,20 @@ type inferred struct {
 // join gives the alias sets to which e may belong, with what speaks for it.
 func (j *joiner) join(e *Event) []inferred {
 	at, _ := j.clocks.Align(e)
+	stamped := e.Attrs.Get(inferredTime) == ""
+	if !stamped {
+		p := endOf(j.lives, e)
+		if p == nil && e.Lifecycle != NoLifecycle {
+			return nil // nothing tells when it was written
+		}
+		if p != nil {
+			at = p.End
+		}
+	}
 	var fits []exchange
 	why := ""
 	for _, x := range j.exchanges[place{e.Service, e.Host}] {
-		if w, ok := j.fits(e, at, &x); ok {
+		if w, ok := j.fits(e, at, stamped, &x); ok {
 			fits = append(fits, x)
 			if len(w) > len(why) {
 				why = w
@@ -109,8 +120,8 @@ func (j *joiner) join(e *Event) []inferred {
 }
 
 // fits says whether e can be of the exchange x of its service: nothing that both tell
-// differs, and e lies in x's window. Records on one clock are compared without the clock's own uncertainty.
-func (j *joiner) fits(e *Event, at Instant, x *exchange) (string, bool) {
+// differs, and e lies in x's window; at is when e was written. Records on one clock are compared without the clock's own uncertainty.
+func (j *joiner) fits(e *Event, at Instant, stamped bool, x *exchange) (string, bool) {
 	same := []string{}
 	agree := func(what, a, b string) bool {
 		if a == "" || b == "" {
@@ -136,7 +147,7 @@ func (j *joiner) fits(e *Event, at Instant, x *exchange) (string, bool) {
 	if e.Attrs.Get("url.path") == "" && e.Attrs.Get(KeyClient) == "" && !e.Failed && e.Exception == nil {
 		return "", false // nothing but the time would speak for it
 	}
-	if !j.inWindow(e, at, x) {
+	if !j.inWindow(e, at, stamped, x) {
 		return "", false
 	}
 	if len(same) == 0 {
@@ -145,8 +156,8 @@ func (j *joiner) fits(e *Event, at Instant, x *exchange) (string, bool) {
 	return "same service, " + strings.Join(same, ", ") + " and time", true
 }
 
-func (j *joiner) inWindow(e *Event, at Instant, x *exchange) bool {
-	if x.record != nil && ClockOf(x.record) == ClockOf(e) {
+func (j *joiner) inWindow(e *Event, at Instant, stamped bool, x *exchange) bool {
+	if stamped && x.record != nil && ClockOf(x.record) == ClockOf(e) {
 		raw, _, _, _ := e.Interval()
 		start, end, startOK, endOK := x.record.Interval()
 		return (!startOK || !raw.Hi.Before(start.Lo)) && (!endOK || !raw.Lo.After(end.Hi.Add(lateLine)))

@@ -101,7 +101,10 @@ func (k Key) Spellings() []string {
 		if c := h[12]; c == '4' || c == '9' || c == 'a' || c == 'b' {
 			for _, n := range "49ab" {
 				if byte(n) != c {
-					add(d[:14] + string(n) + d[15:])
+					other := d[:14] + string(n) + d[15:]
+					add(other)
+					add(strings.ToUpper(other))
+					add(h[:12] + string(n) + h[13:])
 				}
 			}
 		}

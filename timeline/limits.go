@@ -21,7 +21,7 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.Requests, 50_000)
 	set(&l.EventsPerRequest, 2_000)
 	set(&l.EventsPerKey, 10_000)
-	set(&l.SampledRequests, 600)
+	set(&l.SampledRequests, 2_000)
 	set(&l.WindowEvents, 2_000_000)
 	set(&l.Rounds, 8)
 	return l

@@ -9,8 +9,9 @@ import (
 
 // processes makes lives of the lifecycle records of every service on every host. A
 // life begins with a start; a start that no end precedes ends the life before at an
-// unknown moment and for an unknown reason.
-func processes(events []*Event, clocks *ClockModel) []*Process {
+// unknown moment and for an unknown reason. stamped are further records of the streams,
+// between which those without stamp lie.
+func processes(events, stamped []*Event, clocks *ClockModel) []*Process {
 	groups := map[place][]*Event{}
 	for _, e := range events {
 		p := place{e.Service, e.Host}
@@ -21,7 +22,7 @@ func processes(events []*Event, clocks *ClockModel) []*Process {
 		slices.SortStableFunc(es, func(a, b *Event) int {
 			return cmp.Or(a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
 		})
-		out = append(out, lives(p, es, clocks)...)
+		out = append(out, lives(p, es, stamped, clocks)...)
 	}
 	slices.SortFunc(out, func(a, b *Process) int {
 		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Service, b.Service),
@@ -39,14 +40,19 @@ func lifeBegin(p *Process) Instant {
 	return Instant{}
 }
 
-func lives(at place, events []*Event, clocks *ClockModel) []*Process {
+func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 	var out []*Process
 	var life *Process
+	var vague []*Event
 	begin := func() {
 		life = &Process{Host: at.host, Service: at.service}
 		out = append(out, life)
 	}
 	for _, e := range events {
+		if e.Attrs.Get(inferredTime) != "" && e.Lifecycle >= ProcessStopped {
+			vague = append(vague, e)
+			continue
+		}
 		when, _ := clocks.Align(e)
 		pid := e.Attrs.Get(KeyPID)
 		fresh := life == nil || life.End.Known() || life.PID != "" && pid != "" && life.PID != pid
@@ -92,7 +98,44 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 		}
 		life.Events = append(life.Events, e)
 	}
+	for _, e := range vague {
+		if p := unexplained(out, e, stamped, clocks); p != nil {
+			p.HowEnded = e.Lifecycle
+			p.Events = append(p.Events, e)
+		}
+	}
 	return out
+}
+
+// inferredTime is the attribute of a record that carries no stamp, such as the text of a
+// Go panic: its Time is that of the stamped record before it in its stream, so that it
+// was written then or at any time later.
+const inferredTime = "log.time.inferred"
+
+// unexplained finds the one life whose end nobody explained and which ended when a
+// record without stamp may have been written: after the stamped record before it in its
+// stream and before the next one. It is nil if several did.
+func unexplained(lives []*Process, e *Event, stamped []*Event, clocks *ClockModel) *Process {
+	from, _ := clocks.Align(e)
+	var to Instant
+	var next *Event
+	for _, o := range stamped {
+		if o.Pos.Path == e.Pos.Path && o.Pos.Offset > e.Pos.Offset && o.Attrs.Get(inferredTime) == "" && (next == nil || o.Pos.Offset < next.Pos.Offset) {
+			next = o
+			to, _ = clocks.Align(o)
+		}
+	}
+	var found *Process
+	for _, p := range lives {
+		if p.HowEnded != NoLifecycle || !p.End.Known() || p.End.CertainlyBefore(from) || to.CertainlyBefore(lifeBegin(p)) || to.CertainlyBefore(p.End) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = p
+	}
+	return found
 }
 
 // sameEnd says whether one more record of an end is of the life that ended already:
@@ -109,7 +152,7 @@ func sameEnd(p *Process, pid string, at Instant) bool {
 func lastSeen(all []*Process, events []*Event, clocks *ClockModel) {
 	open := map[place][]*Process{}
 	for _, p := range all {
-		if p.End.Known() && p.HowEnded == NoLifecycle {
+		if p.End.Known() && (p.HowEnded == NoLifecycle || p.endEvent() == nil) {
 			open[place{p.Service, p.Host}] = append(open[place{p.Service, p.Host}], p)
 		}
 	}
@@ -125,6 +168,28 @@ func lastSeen(all []*Process, events []*Event, clocks *ClockModel) {
 			}
 		}
 	}
+}
+
+// endEvent is the stamped record that tells of the end; nil if there is none.
+func (p *Process) endEvent() *Event {
+	for _, e := range p.Events {
+		if e.Lifecycle >= ProcessStopped && e.Attrs.Get(inferredTime) == "" {
+			return e
+		}
+	}
+	return nil
+}
+
+// endOf finds the life that ended by what e tells.
+func endOf(all []*Process, e *Event) *Process {
+	for _, p := range all {
+		for _, o := range p.Events {
+			if o.Pos == e.Pos {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 func lastSign(p *Process) Instant {
