@@ -86,6 +86,10 @@ func Verify(r io.ReaderAt, size int64) (*Result, error) {
 		if tracked.err != nil {
 			return nil, fmt.Errorf("read bundle: %w", tracked.err)
 		}
+		if errors.Is(err, zip.ErrChecksum) {
+			bad(f.Name, "was changed: its checksum is wrong")
+			continue
+		}
 		if err != nil {
 			bad(f.Name, "cannot be read: %v", err)
 			continue

@@ -181,7 +181,7 @@ func digestColumns(d *correlate.Digest, o TextOptions) []column {
 				span += " - " + g.Last.In(loc).Format(layout)
 			}
 		}
-		for i, s := range []string{thousands(len(g.Cases)), share(g.Share), origin, g.Component, cause, g.Rule, certainty(g), g.Route, span, example(g)} {
+		for i, s := range []string{thousands(len(g.Cases)), share(g.Share), origin, g.Component, cause, g.Rule, certainty(g), routes(g), span, example(g)} {
 			if kept, cut := head(s, 200); cut > 0 {
 				s = kept + cutNote(cut)
 			}
@@ -189,6 +189,14 @@ func digestColumns(d *correlate.Digest, o TextOptions) []column {
 		}
 	}
 	return cols
+}
+
+// routes names the one route of a group, or the most frequent of several and how many there are.
+func routes(g *correlate.Group) string {
+	if g.Route != "" || len(g.Routes) == 0 {
+		return g.Route
+	}
+	return fmt.Sprintf("%s (%d) and %s", g.Routes[0].Route, g.Routes[0].Count, plural(len(g.Routes)-1, "other route"))
 }
 
 // table prints columns, without those that say nothing and, in a terminal, without

@@ -554,10 +554,11 @@ func (p *printer) reasons(c *correlate.Case) {
 	if n := len(v.Evidence) - len(shown); n > 0 {
 		p.label("", "and "+plural(n, "line")+" more (-o wide)")
 	}
-	switch v.Effect {
-	case "completed":
+	switch {
+	case kind == didNotFail:
+	case v.Effect == "completed":
 		p.label("effect", "the work took effect although the client saw a failure")
-	case "not_started":
+	case v.Effect == "not_started":
 		p.label("effect", "the work was not started")
 	}
 
@@ -614,7 +615,7 @@ func rivalText(r rules.Rival) string {
 			s += " " + r.Hop.Lineage.String()
 		}
 	}
-	if r.CauseClass != "" {
+	if r.CauseClass != "" && r.CauseClass != "other" {
 		s += " (" + r.CauseClass + ")"
 	}
 	if r.ExcludedBy != "" {

@@ -64,8 +64,9 @@ type opened struct {
 // open opens the sources that the arguments name, else those of the configuration.
 // A source that cannot be opened stands in the result as one that fails; it is an
 // error only if no other is left.
-func (f *sourceFlags) open(ctx context.Context, s streams, args []string, formats *format.Set) (o *opened, err error) {
-	o = &opened{offsets: map[string]time.Duration{}}
+func (f *sourceFlags) open(ctx context.Context, s streams, args []string, formats *format.Set) (*opened, error) {
+	o := &opened{offsets: map[string]time.Duration{}}
+	var err error
 	o.log = promslog.New(&promslog.Config{Level: f.logLevel, Writer: prefixed{s.err}})
 	if o.from, o.to, err = parseSpan(f.since, f.until, time.Now()); err != nil {
 		return nil, err
@@ -88,11 +89,6 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			o.close()
-		}
-	}()
 	var first error
 	failed := 0
 	for _, w := range wanted {
@@ -104,6 +100,7 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 		src, err := openSource(ctx, w.names, c)
 		if err != nil {
 			if ctx.Err() != nil {
+				o.close()
 				return nil, ctx.Err()
 			}
 			if first == nil {
