@@ -51,12 +51,22 @@ type Digest struct {
 	Partial bool
 }
 
-// A Group is the failures of a digest that have origin, component, cause class, rule
-// and route in common.
+// A Group is the failures of a digest that have origin, component and cause class in
+// common.
 type Group struct {
-	Origin, Component, CauseClass, Rule, Route string
+	Origin, Component, CauseClass string
+
+	Rule   string       // that judged most of them
+	Route  string       // if all are on one route, else ""
+	Routes []RouteCount // most failures first
 
 	Cases       []*Case // by start, then ID
 	Share       float64 // of all failures of the digest
 	First, Last time.Time
+}
+
+// A RouteCount is how many failures of a group were on a route.
+type RouteCount struct {
+	Route string
+	Count int
 }

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -189,18 +190,18 @@ func sources(col *timeline.Collection) []SourceInfo {
 
 // group puts cases with like verdicts together, the largest group first.
 func group(cases []*Case) []*Group {
-	type key struct{ origin, component, cause, rule, route string }
+	type key struct{ origin, component, cause string }
 	groups := map[key]*Group{}
 	var out []*Group
 	for _, c := range cases {
 		v := c.Verdict
-		k := key{component: v.Component, cause: v.CauseClass, rule: v.Rule, route: route(c.Request)}
+		k := key{component: v.Component, cause: v.CauseClass}
 		if v.Origin != nil {
 			k.origin = v.Origin.Service
 		}
 		g := groups[k]
 		if g == nil {
-			g = &Group{Origin: k.origin, Component: k.component, CauseClass: k.cause, Rule: k.rule, Route: k.route, First: c.Request.Start.Time}
+			g = &Group{Origin: k.origin, Component: k.component, CauseClass: k.cause, First: c.Request.Start.Time}
 			groups[k] = g
 			out = append(out, g)
 		}
@@ -209,8 +210,30 @@ func group(cases []*Case) []*Group {
 	}
 	for _, g := range out {
 		g.Share = float64(len(g.Cases)) / float64(len(cases))
+		routes, rules := map[string]int{}, map[string]int{}
+		for _, c := range g.Cases {
+			routes[route(c.Request)]++
+			rules[c.Verdict.Rule]++
+		}
+		g.Routes = counted(routes)
+		if len(g.Routes) == 1 {
+			g.Route = g.Routes[0].Route
+		}
+		g.Rule = counted(rules)[0].Route
 	}
 	slices.SortStableFunc(out, func(a, b *Group) int { return len(b.Cases) - len(a.Cases) })
+	return out
+}
+
+// counted lists what was counted, the most frequent first, equals by name.
+func counted(m map[string]int) []RouteCount {
+	out := make([]RouteCount, 0, len(m))
+	for name, n := range m {
+		out = append(out, RouteCount{name, n})
+	}
+	slices.SortFunc(out, func(a, b RouteCount) int {
+		return cmp.Or(b.Count-a.Count, strings.Compare(a.Route, b.Route))
+	})
 	return out
 }
 
