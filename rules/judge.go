@@ -424,7 +424,7 @@ func (j *judgement) notFailed() *Verdict {
 		}
 	}
 	if n := len(v.Rivals); n > 0 {
-		v.Summary += " " + upperFirst(v.Rivals[0].words())
+		v.Summary += " " + v.Rivals[0].words()
 		if n > 1 {
 			v.Summary += fmt.Sprintf(", and %d more failed on the way", n-1)
 		}

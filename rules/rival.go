@@ -3,9 +3,6 @@ package rules
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -206,12 +203,4 @@ func hostOf(h *timeline.Hop) string {
 		return h.Host
 	}
 	return "its host"
-}
-
-func upperFirst(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 || strings.ContainsRune(s, '_') {
-		return s
-	}
-	return string(unicode.ToUpper(r)) + s[n:]
 }

@@ -76,7 +76,7 @@ type ruleFile struct {
 }
 
 var builtin = sync.OnceValue(func() *Set {
-	set, err := loadWith(builtinFiles, nil)
+	set, err := loadRules(builtinFiles, builtinSignals(), nil)
 	if err != nil {
 		panic(err) // the files are part of the program and its tests load them
 	}
@@ -89,7 +89,10 @@ func Builtin() *Set { return builtin() }
 // Load reads all rules of fsys: every file *.yaml, in whatever folder; those in a
 // folder named signals hold signals. Its rules may also ask for the signals that come
 // with the program. The error joins all complaints about all files, each with file:line:col.
-func Load(fsys fs.FS) (*Set, error) { return loadWith(fsys, builtinSignals()) }
+func Load(fsys fs.FS) (*Set, error) {
+	signals, errs := loadSignals(fsys, builtinSignals())
+	return loadRules(fsys, signals, errs)
+}
 
 // builtinSignals are the signals that come with the program, without its rules.
 var builtinSignals = sync.OnceValue(func() []*Signal {
@@ -100,8 +103,8 @@ var builtinSignals = sync.OnceValue(func() []*Signal {
 	return signals
 })
 
-func loadWith(fsys fs.FS, base []*Signal) (*Set, error) {
-	signals, errs := loadSignals(fsys, base)
+// loadRules reads the rules of fsys; errs are complaints that there are already.
+func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
 	s := &Set{signals: newSignalTable(signals)}
 	err := walkYAML(fsys, func(name string, isSignal bool) {
 		if isSignal {

@@ -13,7 +13,11 @@ func (j *judgement) summary(words, component string) string {
 	origin := j.trail.Origin
 	first := strings.TrimRight(shorten(words, 400), ". ")
 	if st := origin.Sent; st.Known() && !strings.Contains(first, st.String()) && origin.Lineage != timeline.Died {
-		first += " and answered " + st.String()
+		if strings.HasPrefix(first, name(origin)+" ") && !strings.Contains(first, "; ") {
+			first += " and answered " + st.String()
+		} else {
+			first += "; " + name(origin) + " answered " + st.String()
+		}
 	}
 	sentences := []string{first + "."}
 	if s := j.wayUp(); s != "" {
@@ -37,11 +41,11 @@ func (j *judgement) wayUp() string {
 		}
 		switch {
 		case !got.Known():
-			broke := ""
+			lost := ""
 			if below.Lineage == timeline.Died || h.FailedBy != nil && h.FailedBy.Ended == timeline.Reset {
-				broke = "the connection to " + name(below) + " broke, and "
+				lost = "lost the connection to " + name(below) + " and "
 			}
-			parts = append(parts, fmt.Sprintf("%s%s answered %s", broke, name(h), sent))
+			parts = append(parts, fmt.Sprintf("%s %sanswered %s", name(h), lost, sent))
 		case got != sent:
 			parts = append(parts, fmt.Sprintf("%s turned the %s into %s", name(h), got, sent))
 		default:
@@ -52,17 +56,9 @@ func (j *judgement) wayUp() string {
 	case 0:
 		return ""
 	case 1:
-		return lead(parts[0])
+		return parts[0]
 	}
-	return lead(strings.Join(parts[:len(parts)-1], ", ") + ", and " + parts[len(parts)-1])
-}
-
-// lead makes "the" at the beginning of a sentence "The"; names of services stay as they are.
-func lead(s string) string {
-	if strings.HasPrefix(s, "the ") {
-		return "T" + s[1:]
-	}
-	return s
+	return strings.Join(parts[:len(parts)-1], ", ") + ", and " + parts[len(parts)-1]
 }
 
 // aside tells what the failure left behind, or what looks like a cause and is none.
@@ -141,8 +137,10 @@ func (n *NearView) stateWords(c *timeline.Call) string {
 	what := map[string]string{
 		stateRestarting: "was being restarted", stateCrashed: "had crashed", stateKilled: "had been killed", stateOOMKilled: "had been killed for want of memory",
 	}[state]
-	if len(p.Events) > 0 {
-		return fmt.Sprintf("%s %s (%s)", who, what, p.Events[0].Pos)
+	for _, e := range p.Events {
+		if e.Lifecycle >= timeline.ProcessStopping {
+			return fmt.Sprintf("%s %s (%s)", who, what, e.Pos)
+		}
 	}
 	return who + " " + what
 }
