@@ -5,7 +5,7 @@ GO     ?= go
 BIN    := bin/correlate
 SHOP   := fixtures/shop/logs
 # The request that make demo investigates: one of those in fixtures/shop/truth.jsonl.
-DEMO_ID ?=
+DEMO_ID ?= 13b0000d4d46a601846868c7713274f2
 # Packages with goroutines, tested for data races too.
 RACE   := ./ingest/file ./ingest/sourcetest
 # Time for each fuzz target.
