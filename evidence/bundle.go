@@ -283,6 +283,9 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// firstDay is 1980-01-01, the first day that a zip archive can tell, as it writes it.
+const firstDay = 1<<5 | 1
+
 // writeZip writes files in their order, stored, each stamped 1980-01-01: nothing in
 // the archive but names and contents.
 func writeZip(w io.Writer, files []file) error {
@@ -296,7 +299,8 @@ func writeZip(w io.Writer, files []file) error {
 		}
 		h := &zip.FileHeader{Name: f.name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(f.data),
 			CompressedSize64: uint64(len(f.data)), UncompressedSize64: uint64(len(f.data))}
-		h.ModifiedDate = 1<<5 | 1 // 1980-01-01, the first day that a zip archive can tell
+		//lint:ignore SA1019 CreateRaw writes this field and does not look at Modified.
+		h.ModifiedDate = firstDay
 		e, err := z.CreateRaw(h)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", f.name, err)

@@ -146,8 +146,8 @@ func digest() *correlate.Digest {
 	return &correlate.Digest{
 		Cases: []*correlate.Case{a, b, u},
 		Groups: []*correlate.Group{
-			{Origin: "orders", CauseClass: "unhandled_exception", Rule: "panic", Route: "/api/orders", Cases: []*correlate.Case{a, b}, Share: 2.0 / 3, First: t0, Last: t0.Add(4 * time.Minute)},
-			{Route: "/api/orders", Cases: []*correlate.Case{u}, Share: 1.0 / 3, First: t0.Add(time.Minute), Last: t0.Add(time.Minute)},
+			{Origin: "orders", CauseClass: "unhandled_exception", Rule: "panic", Route: "/api/orders", Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 2}}, Cases: []*correlate.Case{a, b}, Share: 2.0 / 3, First: t0, Last: t0.Add(4 * time.Minute)},
+			{Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 1}, {Route: "/api/stock", Count: 1}}, Cases: []*correlate.Case{u}, Share: 1.0 / 3, First: t0.Add(time.Minute), Last: t0.Add(time.Minute)},
 		},
 		Skipped: a.Skipped, Sources: u.Sources, Sampled: 600, Partial: true,
 	}

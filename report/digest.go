@@ -53,7 +53,11 @@ func digestSentence(d *correlate.Digest, loc *time.Location) string {
 	}
 	s := plural(len(d.Cases), "failing request")
 	if from, to := digestSpan(d); !from.IsZero() {
-		s += " from " + shortStamp(from, loc) + " to " + shortStamp(to, loc)
+		if a, b := shortStamp(from, loc), shortStamp(to, loc); a == b {
+			s += " at " + a
+		} else {
+			s += " from " + a + " to " + b
+		}
 	}
 	s += ", in " + plural(len(d.Groups), "group") + "."
 	if len(d.Groups) > 0 {
@@ -67,8 +71,8 @@ func digestSentence(d *correlate.Digest, loc *time.Location) string {
 				s += " of " + g.Component
 			}
 		}
-		if g.Route != "" {
-			s += " on " + g.Route
+		if r := routes(g); r != "" {
+			s += " on " + r
 		}
 		s += "."
 	}
@@ -134,6 +138,19 @@ func certainty(g *correlate.Group) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// routes names the route of a group, or that on which most of its failures were.
+func routes(g *correlate.Group) string {
+	if g.Route != "" || len(g.Routes) == 0 {
+		return g.Route
+	}
+	first := g.Routes[0]
+	s := fmt.Sprintf("%s (%s)", orUnknown(first.Route), thousands(first.Count))
+	if n := len(g.Routes) - 1; n > 0 {
+		s += fmt.Sprintf(" and %s more", thousands(n))
+	}
+	return s
 }
 
 func example(g *correlate.Group) string {
@@ -332,16 +349,22 @@ type groupJSON struct {
 }
 
 type groupBody struct {
-	Origin     string   `json:"origin,omitempty"`
-	Component  string   `json:"component,omitempty"`
-	CauseClass string   `json:"cause_class,omitempty"`
-	Rule       string   `json:"rule,omitempty"`
-	Route      string   `json:"route,omitempty"`
-	Count      int      `json:"count"`
-	Share      float64  `json:"share"`
-	First      string   `json:"first,omitempty"`
-	Last       string   `json:"last,omitempty"`
-	Examples   []string `json:"examples"`
+	Origin     string      `json:"origin,omitempty"`
+	Component  string      `json:"component,omitempty"`
+	CauseClass string      `json:"cause_class,omitempty"`
+	Rule       string      `json:"rule,omitempty"`
+	Route      string      `json:"route,omitempty"` // if all are on one
+	Routes     []routeJSON `json:"routes"`
+	Count      int         `json:"count"`
+	Share      float64     `json:"share"`
+	First      string      `json:"first,omitempty"`
+	Last       string      `json:"last,omitempty"`
+	Examples   []string    `json:"examples"`
+}
+
+type routeJSON struct {
+	Route string `json:"route"`
+	Count int    `json:"count"`
 }
 
 // groupExamples is how many request IDs stand for a group.
@@ -360,8 +383,11 @@ func DigestJSONL(w io.Writer, d *correlate.Digest, groups bool) error {
 	for _, g := range d.Groups {
 		j := groupJSON{groupBody{
 			Origin: valid(g.Origin), Component: valid(g.Component), CauseClass: g.CauseClass, Rule: g.Rule, Route: valid(g.Route),
-			Count: len(g.Cases), Share: round(g.Share, 1e6), First: jsonTime(g.First), Last: jsonTime(g.Last), Examples: []string{},
+			Count: len(g.Cases), Share: round(g.Share, 1e6), First: jsonTime(g.First), Last: jsonTime(g.Last), Routes: []routeJSON{}, Examples: []string{},
 		}}
+		for _, r := range g.Routes {
+			j.Group.Routes = append(j.Group.Routes, routeJSON{valid(r.Route), r.Count})
+		}
 		for _, c := range g.Cases[:min(len(g.Cases), groupExamples)] {
 			j.Group.Examples = append(j.Group.Examples, valid(c.RequestID))
 		}

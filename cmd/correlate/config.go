@@ -82,17 +82,17 @@ func findConfig(flag string) (string, error) {
 	return "", nil
 }
 
-// loadConfig reads the configuration. All that is wrong in it is told at once, each
-// with its place.
+// loadConfig reads the configuration, if there is one. All that is wrong in it is
+// told at once, each with its place.
 func loadConfig(flag string, formats *format.Set) (*config, error) {
-	c := &config{roles: map[string]timeline.Role{}}
-	var err error
-	if c.file, err = findConfig(flag); err != nil || c.file == "" {
-		return c, err
+	file, err := findConfig(flag)
+	if err != nil || file == "" {
+		return &config{}, err
 	}
-	data, err := os.ReadFile(c.file)
+	c := &config{file: file, roles: map[string]timeline.Role{}}
+	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", c.file, bare(err))
+		return nil, fmt.Errorf("open %s: %w", file, bare(err))
 	}
 	var f configFile
 	root, err := strictyaml.Decode(c.file, data, &f)

@@ -30,7 +30,9 @@ the SHA-256 of each file. Secrets are replaced by markers, and the file tells wh
 redacted where.
 
 It prints the digest of the bundle. Keep it where others cannot change it: with
-correlate verify --digest it shows that a bundle is this one.`,
+correlate verify --digest it shows that a bundle is this one.
+
+Exit status: 0 if it was written, also where no hop can be named.`,
 		Example: `  correlate export 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop --to case.zip`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || args[0] == "" {

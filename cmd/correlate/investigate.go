@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +38,10 @@ then all arguments are sources.`,
 			if !latest {
 				if len(args) == 0 || args[0] == "" {
 					return ingest.WithHint(errors.New("no request ID was given"), "correlate investigate ID SOURCE, or --latest for the latest failing request")
+				}
+				if _, err := os.Stat(args[0]); err == nil && len(args) == 1 {
+					return ingest.WithHint(fmt.Errorf("no request ID was given: %s is a file or a directory", args[0]),
+						"correlate investigate ID "+args[0]+", or --latest for the latest failing request")
 				}
 				id, args = args[0], args[1:]
 				if judge.route != "" || judge.status != "" {

@@ -134,7 +134,7 @@ no hop can be named, 2 for a usage error or a failure, 3 if the ID is in no sour
 		return ingest.WithHint(err, cmd.CommandPath()+" --help lists the flags")
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(
 		investigateCommand(s),
 		batchCommand(s),
@@ -145,6 +145,21 @@ no hop can be named, 2 for a usage error or a failure, 3 if the ID is in no sour
 		clocksCommand(s),
 	)
 	return root
+}
+
+// helpCommand tells about a command, as --help does.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND...]",
+		Short: "Tell about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return ingest.WithHint(fmt.Errorf("there is no command %q", strings.Join(args, " ")), "correlate --help lists the commands")
+			}
+			return c.Help()
+		},
+	}
 }
 
 // moduleVersion is the version of a program that was built without one in its
