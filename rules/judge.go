@@ -109,8 +109,8 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		return nil, err
 	}
 	v.Missing = j.missing(v)
-	v.NextChecks = j.nextChecks(best, v)
 	v.Exception = j.exception(v)
+	v.NextChecks = j.nextChecks(best, v)
 	return v, nil
 }
 
@@ -614,7 +614,7 @@ func (j *judgement) nextChecks(best *finding, v *Verdict) []string {
 	for _, c := range checks {
 		out = append(out, replace.Replace(c))
 	}
-	if n := j.near.SameStack; n > 0 {
+	if n := j.near.Same(v.Exception); n > 0 {
 		what := "other requests failed"
 		if n == 1 {
 			what = "other request failed"

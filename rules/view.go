@@ -170,7 +170,6 @@ type ProcessView struct {
 // A NearView is what is known beside the request.
 type NearView struct {
 	Processes []*ProcessView `cel:"processes"`
-	SameStack int            `cel:"same_stack"` // other failed requests with the same exception
 
 	near *timeline.Surroundings
 }
@@ -387,7 +386,7 @@ func nearView(n *timeline.Surroundings) *NearView {
 	if n == nil {
 		n = &timeline.Surroundings{}
 	}
-	v := &NearView{SameStack: n.SameStack, near: n}
+	v := &NearView{near: n}
 	for _, p := range n.Processes {
 		v.Processes = append(v.Processes, &ProcessView{
 			Service: p.Service, Host: p.Host, Start: momentView(p.Start), Ready: momentView(p.Ready), Stopping: momentView(p.Stopping),

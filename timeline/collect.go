@@ -46,6 +46,7 @@ type failure struct {
 	service string
 	at      Instant
 	stack   string
+	request string // what tells the request from others: an identity key, else the position
 }
 
 // Collect finds the requests that q wants and gathers all their events, in rounds: (1)
@@ -723,7 +724,10 @@ func (c *collector) finish() *Collection {
 	}
 	for _, e := range c.failed {
 		at, end := c.clocks.Align(e)
-		f := failure{service: e.Service, at: firstKnown(at, end), stack: stackOf(e)}
+		f := failure{service: e.Service, at: firstKnown(at, end), stack: e.Exception.stack(), request: e.Pos.String()}
+		if forms := c.graph.identityForms(e); len(forms) > 0 {
+			f.request = c.graph.find(forms[0])
+		}
 		if e.Kind == ServerSpan || f.stack != "" {
 			out.failures = append(out.failures, f)
 		}
@@ -803,20 +807,11 @@ func (c *collector) sourceResults(out *Collection) {
 	})
 }
 
-// stackOf names the place of an exception: type and frame.
-func stackOf(e *Event) string {
-	x := e.Exception
-	if x == nil {
-		return ""
-	}
-	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
-}
-
 // Surroundings gives what rules may know beside the request r: process lives within
 // five minutes, failures of each service in the minute before it, the same stack seen
 // elsewhere.
 func (c *Collection) Surroundings(r *Request) *Surroundings {
-	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}}
+	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}, SameStack: map[string]int{}}
 	from, to := r.Start, r.Start
 	if root := r.Root(); root != nil && root.End.Known() {
 		to = root.End
@@ -824,20 +819,22 @@ func (c *Collection) Surroundings(r *Request) *Surroundings {
 	if from.Known() {
 		s.Processes = nearLives(c.Processes, from.Earliest, to.Latest, 5*time.Minute)
 	}
-	own := map[string]bool{}
+	stacks := map[string]map[string]bool{} // of the request -> the requests that logged it
 	for i := range r.Events {
-		if st := stackOf(r.Events[i].Event); st != "" {
-			own[st] = true
+		if st := r.Events[i].Exception.stack(); st != "" {
+			stacks[st] = map[string]bool{}
 		}
 	}
 	for _, f := range c.failures {
 		if f.at.Known() && from.Known() && f.at.Time.Before(from.Time) && from.Time.Sub(f.at.Time) <= time.Minute {
 			s.FailedBefore[f.service]++
 		}
-		if own[f.stack] && f.stack != "" {
-			s.SameStack++
+		if seen := stacks[f.stack]; seen != nil {
+			seen[f.request] = true
 		}
 	}
-	s.SameStack = max(0, s.SameStack-len(own))
+	for st, seen := range stacks {
+		s.SameStack[st] = max(0, len(seen)-1) // this request is one of them
+	}
 	return s
 }

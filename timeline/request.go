@@ -1,6 +1,9 @@
 package timeline
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // A Request is one root exchange: what one client sent once, with everything that
 // is known to have happened for it.
@@ -220,8 +223,25 @@ type Edge struct {
 type Surroundings struct {
 	Processes []*Process // lives that touch the request's time, by host, service, start
 	Book      *EndpointBook
-	// SameStack counts other failed requests with the same exception type and frame.
-	SameStack int
+	// SameStack counts, for each exception of the request by its type and frame, the other
+	// requests in which it was logged; see Same.
+	SameStack map[string]int
 	// FailedBefore counts the failures that each service logged in the minute before the request.
 	FailedBefore map[string]int
+}
+
+// Same says in how many other requests an exception of the same type and frame was logged.
+func (s *Surroundings) Same(x *Exception) int {
+	if s == nil || x == nil {
+		return 0
+	}
+	return s.SameStack[x.stack()]
+}
+
+// stack names the place of an exception: type and frame.
+func (x *Exception) stack() string {
+	if x == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
 }
