@@ -140,17 +140,13 @@ func certainty(g *correlate.Group) string {
 	return strings.Join(parts, ", ")
 }
 
-// routes names the route of a group, or that on which most of its failures were.
+// routes names the one route of a group, or the most frequent of several and how
+// many others there are.
 func routes(g *correlate.Group) string {
 	if g.Route != "" || len(g.Routes) == 0 {
 		return g.Route
 	}
-	first := g.Routes[0]
-	s := fmt.Sprintf("%s (%s)", orUnknown(first.Route), thousands(first.Count))
-	if n := len(g.Routes) - 1; n > 0 {
-		s += fmt.Sprintf(" and %s more", thousands(n))
-	}
-	return s
+	return fmt.Sprintf("%s (%s) and %s", orUnknown(g.Routes[0].Route), thousands(g.Routes[0].Count), plural(len(g.Routes)-1, "other route"))
 }
 
 func example(g *correlate.Group) string {
@@ -206,14 +202,6 @@ func digestColumns(d *correlate.Digest, o TextOptions) []column {
 		}
 	}
 	return cols
-}
-
-// routes names the one route of a group, or the most frequent of several and how many there are.
-func routes(g *correlate.Group) string {
-	if g.Route != "" || len(g.Routes) == 0 {
-		return g.Route
-	}
-	return fmt.Sprintf("%s (%d) and %s", g.Routes[0].Route, g.Routes[0].Count, plural(len(g.Routes)-1, "other route"))
 }
 
 // table prints columns, without those that say nothing and, in a terminal, without
