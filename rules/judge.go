@@ -103,7 +103,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		j.trail.Doubts = append(j.trail.Doubts, doubt)
 	}
 	v.Certainty, v.Confidence = assess(g)
-	v.Evidence = j.evidence(best)
+	v.Evidence = j.evidence(best, v.Component)
 	v.Rivals, err = j.rivals(ctx, v.Origin)
 	if err != nil {
 		return nil, err
@@ -456,7 +456,7 @@ const evidenceShown = 12
 
 // evidence gives the events that prove a verdict: what the rule cites, the origin's
 // own records, then what each caller logged of it up to the root.
-func (j *judgement) evidence(best *finding) []*timeline.Joined {
+func (j *judgement) evidence(best *finding, component string) []*timeline.Joined {
 	var out []*timeline.Joined
 	if best != nil {
 		out = append(out, best.evidence...)
@@ -484,9 +484,26 @@ func (j *judgement) evidence(best *finding) []*timeline.Joined {
 			}
 		}
 	}
+	for _, h := range j.request.Hops {
+		if component != "" && name(h) == component {
+			out = append(out, telling(h)...)
+		}
+	}
 	out = unique(out)
 	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return max(a.Candidates, 1) - max(b.Candidates, 1) })
 	return out[:min(len(out), evidenceShown)]
+}
+
+// telling gives what the component itself says of the exchange: its record of it, and what
+// it logged as failed.
+func telling(h *timeline.Hop) []*timeline.Joined {
+	var out []*timeline.Joined
+	for _, e := range h.Events {
+		if e.Kind == timeline.ServerSpan || e.Event.Failed {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // record is the event by which a hop tells its own exchange.
