@@ -85,6 +85,9 @@ func (k Key) traceLow() (string, bool) {
 func (k Key) Spellings() []string {
 	out := []string{k.Value}
 	add := func(s string) {
+		if len(s) < minSpelling {
+			return
+		}
 		for _, o := range out {
 			if o == s {
 				return
@@ -126,6 +129,10 @@ func (k Key) Spellings() []string {
 	}
 	return out
 }
+
+// minSpelling is the length below which another spelling of a key is not looked for: a
+// decimal or a number without its leading zeros may be so short that it is everywhere.
+const minSpelling = 8
 
 // hex32 gives the 32 lower-case hexadecimal digits of a UUID, of a bare 128-bit ID
 // or of an X-Ray root, with the version digit normalised.

@@ -50,6 +50,15 @@ func TestSpellingsFindTheOther(t *testing.T) {
 	}
 }
 
+func TestShortSpellingsAreNotLookedFor(t *testing.T) {
+	k := Key{Name: KeyTraceID, Value: "aaaa0000000000000000000000000001"}
+	for _, s := range k.Spellings() {
+		if len(s) < 8 {
+			t.Errorf("%s is looked for as %q", k.Value, s)
+		}
+	}
+}
+
 func FuzzKey(f *testing.F) {
 	for _, s := range []string{"", "-", "7d0e8f52-3c1b-4a6e-9f10-2b3c4d5e6f70", "a3ce929d0e0e4736", "11803532876627986230", "1-67891233-abcdef012345678912345678", "\x00\xff"} {
 		f.Add(KeyTraceID, s)
