@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -304,16 +305,18 @@ func linkedIDs(r *timeline.Request, typed string) []string {
 	return out
 }
 
-// eventText is what a record says: its message, or for an access line and where no
-// message was found the record as read.
+// eventText is what a record says: the record as read, or the message and the error of one
+// with a stack trace or of several lines.
 func eventText(e *timeline.Joined) string {
-	if e.Kind == timeline.LogRecord && e.Body != "" {
-		return e.Body
+	raw := strings.TrimRight(string(e.Raw), "\r\n")
+	if raw != "" && (e.Body == "" || e.Exception == nil && !strings.Contains(raw, "\n")) {
+		return raw
 	}
-	if len(e.Raw) > 0 {
-		return string(e.Raw)
+	text := e.Body
+	if x := e.Exception; x != nil && x.Message != "" && !strings.Contains(text, x.Message) {
+		text += ": " + strings.TrimPrefix(x.Type+": ", ": ") + x.Message
 	}
-	return e.Body
+	return text
 }
 
 // encode writes v so that printing it to a terminal does no harm: encoding/json

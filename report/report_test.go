@@ -267,7 +267,7 @@ func TestLongLineIsCutAndCounted(t *testing.T) {
 	c := panicCase()
 	long := "panic: " + strings.Repeat("é", 500_000) // 7 + 1,000,000 bytes
 	e := *c.Request.Events[4].Event
-	e.Body, e.Raw = long, []byte(long)
+	e.Body, e.Raw, e.Exception = long, []byte(long), nil
 	c.Request.Events[4].Event = &e
 	get := func(o TextOptions) string {
 		var b bytes.Buffer
