@@ -54,6 +54,10 @@ func hostPart(addr string) string {
 // lateLine is by how much a record may be stamped after the exchange that it is about.
 const lateLine = 250 * time.Millisecond
 
+// unknownLength is how long an exchange is taken to have lasted at most if its record tells
+// only its end: the usual limits of proxies are a minute.
+const unknownLength = 90 * time.Second
+
 // maxCandidates is the number of requests above which a record without ID is joined to
 // none of them.
 const maxCandidates = 16
@@ -160,7 +164,10 @@ func (j *joiner) inWindow(e *Event, at Instant, stamped bool, x *exchange) bool 
 	if stamped && x.record != nil && ClockOf(x.record) == ClockOf(e) {
 		raw, _, _, _ := e.Interval()
 		start, end, startOK, endOK := x.record.Interval()
-		return (!startOK || !raw.Hi.Before(start.Lo)) && (!endOK || !raw.Lo.After(end.Hi.Add(lateLine)))
+		if !startOK {
+			start.Lo = end.Lo.Add(-unknownLength)
+		}
+		return !raw.Hi.Before(start.Lo) && (!endOK || !raw.Lo.After(end.Hi.Add(lateLine)))
 	}
 	if !at.Known() {
 		return false

@@ -379,7 +379,7 @@ func TestStdin(t *testing.T) {
 	s := open(t, ingest.Config{Stdin: strings.NewReader(packGzip(t, access(1, 500, "req-1")))}, "-")
 	for range 2 { // it is read in rounds
 		events, _ := read(t, s, failures)
-		want(t, "stdin", events, "stdin:1 part 0 nginx on stdin: req-1")
+		want(t, "stdin", events, "stdin:1 part 0 nginx on nginx: req-1")
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

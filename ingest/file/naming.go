@@ -66,8 +66,8 @@ var (
 // else a directory that does, else the software, else the file's name as it is.
 //
 // The host is the nearest directory that tells streams apart, with as many of its
-// parents as make it unique; streams in no such directory are each a host of their
-// own.
+// parents as make it unique; in no such directory each server or process is a host of
+// its own.
 func nameStreams(streams []streamHint) []streamName {
 	common := commonDirs(streams)
 	there := make(map[string]bool, len(streams))
@@ -106,7 +106,14 @@ func nameStreams(streams []streamHint) []streamName {
 			out[i].Service = kindName(file, s.System)
 		}
 		if len(telling) == 0 {
-			out[i].Host = baseName(file)
+			// What one server or process writes into one directory is stamped by one
+			// clock: access.log and error.log, orders.log and orders.stderr.log.
+			switch base := baseName(file); {
+			case own == "" && softwareWords[out[i].Service], trimKinds(base) == own:
+				out[i].Host = out[i].Service
+			default:
+				out[i].Host = base
+			}
 			if m := containerRE.FindStringSubmatch(out[i].Host); m != nil {
 				out[i].Host = m[1] // the containers of one pod run on one machine
 			}
@@ -190,10 +197,10 @@ func nameHosts(out []streamName, homes [][]string) {
 func uniqueFiles(out []streamName, streams []streamHint, homes [][]string) {
 	count := map[string]int{}
 	for i := range out {
-		count[out[i].Host]++
+		count[baseName(path.Base(streams[i].Path))]++
 	}
 	for i := range out {
-		if len(homes[i]) == 0 && count[out[i].Host] > 1 && !containerRE.MatchString(baseName(path.Base(streams[i].Path))) {
+		if len(homes[i]) == 0 && count[baseName(path.Base(streams[i].Path))] > 1 && !containerRE.MatchString(baseName(path.Base(streams[i].Path))) {
 			out[i].Host = path.Base(streams[i].Path)
 		}
 	}
