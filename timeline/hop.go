@@ -226,10 +226,19 @@ func unstarted(h *Hop) {
 func (d *draft) makeCalls() {
 	for _, h := range d.hops {
 		for _, e := range h.Events {
-			if e.Join == ByInferred {
-				continue // an error line tells of a call that the access record holds already
+			if e.Kind != LogRecord {
+				d.callsOf(h, e)
 			}
-			d.callsOf(h, e)
+		}
+		if len(h.Calls) > 0 {
+			continue
+		}
+		// A message about a failed call counts only where no record of the exchange or of
+		// the call tells of it, and if it can be no other request's.
+		for _, e := range h.Events {
+			if e.Kind == LogRecord && e.Candidates <= 1 {
+				d.callsOf(h, e)
+			}
 		}
 	}
 	for i, c := range d.calls {

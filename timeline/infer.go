@@ -51,6 +51,18 @@ func hostPart(addr string) string {
 	return addr
 }
 
+// upstreamOf is the address of the server that a message names, with its port if it is said.
+func upstreamOf(e *Event) string {
+	addr, port := e.Attrs.Get(KeyUpstream), e.Attrs.Get("server.port")
+	switch {
+	case addr == "" || port == "":
+		return addr
+	case strings.Contains(addr, ":"):
+		return "[" + addr + "]:" + port
+	}
+	return addr + ":" + port
+}
+
 // lateLine is by how much a record may be stamped after the exchange that it is about.
 const lateLine = 250 * time.Millisecond
 
@@ -142,8 +154,8 @@ func (j *joiner) fits(e *Event, at Instant, stamped bool, x *exchange) (string, 
 	if !agree("method", e.Attrs.Get("http.request.method"), x.method) || !agree("path", e.Attrs.Get("url.path"), x.path) {
 		return "", false
 	}
-	if up := e.Attrs.Get(KeyUpstream); up != "" && len(x.peers) > 0 {
-		if !slices.Contains(x.peers, up) {
+	if up := upstreamOf(e); up != "" && len(x.peers) > 0 {
+		if !slices.ContainsFunc(x.peers, func(p string) bool { return p == up || hostPart(p) == up }) {
 			return "", false
 		}
 		same = append(same, "upstream")

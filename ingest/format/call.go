@@ -43,6 +43,7 @@ const (
 	callAttempts callForm = iota + 1 // lists as nginx writes them: "a, b : c"
 	callBackend                      // one server, with timers, as HAProxy writes it
 	callSelf                         // a client span is its own call
+	callMessage                      // a message about a call that failed: the body says how
 )
 
 // callRules say how the calls of a record are made.
@@ -65,6 +66,8 @@ func (d *decoding) calls(c *compiled) {
 		if d.ev.Kind == timeline.ClientSpan {
 			d.self(r)
 		}
+	case callMessage:
+		d.message(r)
 	}
 }
 
@@ -221,6 +224,18 @@ func (d *decoding) self(r *callRules) {
 		o.Ended = timeline.Complete
 	}
 	e.Calls = append(e.Calls, o)
+}
+
+// message reads a message about a call that failed, as nginx's error log has them. A
+// message whose words no pattern knows tells of no call.
+func (d *decoding) message(r *callRules) {
+	peer := d.get(field{kind: fieldServer})
+	if peer == "" {
+		return
+	}
+	if ended := match(r.errors, d.ev.Body); ended != timeline.OutcomeUnknown {
+		d.ev.Calls = append(d.ev.Calls, timeline.Outcall{Peer: peer, Method: d.method, Target: d.target, Ended: ended, Error: d.ev.Body})
+	}
 }
 
 // settle makes what is said of the exchange and of its calls agree: without any
