@@ -33,6 +33,9 @@ type Config struct {
 	// Services name the services of the source's streams; the first pattern that
 	// matches wins.
 	Services []ServiceName
+	// Host is the one whose clock stamped the source's records; "" to find it. Records
+	// that name their own host are believed all the same.
+	Host string
 	// Role is that of all the source's services; RoleUnknown leaves it to the software.
 	Role timeline.Role
 	// Zone is that of stamps that write none; nil if it is not known.

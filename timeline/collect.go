@@ -174,7 +174,7 @@ func (c *collector) skip(source, what, first string) {
 		s.Count++
 		return
 	}
-	c.skipped[k] = &Skipped{source, what, 1, first}
+	c.skipped[k] = &Skipped{Source: source, What: what, Count: 1, First: first}
 }
 
 func hasIdentity(e *Event) bool {

@@ -118,4 +118,7 @@ type Skipped struct {
 	What   string
 	Count  int
 	First  string // position of the first
+	// Lost says that an unknown amount was not read: a file that cannot be opened, or
+	// breaks off. Whatever is asked for may have been there.
+	Lost bool
 }

@@ -30,6 +30,7 @@ type configFile struct {
 type configSource struct {
 	Source      string          `yaml:"source"` // as on the command line; a path is relative to the file's folder
 	Name        string          `yaml:"name"`
+	Host        string          `yaml:"host"` // whose clock stamped the records
 	Services    []configService `yaml:"services"`
 	Role        string          `yaml:"role"`
 	Zone        string          `yaml:"zone"`
@@ -126,7 +127,7 @@ func (k *configChecker) at(path []string, format string, args ...any) {
 
 func (k *configChecker) source(i int, s configSource, formats *format.Set, names map[string]bool, roles map[string]timeline.Role) sourceConfig {
 	at := func(field ...string) []string { return append([]string{"sources", strconv.Itoa(i)}, field...) }
-	out := sourceConfig{source: s.Source, Config: ingest.Config{Name: s.Name}}
+	out := sourceConfig{source: s.Source, Config: ingest.Config{Name: s.Name, Host: s.Host}}
 	switch {
 	case s.Source == "":
 		k.at(at("source"), "no source: a file, a directory, a glob or a URL")

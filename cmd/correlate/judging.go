@@ -104,9 +104,11 @@ func notFound(s streams, e *correlate.NotFoundError) error {
 	s.say("%v", e)
 	code := exitNotFound
 	for _, src := range e.Sources {
-		if src.Err != "" {
-			s.say("%s could not be read whole: %s", src.Name, src.Err)
+		if wholly(src) != nil {
 			code = exitFailure
+		}
+		if src.Err != "" {
+			s.say("%v", wholly(src))
 			continue
 		}
 		span := "no record with a time"
@@ -117,6 +119,9 @@ func notFound(s streams, e *correlate.NotFoundError) error {
 		for _, k := range src.Skipped {
 			s.say("not read in %s: %s (%s, first at %s)", src.Name, k.What, count(k.Count, "time"), k.First)
 		}
+	}
+	if code == exitFailure {
+		s.say("what could not be read may hold it")
 	}
 	if e.ID == "" {
 		s.hint("--since, --until, --route and --status say where to look and what counts as a failure")
@@ -133,11 +138,23 @@ func (f *sourceFlags) strictly(sources []correlate.SourceInfo) error {
 	}
 	var errs []error
 	for _, src := range sources {
-		if src.Err != "" {
-			errs = append(errs, fmt.Errorf("%s could not be read whole: %s", src.Name, src.Err))
-		}
+		errs = append(errs, wholly(src))
 	}
 	return errors.Join(errs...)
+}
+
+// wholly says why a source was not read whole: it ended with an error, or files of
+// it could not be opened or break off.
+func wholly(src correlate.SourceInfo) error {
+	if src.Err != "" {
+		return fmt.Errorf("%s could not be read whole: %s", src.Name, src.Err)
+	}
+	for _, k := range src.Skipped {
+		if k.Lost {
+			return fmt.Errorf("%s could not be read whole: %s, %s, first at %s", src.Name, k.What, count(k.Count, "time"), k.First)
+		}
+	}
+	return nil
 }
 
 func count(n int, one string) string {

@@ -251,7 +251,7 @@ func (s *Source) commit(p *filePart, skipped map[string]skip) {
 	for what, k := range skipped {
 		old, ok := p.skipped[what]
 		if !ok || k.first.Compare(old.first) < 0 {
-			old.first = k.first
+			old.first, old.lost, old.why = k.first, k.lost, k.why
 		}
 		old.count = max(old.count, k.count)
 		p.skipped[what] = old
@@ -260,9 +260,15 @@ func (s *Source) commit(p *filePart, skipped map[string]skip) {
 
 // skip reports what could not be read; false says to stop.
 func (r *partReader) skip(at timeline.Pos, what string, err error) bool {
+	return r.count(skip{first: at}, what, err)
+}
+
+// count does the work of skip; one is what is counted if it is the first.
+func (r *partReader) count(one skip, what string, err error) bool {
+	at := one.first
 	k, ok := r.skipped[what]
 	if !ok {
-		k.first = at
+		k = one
 	}
 	k.count++
 	r.skipped[what] = k
@@ -272,7 +278,7 @@ func (r *partReader) skip(at timeline.Pos, what string, err error) bool {
 // pass does the work of read; false says that it was stopped.
 func (r *partReader) pass(ctx context.Context) bool {
 	if r.p.err != nil {
-		return r.skip(r.pos, whatUnreadable, r.p.err)
+		return r.broken(r.pos, r.p.err)
 	}
 	if r.p.size == 0 {
 		return true
@@ -316,9 +322,9 @@ func (r *partReader) pass(ctx context.Context) bool {
 // broken reports that the part cannot be read, or not further than at.
 func (r *partReader) broken(at timeline.Pos, err error) bool {
 	if b, ok := errors.AsType[*brokenError](err); ok {
-		return r.skip(at, "damaged "+b.how+" file", err)
+		return r.count(skip{first: at, lost: true}, "damaged "+b.how+" file", err)
 	}
-	return r.skip(at, whatUnreadable, err)
+	return r.count(skip{first: at, lost: true, why: err.Error()}, whatUnreadable, err)
 }
 
 // prepare fits the plan to the part.

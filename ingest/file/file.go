@@ -101,6 +101,8 @@ type filePart struct {
 type skip struct {
 	count int
 	first timeline.Pos
+	lost  bool   // see timeline.Skipped
+	why   string // of the first
 }
 
 // Open opens what the user named: a path, a glob or "-". Files that cannot be read do
@@ -199,7 +201,10 @@ func (s *Source) Info() timeline.Info {
 			for _, what := range whats {
 				k := p.skipped[what]
 				if sum[what] == nil {
-					sum[what] = &timeline.Skipped{Source: s.name, What: what, First: k.first.String()}
+					sum[what] = &timeline.Skipped{Source: s.name, What: what, First: k.first.String(), Lost: k.lost}
+					if k.why != "" {
+						sum[what].What += ": " + k.why
+					}
 					order = append(order, what)
 				}
 				sum[what].Count += k.count
@@ -466,7 +471,7 @@ func (s *Source) nameStreams() {
 	}
 	for i, n := range nameStreams(hints) {
 		st := s.streams[i]
-		st.service, st.host = n.Service, n.Host
+		st.service, st.host = n.Service, cmp.Or(s.config.Host, n.Host)
 		for _, c := range s.config.Services {
 			if matchStream(c.Pattern, st) {
 				st.service = c.Service

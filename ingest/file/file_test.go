@@ -327,7 +327,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 	for _, k := range s.Info().Skipped {
 		got[k.What+" "+k.First] = k.Count
 	}
-	for _, k := range []string{"binary file app/binary.log@0", "record cut at 1 MiB app/long.log:2", "unreadable file app/dangling.log@0", "file in no known format app/prose.log@0"} {
+	for _, k := range []string{"binary file app/binary.log@0", "record cut at 1 MiB app/long.log:2", "unreadable file: no such file or directory app/dangling.log@0", "file in no known format app/prose.log@0"} {
 		if got[k] != 1 {
 			t.Errorf("%q is counted %d times, want 1; all: %v", k, got[k], got)
 		}
