@@ -35,7 +35,7 @@ type plan struct {
 	wanted   map[string]bool
 	spelling *search
 	failed   []*timeline.Failed
-	windows  []*timeline.Window
+	near     windows
 	sample   int  // records per stream
 	life     bool // records of process lives are wanted
 }
@@ -43,6 +43,7 @@ type plan struct {
 func newPlan(f timeline.Filter) *plan {
 	p := &plan{from: f.From, to: f.To, wanted: map[string]bool{}}
 	var spellings [][]string
+	var near []*timeline.Window
 	for _, w := range f.Any {
 		for _, k := range w.Keys {
 			if k.Value == "" {
@@ -61,12 +62,13 @@ func newPlan(f timeline.Filter) *plan {
 		}
 		p.life = p.life || w.Lifecycle
 		if w.Near != nil {
-			p.windows = append(p.windows, w.Near)
+			near = append(near, w.Near)
 		}
 		if w.Sample != nil {
 			p.sample = max(p.sample, w.Sample.PerStream)
 		}
 	}
+	p.near = newWindows(near)
 	if len(p.keys) > 0 {
 		p.spelling = newSearch(spellings)
 	}
@@ -100,7 +102,7 @@ type item struct {
 const (
 	batchItems = 64
 	batchBytes = 256 << 10
-	batchAhead = 4 // batches that a part may be ahead of the consumer
+	batchAhead = 64 // batches that a part may be ahead of the consumer
 )
 
 // run reads the parts on several goroutines, each part into a bounded channel of
@@ -224,7 +226,9 @@ type partReader struct {
 
 	reader   *format.Reader
 	literals *search // nil: bytes cannot tell a failure
-	windows  []*timeline.Window
+	near     spans   // of the part's hosts
+	index    index   // of an earlier pass, nil if there was none
+	stamps   *index  // that this pass makes; nil if it makes none
 	sampler  sampler
 	hits     []hit
 	skipped  map[string]skip
@@ -330,10 +334,12 @@ func (r *partReader) broken(at timeline.Pos, err error) bool {
 // prepare fits the plan to the part.
 func (r *partReader) prepare() {
 	st := r.p.stream
-	for _, w := range r.pl.windows {
-		if w.Host == "" || w.Host == st.host || len(st.hosts) > 0 {
-			r.windows = append(r.windows, w)
-		}
+	r.near = r.pl.near.of(st)
+	r.s.mu.Lock()
+	r.index = r.p.index
+	r.s.mu.Unlock()
+	if r.index == nil && (r.pl.all || r.pl.life || len(r.near) > 0) {
+		r.stamps = &index{} // all records are decoded
 	}
 	if len(r.pl.failed) > 0 && r.form.Literals != nil &&
 		!slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return len(f.Status) > 0 }) {
@@ -362,12 +368,12 @@ func (s *Source) literalsOf(f *format.Format) *search {
 
 // canMatter says whether anything is asked of this part at all.
 func (r *partReader) canMatter() bool {
-	return r.pl.all || r.pl.spelling != nil || len(r.pl.failed) > 0 || len(r.windows) > 0 || r.sampler.on
+	return r.pl.all || r.pl.life || r.pl.spelling != nil || len(r.pl.failed) > 0 || len(r.near) > 0 || r.sampler.on
 }
 
 // onlyBytes says whether bytes alone can show that a whole part holds nothing wanted.
 func (r *partReader) onlyBytes() bool {
-	return !r.pl.all && !r.pl.life && len(r.windows) == 0 && !r.sampler.on && (len(r.pl.failed) == 0 || r.literals != nil)
+	return !r.pl.all && !r.pl.life && len(r.near) == 0 && !r.sampler.on && (len(r.pl.failed) == 0 || r.literals != nil)
 }
 
 // scan says whether a record of the part may be wanted, by its bytes, or is longer
@@ -427,6 +433,7 @@ func (r *partReader) records(ctx context.Context) bool {
 		rec, err := r.reader.Next()
 		switch {
 		case err == io.EOF:
+			r.keepIndex()
 			return true
 		case ctx.Err() != nil && (err != nil || n&255 == 0):
 			return false
@@ -437,7 +444,7 @@ func (r *partReader) records(ctx context.Context) bool {
 		if rec.Cut && !r.skip(at, whatCut(r.s.config.MaxRecord), nil) {
 			return false
 		}
-		if sampled := r.sampler.due(rec.Offset); (sampled || r.tries(rec.Bytes)) && !r.decode(rec, at, sampled) {
+		if sampled := r.sampler.due(rec.Offset); (sampled || r.tries(rec)) && !r.decode(rec, at, sampled) {
 			return false
 		}
 	}
@@ -445,15 +452,26 @@ func (r *partReader) records(ctx context.Context) bool {
 
 // tries says whether the record may be wanted, by its bytes. It leaves the keys
 // found in r.hits.
-func (r *partReader) tries(rec []byte) bool {
-	r.hits = r.findKeys(r.hits[:0], rec)
+func (r *partReader) tries(rec format.Record) bool {
+	r.hits = r.findKeys(r.hits[:0], rec.Bytes)
 	switch {
-	case r.pl.all || r.pl.life || len(r.hits) > 0 || len(r.windows) > 0:
+	case r.stamps != nil || r.pl.all || r.pl.life || len(r.hits) > 0:
+		return true
+	case len(r.near) > 0 && r.index.meets(rec.Offset, r.near):
 		return true
 	case len(r.pl.failed) == 0:
 		return false
 	}
-	return r.literals == nil || r.literals.any(rec)
+	return r.literals == nil || r.literals.any(rec.Bytes)
+}
+
+// keepIndex leaves the index that a whole pass made to later ones.
+func (r *partReader) keepIndex() {
+	if r.stamps != nil {
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		r.p.index = *r.stamps
+	}
 }
 
 func (r *partReader) findKeys(hits []hit, text []byte) []hit {
@@ -473,6 +491,9 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 	err := r.reader.Decode(rec, func(e *timeline.Event) bool {
 		r.fill(e, rec.Bytes, at)
 		r.see(e.Time)
+		if r.stamps != nil {
+			r.stamps.add(rec.Offset, e.Time)
+		}
 		hits := r.hits
 		if len(hits) > 0 && len(e.Raw) != len(rec.Bytes) {
 			hits = r.findKeys(nil, e.Raw) // one of several events of the record
@@ -556,7 +577,7 @@ func (r *partReader) wants(e *timeline.Event, hits []hit) bool {
 	}
 	return r.pl.life && e.Lifecycle != timeline.NoLifecycle ||
 		slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return f.Match(e) }) ||
-		slices.ContainsFunc(r.windows, func(w *timeline.Window) bool { return w.Match(e) })
+		r.pl.near.match(e)
 }
 
 func (r *partReader) wantsKeys(e *timeline.Event, hits []hit) bool {
