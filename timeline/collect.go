@@ -65,6 +65,8 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.first()
 	c.byKeys()
 	c.learn()
+	c.neighbours()
+	c.draft()
 	c.windows()
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -94,7 +96,8 @@ type collector struct {
 	clocks  *ClockModel
 	lives   []*Process
 	sampled int
-	drafts  map[string][]*Request // alias set -> wanted requests
+	drafts  map[string][]*Request // alias set -> wanted requests and their neighbours
+	near    map[string]bool       // forms by which neighbours are known
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
@@ -508,16 +511,73 @@ func (c *collector) learn() {
 	}
 	c.book = votes.book()
 	c.clocks = fit.fit()
+}
+
+// nearby is by how much a failed request may be apart from a wanted one and still be
+// read: the two compete for the records without ID of that time.
+const nearby = 3 * time.Second
+
+// neighbours reads the other requests that failed around the wanted ones, whole, since
+// a record without ID may be theirs. Where all failures are wanted there are none left.
+func (c *collector) neighbours() {
+	type span struct{ from, to time.Time }
+	var spans []span
+	for s, events := range c.sets() {
+		if !c.isWanted(s, events) {
+			continue
+		}
+		var w span
+		for _, e := range events {
+			start, end := c.clocks.Align(e)
+			for _, a := range []Instant{start, end} {
+				if a.Known() && (w.from.IsZero() || a.Earliest.Before(w.from)) {
+					w.from = a.Earliest
+				}
+				if a.Known() && a.Latest.After(w.to) {
+					w.to = a.Latest
+				}
+			}
+		}
+		spans = append(spans, span{w.from.Add(-nearby), w.to.Add(nearby)})
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
+	c.near = map[string]bool{}
+	for _, e := range c.failed {
+		forms := c.graph.identityForms(e)
+		if len(forms) == 0 || c.events[e.Pos] != nil || len(c.near) > c.lim.Requests {
+			continue
+		}
+		start, end := c.clocks.Align(e)
+		at := firstKnown(start, end)
+		for _, w := range spans {
+			if w.from.After(at.Latest) {
+				break
+			}
+			if !at.Earliest.After(w.to) {
+				for _, f := range forms {
+					c.near[f] = true
+				}
+				c.addEvent(e)
+				break
+			}
+		}
+	}
+	c.byKeys()
+}
+
+// draft builds the wanted requests and their neighbours, with the lives of the processes
+// that handled them.
+func (c *collector) draft() {
 	c.lives = processes(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)
 	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
-
 	c.drafts = map[string][]*Request{}
-	for _, s := range names {
-		if c.isWanted(s, sets[s]) {
-			c.drafts[s] = c.builder().build(c.joined(sets[s]))
-			for _, r := range c.drafts[s] {
-				c.settle(r)
-			}
+	for s, events := range c.sets() {
+		if !c.isWanted(s, events) && !slices.ContainsFunc(events, func(e *Event) bool { return carries(e, c.near) }) {
+			continue
+		}
+		c.drafts[s] = c.builder().build(c.joined(events))
+		for _, r := range c.drafts[s] {
+			c.settle(r)
 		}
 	}
 }
@@ -549,7 +609,11 @@ func (c *collector) windows() {
 		}
 		hosts[h][clock] = true
 	}
-	for _, rs := range c.drafts {
+	sets := c.sets()
+	for set, rs := range c.drafts {
+		if !c.isWanted(set, sets[set]) {
+			continue
+		}
 		for _, r := range rs {
 			if !r.Failed && !hopFailed(r.Root()) {
 				continue
@@ -670,6 +734,7 @@ func (c *collector) join(seen []*Event) {
 				}
 				x := exchange{set: set, service: h.Service, host: h.Host, failed: !h.Status().Known() || h.Status().Failed()}
 				x.from, x.to = hopWindow(h)
+				x.killed = processEndedIn(h)
 				if x.from.Known() {
 					p := place{h.Service, h.Host}
 					j.exchanges[p] = append(j.exchanges[p], x)
@@ -687,9 +752,14 @@ func (c *collector) join(seen []*Event) {
 		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	joins := make([][]inferred, len(list))
+	for i, e := range list {
+		joins[i] = j.join(e)
+	}
+	pairDeaths(list, joins)
 	extra := map[string][]Joined{}
-	for _, e := range list {
-		for _, in := range j.join(e) {
+	for i, e := range list {
+		for _, in := range joins[i] {
 			if _, ok := c.drafts[in.set]; ok {
 				extra[in.set] = append(extra[in.set], Joined{Event: e, Join: ByInferred, Candidates: in.candidates, Reason: in.reason})
 			}
@@ -707,7 +777,11 @@ func (c *collector) join(seen []*Event) {
 // finish puts the collection together.
 func (c *collector) finish() *Collection {
 	out := &Collection{Sampled: c.sampled, Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
-	for _, rs := range c.drafts {
+	sets := c.sets()
+	for set, rs := range c.drafts {
+		if !c.isWanted(set, sets[set]) {
+			continue
+		}
 		for _, r := range rs {
 			r.Failed = c.requestFailed(r)
 			if c.inBounds(r) {

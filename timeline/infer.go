@@ -19,6 +19,7 @@ type exchange struct {
 	method, path  string
 	peers         []string // addresses that it called
 	failed        bool
+	killed        bool // its process ended while it was at work
 }
 
 func exchangeOf(set string, e *Event, clocks *ClockModel) exchange {
@@ -117,6 +118,18 @@ func (j *joiner) join(e *Event) []inferred {
 			fits = failed
 		}
 	}
+	if caughtDeath(e) {
+		// What answered did not die; and as the process lived on, an exchange that ended with
+		// its process did not end by this.
+		for _, other := range []func(exchange) bool{
+			func(x exchange) bool { return x.record != nil && x.record.Status().Known() },
+			func(x exchange) bool { return x.killed },
+		} {
+			if dead := slices.DeleteFunc(slices.Clone(fits), other); len(dead) > 0 {
+				fits = dead
+			}
+		}
+	}
 	sets := map[string]bool{}
 	for _, x := range fits {
 		sets[x.set] = true
@@ -207,4 +220,104 @@ func (j *joiner) quotedBy(e *Event, at Instant) (map[string]bool, string) {
 		}
 	}
 	return sets, fmt.Sprintf("a failure of the request quotes it: %.60q", e.Body)
+}
+
+// caughtDeath says whether e tells that one exchange died and its process did not: an error
+// that escaped from the handler of one request, as net/http reports a panic.
+func caughtDeath(e *Event) bool {
+	return e.Exception != nil && e.Exception.Escaped && e.Lifecycle == NoLifecycle && e.Kind == LogRecord
+}
+
+// pairDeaths tells more exactly to which requests the records of deaths belong: each is
+// of one request, and a request dies once. Where as many records as requests fit each
+// other, every one of these requests died so, and they are paired in order; where there are fewer records, the
+// odds are better than one in the number of requests.
+func pairDeaths(events []*Event, joins [][]inferred) {
+	parent := map[string]string{}
+	var find func(s string) string
+	find = func(s string) string {
+		if p, ok := parent[s]; ok && p != s {
+			return find(p)
+		}
+		return s
+	}
+	id := func(e *Event, set string) string { return e.Service + "\x00" + e.Host + "\x00" + set }
+	for i, e := range events {
+		for _, in := range joins[i] {
+			if caughtDeath(e) {
+				a, b := find(id(e, joins[i][0].set)), find(id(e, in.set))
+				parent[max(a, b)] = min(a, b)
+			}
+		}
+	}
+	records, sets := map[string][]int{}, map[string]map[string]bool{}
+	for i, e := range events {
+		if !caughtDeath(e) || len(joins[i]) == 0 {
+			continue
+		}
+		k := find(id(e, joins[i][0].set))
+		records[k] = append(records[k], i)
+		if sets[k] == nil {
+			sets[k] = map[string]bool{}
+		}
+		for _, in := range joins[i] {
+			sets[k][in.set] = true
+		}
+	}
+	for k, list := range records {
+		n, m := len(list), len(sets[k])
+		if m == 1 {
+			continue
+		}
+		if n == m {
+			if of := perfect(list, joins); of != nil {
+				for _, i := range list {
+					in := of[i]
+					in.candidates = 1
+					in.reason += fmt.Sprintf("; %d such records fit %d such requests, paired in order", n, m)
+					joins[i] = []inferred{in}
+				}
+				continue
+			}
+		}
+		for _, i := range list {
+			for x := range joins[i] {
+				joins[i][x].candidates = min(joins[i][x].candidates, max(2, (m+n-1)/n))
+			}
+		}
+	}
+}
+
+// perfect pairs each record with one of its requests, no request twice; nil if that
+// cannot be (augmenting paths: Kuhn, "The Hungarian method", 1955).
+func perfect(list []int, joins [][]inferred) map[int]inferred {
+	owner := map[string]int{}
+	var try func(i int, seen map[string]bool) bool
+	try = func(i int, seen map[string]bool) bool {
+		for _, in := range joins[i] {
+			if seen[in.set] {
+				continue
+			}
+			seen[in.set] = true
+			if o, taken := owner[in.set]; !taken || try(o, seen) {
+				owner[in.set] = i
+				return true
+			}
+		}
+		return false
+	}
+	for _, i := range list {
+		if !try(i, map[string]bool{}) {
+			return nil
+		}
+	}
+	out := map[int]inferred{}
+	for set, i := range owner {
+		for _, in := range joins[i] {
+			if in.set == set {
+				out[i] = in
+			}
+		}
+	}
+	return out
 }
