@@ -92,6 +92,10 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			j.trail.Doubts = append(j.trail.Doubts, w.doubt)
 			g.doubts++
 		}
+		if doubt := j.views.near.unsureDown(j.trail.Origin.FailedBy); doubt != "" && v.CauseClass == "deploy_restart" {
+			j.trail.Doubts = append(j.trail.Doubts, doubt)
+			g.doubts++
+		}
 		words, err := j.words(ctx, best)
 		if err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -768,7 +769,26 @@ func (n *NearView) state(c *timeline.Call) (string, *timeline.Process) {
 	if n == nil || c == nil || c.Callee == nil {
 		return stateUnknown, nil
 	}
-	start, end := c.Start, c.End
+	start, end := waited(c)
+	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end)
+}
+
+// unsureDown says what is not certain of a callee's being down: that it was asked to
+// stop before the call was over. "" if the clocks show it, or if nothing is known.
+func (n *NearView) unsureDown(c *timeline.Call) string {
+	_, p := n.state(c)
+	if p == nil || !p.Stopping.Known() {
+		return ""
+	}
+	if _, end := waited(c); !end.Known() || p.Stopping.CertainlyBefore(end) {
+		return ""
+	}
+	return fmt.Sprintf("the clocks do not show that %s was asked to stop before the call to it was over", p.Service)
+}
+
+// waited is when the caller waited: as it logged the call, else as it logged its own exchange.
+func waited(c *timeline.Call) (start, end timeline.Instant) {
+	start, end = c.Start, c.End
 	if c.Caller != nil {
 		if !start.Known() {
 			start = c.Caller.Start
@@ -777,7 +797,7 @@ func (n *NearView) state(c *timeline.Call) (string, *timeline.Process) {
 			end = c.Caller.End
 		}
 	}
-	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end)
+	return start, end
 }
 
 func (n *NearView) stateIn(service, host string, start, end timeline.Instant) (string, *timeline.Process) {
