@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
@@ -35,7 +36,10 @@ correlate verify --digest it shows that a bundle is this one.
 Exit status: 0 if it was written, also where no hop can be named.`,
 		Example: `  correlate export 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop --to case.zip`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 || args[0] == "" {
+			if len(args) > 0 {
+				args[0] = strings.TrimSpace(args[0]) // as pasted
+			}
+			if len(args) == 0 || args[0] == "" || args[0] == "-" {
 				return ingest.WithHint(errors.New("no request ID was given"), "correlate export ID SOURCE --to case.zip")
 			}
 			if to == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,10 @@ then all arguments are sources.`,
 			}
 			id := ""
 			if !latest {
-				if len(args) == 0 || args[0] == "" {
+				if len(args) > 0 {
+					args[0] = strings.TrimSpace(args[0]) // as pasted
+				}
+				if len(args) == 0 || args[0] == "" || args[0] == "-" {
 					return ingest.WithHint(errors.New("no request ID was given"), "correlate investigate ID SOURCE, or --latest for the latest failing request")
 				}
 				if _, err := os.Stat(args[0]); err == nil && len(args) == 1 {

@@ -25,7 +25,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	// Whoever reads our output may close it: an error like others, so that temporary files are removed.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -53,6 +55,20 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// output is stdout, and keeps the first error of writing to it.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
 // streams are the program's way in and out.
 type streams struct {
 	in       io.Reader
@@ -62,12 +78,19 @@ type streams struct {
 // run runs one command line and gives the exit code. Data goes to stdout, all else to
 // stderr in lines that start with "correlate:".
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	s := streams{stdin, stdout, stderr}
+	out := &output{Writer: stdout}
+	s := streams{stdin, out, stderr}
 	cmd := newCommand(s)
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
+	if out.err != nil {
+		err = out.err // of what follows from it nothing needs to be said
+	}
 	if err == nil {
 		return exitOK
+	}
+	if errors.Is(err, syscall.EPIPE) && out.err != nil {
+		return exitFailure // who reads us has seen enough
 	}
 	code := exitFailure
 	if e, ok := errors.AsType[*exitError](err); ok {
@@ -120,7 +143,12 @@ no hop can be named, 2 for a usage error or a failure, 3 if the ID is in no sour
 		Version:       version.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return ingest.WithHint(fmt.Errorf("unknown command %q", args[0]), "correlate --help lists the commands")
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ingest.WithHint(errors.New("no command was given"), "correlate --help lists the commands; correlate investigate ID SOURCE is the one to begin with")
 		},

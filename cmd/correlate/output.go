@@ -55,6 +55,9 @@ func (f *outputFlags) text(w io.Writer) (report.TextOptions, error) {
 	if o.Location, err = f.location(); err != nil {
 		return o, err
 	}
+	if out, ok := w.(*output); ok {
+		w = out.Writer
+	}
 	file, ok := w.(*os.File)
 	terminal := ok && (isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd()))
 	if terminal {

@@ -563,6 +563,16 @@ func (r *partReader) see(t time.Time) {
 	}
 }
 
+// tellsInText says whether a value that stands somewhere in a record can be meant as
+// the key; if not it counts only where it is a key of the event. A short number, a port
+// or a duration say, stands in every other record.
+func tellsInText(value []byte) bool {
+	if len(value) < 8 && len(bytes.Trim(value, "0123456789")) == 0 {
+		return false
+	}
+	return len(value) >= 5
+}
+
 // wants says whether the filter wants the event. If a key that it asks for stands in
 // the record, though not as one of the event's keys, it becomes one.
 func (r *partReader) wants(e *timeline.Event, hits []hit) bool {
@@ -589,7 +599,7 @@ func (r *partReader) wantsKeys(e *timeline.Event, hits []hit) bool {
 	}
 	wanted := slices.ContainsFunc(have, func(form string) bool { return r.pl.wanted[form] })
 	for _, h := range hits {
-		if !onBoundaries(e.Raw, h.start, h.end) ||
+		if !tellsInText(e.Raw[h.start:h.end]) || !onBoundaries(e.Raw, h.start, h.end) ||
 			slices.ContainsFunc(r.pl.keyForms[h.owner], func(form string) bool { return slices.Contains(have, form) }) {
 			continue
 		}

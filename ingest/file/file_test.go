@@ -400,6 +400,22 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
+// A pipe to which nobody writes does not hold up an interrupt.
+func TestStdinThatBlocks(t *testing.T) {
+	before := temps(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	r, w := io.Pipe()
+	defer w.Close()
+	_, err := Open(ctx, "-", ingest.Config{Formats: testFormats(t), Stdin: r})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+	if n := temps(t); n != before {
+		t.Errorf("%d temporary files are left", n-before)
+	}
+}
+
 func temps(t *testing.T) int {
 	m, err := filepath.Glob(filepath.Join(os.TempDir(), "correlate-*"))
 	if err != nil {

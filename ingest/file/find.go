@@ -44,7 +44,10 @@ func (f *finder) add(name string) error {
 		if f.stdin == nil {
 			return ingest.WithHint(errors.New("open -: there is no standard input"), sourceHint)
 		}
-		return f.spool(f.stdin, "stdin")
+		return f.spool("stdin", func(w io.Writer) error {
+			_, err := io.Copy(w, &cancelReader{f.ctx, f.stdin})
+			return err
+		})
 	}
 	fi, err := os.Stat(name)
 	switch {
@@ -55,12 +58,15 @@ func (f *finder) add(name string) error {
 		f.addFile(name)
 		return nil
 	case err == nil && fi.Mode()&fs.ModeNamedPipe != 0:
-		p, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", name, bare(err))
-		}
-		defer p.Close()
-		return f.spool(p, filepath.Base(name))
+		return f.spool(filepath.Base(name), func(w io.Writer) error {
+			p, err := os.Open(name) // waits for somebody to write to it
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			_, err = io.Copy(w, &cancelReader{f.ctx, p})
+			return err
+		})
 	case err == nil:
 		return ingest.WithHint(fmt.Errorf("open %s: it is a %s, not a file", name, kindOfFile(fi.Mode())), sourceHint)
 	case !errors.Is(err, fs.ErrNotExist) || !strings.ContainsAny(name, "*?[{"):
@@ -183,7 +189,10 @@ func (f *finder) addFile(p string) {
 }
 
 // spool copies a pipe to a temporary file, so that it can be read in rounds.
-func (f *finder) spool(r io.Reader, name string) error {
+//
+// Nothing can stop a read of a pipe to which nobody writes. If the context ends, the
+// copy is left behind, to end with the pipe or the program.
+func (f *finder) spool(name string, copyTo func(io.Writer) error) error {
 	dir, err := os.MkdirTemp("", "correlate-")
 	if err != nil {
 		return fmt.Errorf("spool %s: %w", name, err)
@@ -194,10 +203,18 @@ func (f *finder) spool(r io.Reader, name string) error {
 	if err != nil {
 		return fmt.Errorf("spool %s: %w", name, err)
 	}
-	if _, err = io.Copy(w, &cancelReader{f.ctx, r}); err == nil {
-		err = w.Close()
-	} else {
-		w.Close()
+	copied := make(chan error, 1)
+	go func() {
+		err := copyTo(w)
+		if cerr := w.Close(); err == nil {
+			err = cerr
+		}
+		copied <- err
+	}()
+	select {
+	case err = <-copied:
+	case <-f.ctx.Done():
+		err = f.ctx.Err()
 	}
 	if err != nil {
 		return fmt.Errorf("spool %s: %w", name, err)
