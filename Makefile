@@ -7,7 +7,7 @@ SHOP   := fixtures/shop/logs
 # The request that make demo investigates: one of those in fixtures/shop/truth.jsonl.
 DEMO_ID ?= 13b0000d4d46a601846868c7713274f2
 # Packages with goroutines, tested for data races too.
-RACE   := ./ingest/file ./ingest/sourcetest
+RACE   := ./ingest/file ./ingest/sourcetest ./timeline
 # Time for each fuzz target.
 FUZZTIME ?= 30s
 
@@ -26,9 +26,11 @@ build: ## build bin/correlate
 test: test-needs ## run all tests, lint among them
 	$(GO) test -timeout 10m ./...
 	$(GO) test -timeout 5m -race $(RACE)
+	$(GO) test -timeout 5m -tags live -run TestLive -v ./fixtures
 
-# What the tests need beyond Go is installed and started here, and stopped again by
-# the test that used it. So far that is a C compiler, for the race detector.
+# What the tests need beyond Go: a C compiler, for the race detector. The servers of the
+# live test (nginx, HAProxy, PostgreSQL, libfaketime) are installed, started and stopped by
+# the lab that it runs, as root on Debian.
 test-needs:
 	@command -v gcc >/dev/null || command -v cc >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
