@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -148,7 +149,7 @@ func openStored(path string, size int64) (*stored, error) {
 		return nil, fmt.Errorf("not a regular file")
 	case fi.Size() < size:
 		f.Close()
-		return nil, fmt.Errorf("the file became shorter since it was opened, from %d to %d bytes", size, fi.Size())
+		return nil, errors.New("the file became shorter since it was opened")
 	}
 	var magic [8]byte
 	n, err := f.ReadAt(magic[:], 0)

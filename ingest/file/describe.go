@@ -52,7 +52,7 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 		d.Skipped = append(d.Skipped, timeline.Skipped{Source: s.name, What: what, Count: 1, First: at.String()})
 	}
 	broken := func(err error, at timeline.Pos) {
-		what := whatUnreadable
+		what := unreadable(err)
 		if b, ok := errors.AsType[*brokenError](err); ok {
 			what = "damaged " + b.how + " file"
 		}

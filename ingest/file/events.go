@@ -255,7 +255,7 @@ func (s *Source) commit(p *filePart, skipped map[string]skip) {
 	for what, k := range skipped {
 		old, ok := p.skipped[what]
 		if !ok || k.first.Compare(old.first) < 0 {
-			old.first, old.lost, old.why = k.first, k.lost, k.why
+			old.first, old.lost = k.first, k.lost
 		}
 		old.count = max(old.count, k.count)
 		p.skipped[what] = old
@@ -328,8 +328,11 @@ func (r *partReader) broken(at timeline.Pos, err error) bool {
 	if b, ok := errors.AsType[*brokenError](err); ok {
 		return r.count(skip{first: at, lost: true}, "damaged "+b.how+" file", err)
 	}
-	return r.count(skip{first: at, lost: true, why: err.Error()}, whatUnreadable, err)
+	return r.count(skip{first: at, lost: true}, unreadable(err), nil)
 }
+
+// unreadable is the reason for which a file cannot be read; there are few of them.
+func unreadable(err error) string { return whatUnreadable + ": " + err.Error() }
 
 // prepare fits the plan to the part.
 func (r *partReader) prepare() {

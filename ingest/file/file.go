@@ -102,8 +102,7 @@ type filePart struct {
 type skip struct {
 	count int
 	first timeline.Pos
-	lost  bool   // see timeline.Skipped
-	why   string // of the first
+	lost  bool // see timeline.Skipped
 }
 
 // Open opens what the user named: a path, a glob or "-". Files that cannot be read do
@@ -203,9 +202,6 @@ func (s *Source) Info() timeline.Info {
 				k := p.skipped[what]
 				if sum[what] == nil {
 					sum[what] = &timeline.Skipped{Source: s.name, What: what, First: k.first.String(), Lost: k.lost}
-					if k.why != "" {
-						sum[what].What += ": " + k.why
-					}
 					order = append(order, what)
 				}
 				sum[what].Count += k.count
