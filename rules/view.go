@@ -773,11 +773,12 @@ func (n *NearView) state(c *timeline.Call) (string, *timeline.Process) {
 	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end)
 }
 
-// unsureDown says what is not certain of a callee's being down: that it was asked to
-// stop before the call was over. "" if the clocks show it, or if nothing is known.
+// unsureDown says what is not certain of a callee's being down when a connection to it
+// broke: that it was asked to stop before. "" if the clocks show it, if nothing is known,
+// or if the connection was refused, which shows by itself that it was down.
 func (n *NearView) unsureDown(c *timeline.Call) string {
 	_, p := n.state(c)
-	if p == nil || !p.Stopping.Known() {
+	if p == nil || !p.Stopping.Known() || c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
 		return ""
 	}
 	if _, end := waited(c); !end.Known() || p.Stopping.CertainlyBefore(end) {
