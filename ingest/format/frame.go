@@ -589,4 +589,10 @@ func bytesOf(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
 
-func newBuffered(in io.Reader) *bufio.Reader { return bufio.NewReaderSize(in, headSize) }
+func newBuffered(in io.Reader) *bufio.Reader {
+	size := headSize
+	if b, ok := in.(*bytes.Reader); ok {
+		size = min(size, b.Len()+1) // thousands of small files have thousands of heads
+	}
+	return bufio.NewReaderSize(in, size)
+}
