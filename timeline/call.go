@@ -1,0 +1,301 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// makeCalls lists the exchanges that the hops say they had with others.
+func (d *draft) makeCalls() {
+	for _, h := range d.hops {
+		for _, e := range h.Events {
+			if e.Kind != LogRecord {
+				d.callsOf(h, e)
+			}
+		}
+		if len(h.Calls) > 0 {
+			continue
+		}
+		// A message about a failed call counts only where no record of the exchange or of
+		// the call tells of it, and if it can be no other request's.
+		for _, e := range h.Events {
+			if e.Kind == LogRecord && e.Candidates <= 1 {
+				d.callsOf(h, e)
+			}
+		}
+	}
+	for i, c := range d.calls {
+		c.ID = i + 1
+	}
+}
+
+func (d *draft) callsOf(h *Hop, e *Joined) {
+	var offset time.Duration
+	for i := range e.Calls {
+		o := &e.Calls[i]
+		c := &Call{
+			Caller: h, Peer: o.Peer, Method: o.Method, Target: o.Target, Ended: o.Ended, Error: o.Error,
+			Connect: o.Connect, Header: o.Header, Record: e, OwnMade: o.OwnMade,
+		}
+		if o.Status != 0 {
+			c.Received = Status{e.StatusProtocol, o.Status}
+		}
+		if e.Kind == ClientSpan {
+			c.Start, c.End = e.Start, e.End
+		} else {
+			c.Start, c.End = h.Start, h.End
+			if len(e.Calls) > 1 && o.Timed && h.Start.Known() {
+				// Attempts follow each other; the first begins with the exchange.
+				c.Start = h.Start.Add(offset)
+				offset += o.Duration
+				if i < len(e.Calls)-1 {
+					c.End = h.Start.Add(offset + e.Stamp.DurationResolution)
+				}
+			}
+		}
+		h.Calls = append(h.Calls, c)
+		d.calls = append(d.calls, c)
+	}
+}
+
+// reached says whether the call can have a callee that logged it.
+func reached(c *Call) bool {
+	switch c.Ended {
+	case Refused, ConnectGaveUp, NotSent:
+		return false
+	}
+	return true
+}
+
+// matchCalls gives calls their callees: by the parent's span ID, else by what the book
+// says of the peer. Calls to one place pair with its hops in order if there are as
+// many, else each with the hop whose window fits best.
+func (d *draft) matchCalls() {
+	bySpan := map[string]*Call{}
+	for _, c := range d.calls {
+		if c.Record != nil && c.Record.Kind == ClientSpan && c.Record.SpanID != "" {
+			bySpan[c.Record.SpanID] = c
+		}
+	}
+	for _, h := range d.hops {
+		if sp := h.span(); sp != nil && sp.ParentSpanID != "" {
+			if c := bySpan[sp.ParentSpanID]; c != nil && c.Callee == nil && c.Caller != h {
+				d.tie(c, h)
+			}
+		}
+	}
+	for _, c := range d.calls {
+		if c.Callee != nil || !reached(c) {
+			continue
+		}
+		var free []*Hop
+		for _, h := range d.hops {
+			if h.Caller == nil && h != c.Caller && d.isPeer(c, h) && !below(h, c.Caller) {
+				free = append(free, h)
+			}
+		}
+		rivals := 0
+		for _, o := range d.calls {
+			if o.Callee == nil && reached(o) && o.Peer == c.Peer {
+				rivals++
+			}
+		}
+		switch {
+		case len(free) == 0:
+		case rivals == len(free):
+			d.tie(c, slices.MinFunc(free, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) }))
+		default:
+			if h := bestFit(c, free); h != nil {
+				d.tie(c, h)
+			}
+		}
+	}
+}
+
+func (d *draft) isPeer(c *Call, h *Hop) bool {
+	if e, ok := d.book.Lookup(c.Peer); ok {
+		return e.Service == h.Service && (e.Host == "" || e.Host == h.Host)
+	}
+	return names(c.Peer, h)
+}
+
+func (d *draft) tie(c *Call, h *Hop) {
+	c.Callee, h.Caller = h, c
+}
+
+// below says whether x is h or under it.
+func below(h, x *Hop) bool {
+	for x != nil {
+		if x == h {
+			return true
+		}
+		if x.Caller == nil {
+			return false
+		}
+		x = x.Caller.Caller
+	}
+	return false
+}
+
+// bestFit picks the hop that fits a call's window: of those that do not certainly lie
+// outside, the one whose length comes nearest to the call's.
+func bestFit(c *Call, hops []*Hop) *Hop {
+	window, timed := callLength(c)
+	var best *Hop
+	var bestGap time.Duration
+	for _, h := range hops {
+		if c.End.CertainlyBefore(h.Start) || h.Start.CertainlyBefore(c.Start) {
+			continue
+		}
+		length, ok := hopLength(h)
+		gap := time.Duration(1<<62 - 1)
+		if timed && ok {
+			gap = (window.d - length.d).Abs()
+		}
+		if c.Start.Known() && h.Start.Known() && !timed {
+			gap = h.Start.Time.Sub(c.Start.Time).Abs()
+		}
+		if best == nil || gap < bestGap {
+			best, bestGap = h, gap
+		}
+	}
+	return best
+}
+
+// adopt finds a caller for every hop that no call names but one, the root: a call
+// whose peer is not in the book, else the hop that usually calls this service, quotes its error, or whose
+// exchange is the shortest that can hold it.
+func (d *draft) adopt() {
+	root := d.rootHop()
+	orphans := slices.Clone(d.hops)
+	slices.SortStableFunc(orphans, func(a, b *Hop) int {
+		la, _ := hopLength(a)
+		lb, _ := hopLength(b)
+		return cmp.Compare(lb.d, la.d) // the longest first: it may be the caller of the others
+	})
+	for _, h := range orphans {
+		if h == root || h.Caller != nil || root != nil && h.Service == root.Service {
+			continue
+		}
+		var best *Hop
+		bestScore := 0.0
+		for _, p := range d.hops {
+			if p == h || below(h, p) || p.Role == RoleDependency {
+				continue
+			}
+			if s := d.parentScore(p, h); s > bestScore {
+				best, bestScore = p, s
+			}
+		}
+		if best == nil {
+			continue
+		}
+		d.tie(d.callFor(best, h), h)
+	}
+}
+
+// callFor gives an open call of p that may be the one to h, else a call of which p has no record.
+func (d *draft) callFor(p, h *Hop) *Call {
+	for _, c := range p.Calls {
+		if c.Callee != nil || !reached(c) {
+			continue
+		}
+		if _, known := d.book.Lookup(c.Peer); known {
+			continue
+		}
+		window, timed := callLength(c)
+		length, ok := hopLength(h)
+		if timed && ok && !within(length, window) || c.End.CertainlyBefore(h.Start) {
+			continue
+		}
+		return c
+	}
+	c := &Call{ID: len(d.calls) + 1, Caller: p, Sent: h.Sent}
+	p.Calls = append(p.Calls, c)
+	d.calls = append(d.calls, c)
+	return c
+}
+
+// parentScore weighs p as the caller of h; 0 is impossible.
+func (d *draft) parentScore(p, h *Hop) float64 {
+	from := p.Start
+	if p.span() == nil && p.Caller != nil && p.Caller.Start.Known() {
+		from = p.Caller.Start
+	}
+	if h.Start.CertainlyBefore(from) || p.End.CertainlyBefore(h.Start) {
+		return 0
+	}
+	score := 1.0
+	pl, pOK := hopLength(p)
+	hl, hOK := hopLength(h)
+	if pOK && hOK {
+		gaveUp := false
+		for _, c := range p.Calls {
+			gaveUp = gaveUp || c.Ended == GaveUp
+		}
+		if !within(hl, pl) && !gaveUp {
+			return 0
+		}
+		score += float64(hl.d+1) / float64(max(pl.d, hl.d)+1) // the shortest that can hold it
+	}
+	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
+		score += 10
+	}
+	for _, he := range h.Events {
+		for _, pe := range p.Events {
+			if he.Failed && pe.Failed && quotes(string(pe.Raw), he.Body) {
+				score += 20
+			}
+		}
+	}
+	if p.Role == RoleApp {
+		score += 2
+	}
+	return score
+}
+
+// silentHops makes a hop of every callee that nobody logged.
+func (d *draft) silentHops() {
+	for _, c := range d.calls {
+		if c.Callee != nil || c.Ended == NotSent || c.Ended == Denied || c.Peer == "" {
+			continue
+		}
+		h := &Hop{Service: c.Peer, Silent: true, Caller: c}
+		if e, ok := d.book.Lookup(c.Peer); ok {
+			h.Service, h.Host = e.Service, e.Host
+		} else if s := d.serviceIn(c.Peer); s != "" {
+			h.Service = s
+		}
+		h.Role = d.silentRole(c, h)
+		c.Callee = h
+		d.hops = append(d.hops, h)
+	}
+}
+
+// serviceIn gives the service that a peer's spelling names, "" if none.
+func (d *draft) serviceIn(peer string) string {
+	for _, part := range strings.FieldsFunc(peer, func(r rune) bool { return r == '/' || r == ':' || r == '@' }) {
+		name, _, _ := strings.Cut(part, ".")
+		if d.services[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// silentRole: a service that logs elsewhere is ours. What an app calls and what never
+// logs is not ours to trace; what a gateway or proxy forwards to is the app.
+func (d *draft) silentRole(c *Call, h *Hop) Role {
+	if r, ok := d.roles[h.Service]; ok {
+		return r
+	}
+	if d.services[h.Service] {
+		return RoleUnknown
+	}
+	if c.Caller.Role == RoleGateway || c.Caller.Role == RoleProxy {
+		return RoleApp
+	}
+	return RoleDependency
+}

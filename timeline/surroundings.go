@@ -1,0 +1,69 @@
+package timeline
+
+import (
+	"slices"
+	"time"
+)
+
+// A failure is the little that is kept of every failed record for the surroundings.
+type failure struct {
+	service string
+	at      Instant
+	stack   string
+	request string // what tells the request from others: an identity key, else the position
+}
+
+// inFlight tells every life that ended which failed requests it held then.
+func inFlight(requests []*Request) {
+	for _, r := range requests {
+		for _, h := range r.Hops {
+			p := h.Process
+			if !r.Failed || p == nil || !p.End.Known() || h.Sent.Known() || h.Caller != nil && !reached(h.Caller) {
+				continue
+			}
+			from, to := hopWindow(h)
+			if !p.End.CertainlyBefore(from) && !to.Add(lateLine).CertainlyBefore(p.End) && !slices.Contains(p.InFlight, r.ID) {
+				p.InFlight = append(p.InFlight, r.ID)
+			}
+		}
+	}
+	for _, r := range requests {
+		for _, h := range r.Hops {
+			if h.Process != nil {
+				slices.Sort(h.Process.InFlight)
+			}
+		}
+	}
+}
+
+// Surroundings gives what rules may know beside the request r: process lives within
+// five minutes, failures of each service in the minute before it, the same stack seen
+// elsewhere.
+func (c *Collection) Surroundings(r *Request) *Surroundings {
+	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}, SameStack: map[string]int{}}
+	from, to := r.Start, r.Start
+	if root := r.Root(); root != nil && root.End.Known() {
+		to = root.End
+	}
+	if from.Known() {
+		s.Processes = nearLives(c.Processes, from.Earliest, to.Latest, 5*time.Minute)
+	}
+	stacks := map[string]map[string]bool{} // of the request -> the requests that logged it
+	for i := range r.Events {
+		if st := r.Events[i].Exception.stack(); st != "" {
+			stacks[st] = map[string]bool{}
+		}
+	}
+	for _, f := range c.failures {
+		if f.at.Known() && from.Known() && f.at.Time.Before(from.Time) && from.Time.Sub(f.at.Time) <= time.Minute {
+			s.FailedBefore[f.service]++
+		}
+		if seen := stacks[f.stack]; seen != nil {
+			seen[f.request] = true
+		}
+	}
+	for st, seen := range stacks {
+		s.SameStack[st] = max(0, len(seen)-1) // this request is one of them
+	}
+	return s
+}
