@@ -7,6 +7,56 @@ import (
 	"time"
 )
 
+// Purpose says what a call is for.
+type Purpose uint8
+
+const (
+	Main Purpose = iota
+	Retry
+	Hedge
+	AuthSubrequest
+	ErrorPage
+	Mirror
+	Background
+)
+
+func (p Purpose) String() string {
+	return [...]string{"main", "retry", "hedge", "auth", "error_page", "mirror", "background"}[p]
+}
+
+// A Call is one exchange between two hops, as the caller and as the callee saw it.
+type Call struct {
+	ID       int
+	Caller   *Hop
+	Callee   *Hop   // nil only while hops are built: a callee that nobody logged is a Silent hop
+	Peer     string // address or name as the caller logged it
+	Purpose  Purpose
+	Attempt  int // 1-based among attempts of the same purpose, method and target
+	Method   string
+	Target   string
+	Received Status  // at the caller's end; zero if nothing came or nothing was logged
+	OwnMade  bool    // Received was made by the caller for want of an answer
+	Sent     Status  // at the callee's end
+	Ended    Outcome // as the caller knows it, else as both ends show
+	Error    string  // the caller's words
+	// Used says that the caller's own answer rests on this call's.
+	Used bool
+	// Start and End are the caller's window; zero if the caller logged none.
+	Start, End Instant
+	// ConnectTime and HeaderTime are as in Outcall.
+	Connect, Header time.Duration
+	Record          *Joined // the caller's record of the call; nil if it has none
+}
+
+// Failed says whether the call failed in the eyes of its caller.
+func (c *Call) Failed() bool {
+	switch c.Ended {
+	case Truncated, Reset, Refused, GaveUp, ConnectGaveUp, Unusable, NotSent:
+		return true
+	}
+	return c.Received.Failed() || !c.Received.Known() && c.Sent.Failed()
+}
+
 // makeCalls lists the exchanges that the hops say they had with others.
 func (d *draft) makeCalls() {
 	for _, h := range d.hops {

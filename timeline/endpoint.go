@@ -7,6 +7,29 @@ import (
 	"time"
 )
 
+// An Endpoint is an address, backend name or route, and the service that answers
+// there, as learnt from the requests that succeeded.
+type Endpoint struct {
+	Peer          string // as callers log it
+	Service, Host string
+	Seen          int // calls on which this rests
+	Rivals        int // calls in which another service would have fitted better
+}
+
+// An EndpointBook tells which address is which service, and who usually calls whom.
+type EndpointBook struct {
+	Endpoints []Endpoint     // by Peer
+	Edges     []Edge         // by caller, then callee
+	Outermost map[string]int // service -> requests in which it was the outermost hop that logged
+	Requests  int            // requests on which the book rests
+}
+
+// An Edge is one service calling another, counted over the requests read.
+type Edge struct {
+	Caller, Callee string // service.name
+	Calls, Failed  int
+}
+
 // Lookup finds which service answers at the address or name that callers log. The name
 // of a group of servers ("be_orders") is that of the service of all its members
 // ("be_orders/app-1"), on no host in particular.

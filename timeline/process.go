@@ -7,6 +7,18 @@ import (
 	"time"
 )
 
+// A Process is one life of a service on a host.
+type Process struct {
+	Host, Service string
+	PID           string
+	Start, Ready  Instant
+	Stopping      Instant // when it was asked to stop
+	End           Instant
+	HowEnded      Lifecycle // Stopped, Crashed, Killed, OOMKilled; NoLifecycle if it lives or nobody knows
+	Events        []*Event  // that tell of it, by position
+	InFlight      []string  // IDs of failed requests that it held when it ended, sorted
+}
+
 // processes makes lives of the lifecycle records of every service on every host. A
 // life begins with a start; a start that no end precedes ends the life before at an
 // unknown moment and for an unknown reason. stamped are further records of the streams,

@@ -1,9 +1,37 @@
 package timeline
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
+
+// Surroundings are the bounded facts around one request that rules may ask for.
+type Surroundings struct {
+	Processes []*Process // lives that touch the request's time, by host, service, start
+	Book      *EndpointBook
+	// SameStack counts, for each exception of the request by its type and frame, the other
+	// requests in which it was logged; see Same.
+	SameStack map[string]int
+	// FailedBefore counts the failures that each service logged in the minute before the request.
+	FailedBefore map[string]int
+}
+
+// Same says in how many other requests an exception of the same type and frame was logged.
+func (s *Surroundings) Same(x *Exception) int {
+	if s == nil || x == nil {
+		return 0
+	}
+	return s.SameStack[x.stack()]
+}
+
+// stack names the place of an exception: type and frame.
+func (x *Exception) stack() string {
+	if x == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
+}
 
 // A failure is the little that is kept of every failed record for the surroundings.
 type failure struct {
