@@ -23,6 +23,8 @@ const (
 	whatBinary     = "binary file"
 	whatNoFormat   = "file in no known format"
 	whatNotFormat  = "not in the format of its file"
+	whatKeyInFile  = "file in no known format that holds an ID asked for"
+	whatKeyInText  = "not in the format of its file, with an ID asked for"
 )
 
 // A plan is a Filter made ready for looking at many records. It is not changed
@@ -293,6 +295,17 @@ func (r *partReader) pass(ctx context.Context) bool {
 		return r.broken(r.pos, err)
 	case d.Binary:
 		return r.skip(r.pos, whatBinary, nil)
+	case d.Format == nil && r.pl.spelling != nil && !slices.ContainsFunc(r.pl.keys, func(k timeline.Key) bool { return !tellsInText([]byte(k.Value)) }):
+		holds, err := r.scan(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err != nil:
+			return r.broken(r.pos, err)
+		case holds:
+			return r.count(skip{first: r.pos, lost: true}, whatKeyInFile, nil)
+		}
+		return r.skip(r.pos, whatNoFormat, nil)
 	case d.Format == nil:
 		return r.skip(r.pos, whatNoFormat, nil)
 	}
@@ -517,7 +530,13 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 		if errors.Is(err, format.ErrNoMatch) {
 			err = fmt.Errorf("read as %s", r.form.Name)
 		}
-		goOn = r.skip(at, whatNotFormat, err)
+		if slices.ContainsFunc(r.hits, func(h hit) bool {
+			return tellsInText(rec.Bytes[h.start:h.end]) && onBoundaries(rec.Bytes, h.start, h.end)
+		}) {
+			goOn = r.count(skip{first: at, lost: true}, whatKeyInText, err)
+		} else {
+			goOn = r.skip(at, whatNotFormat, err)
+		}
 	}
 	return goOn
 }

@@ -6,6 +6,7 @@ package strictyaml
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -62,7 +63,7 @@ func convert(file string, err error) error {
 	if errors.As(err, &single) {
 		return one(file, single)
 	}
-	return &Error{File: file, What: strings.TrimPrefix(err.Error(), "yaml: ")}
+	return &Error{File: file, Line: 1, Col: 1, What: plain(err.Error())}
 }
 
 func one(file string, e *yaml.LoadError) *Error {
@@ -70,7 +71,44 @@ func one(file string, e *yaml.LoadError) *Error {
 	if what == "" && errors.Unwrap(e) != nil {
 		what = errors.Unwrap(e).Error()
 	}
-	return &Error{File: file, Line: e.Mark.Line, Col: e.Mark.Column, What: what}
+	// Where the library does not say where, it is about the file as a whole.
+	return &Error{File: file, Line: max(e.Mark.Line, 1), Col: max(e.Mark.Column, 1), What: plain(what)}
+}
+
+var (
+	unknownField = regexp.MustCompile(`^field (.+) not found in type \S+$`)
+	wrongKind    = regexp.MustCompile(`^cannot construct !!(\w+)(?: .*)? into (.+)$`)
+	kindNames    = map[string]string{"map": "a mapping", "seq": "a list", "str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a time"}
+)
+
+// plain words a complaint of the library without the names of Go's types.
+func plain(what string) string {
+	what = strings.TrimPrefix(what, "yaml: ")
+	if m := unknownField.FindStringSubmatch(what); m != nil {
+		return fmt.Sprintf("unknown field %q", m[1])
+	}
+	m := wrongKind.FindStringSubmatch(what)
+	if m == nil {
+		return what
+	}
+	wanted := "a mapping"
+	switch t := strings.TrimPrefix(m[2], "*"); {
+	case strings.HasPrefix(t, "[]"):
+		wanted = "a list"
+	case t == "string":
+		wanted = "text"
+	case t == "bool":
+		wanted = "true or false"
+	case strings.HasPrefix(t, "int"), strings.HasPrefix(t, "uint"), strings.HasPrefix(t, "float"):
+		wanted = "a number"
+	case t == "time.Duration":
+		wanted = "a duration"
+	}
+	got, ok := kindNames[m[1]]
+	if !ok {
+		got = m[1]
+	}
+	return fmt.Sprintf("%s stands here where %s is wanted", got, wanted)
 }
 
 func join(list []*Error) error {

@@ -50,3 +50,19 @@ func TestAt(t *testing.T) {
 		}
 	}
 }
+
+func TestComplaintsArePlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"yaml: expected single document, found multiple":      "expected single document, found multiple",
+		"field paht not found in type main.configSource":      `unknown field "paht"`,
+		"cannot construct !!int `5` into []main.configSource": "a number stands here where a list is wanted",
+		"cannot construct !!seq into string":                  "a list stands here where text is wanted",
+		"cannot construct !!map into *int":                    "a mapping stands here where a number is wanted",
+		"cannot construct !!str `x` into main.configService":  "text stands here where a mapping is wanted",
+		"did not find expected node content":                  "did not find expected node content",
+	} {
+		if got := plain(in); got != want {
+			t.Errorf("plain(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
