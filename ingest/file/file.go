@@ -88,7 +88,8 @@ type filePart struct {
 	found
 	stream   *stream
 	number   int
-	unpacked int64 // bytes that it gives, estimated if compressed
+	unpacked int64     // bytes that it gives, estimated if compressed
+	measured sync.Once // unpacked is set while the source is opened, and never after
 
 	look      sync.Once
 	detection format.Detection
@@ -239,7 +240,7 @@ func (p *filePart) head() ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	p.unpacked = f.unpackedSize(p.size)
+	p.measured.Do(func() { p.unpacked = f.unpackedSize(p.size) })
 	b := make([]byte, headSize)
 	n, err := io.ReadFull(f, b)
 	if err == io.EOF || err == io.ErrUnexpectedEOF || n > 0 {
@@ -365,6 +366,7 @@ func (s *Source) inspect(ctx context.Context) error {
 			if p.unpacked == 0 && p.err == nil {
 				p.head() // for its size
 			}
+			p.measured.Do(func() {}) // a part that cannot be opened now stays of no size
 		}
 	})
 	if err != nil {
