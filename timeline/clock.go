@@ -25,6 +25,19 @@ import (
 type ClockModel struct {
 	nodes map[string]*clockNode
 	ref   string
+	zones map[string]time.Duration // host -> the zone of its stamps without zone, where its other stamps tell it
+}
+
+// hostSpan gives a raw span of e on its host's clock, and that clock's name: stamps
+// without zone are moved to those with one where the host's zone is known.
+func (m *ClockModel) hostSpan(e *Event, s RawSpan) (string, RawSpan) {
+	clock := ClockOf(e)
+	if host, local := clockHost(clock); local && m != nil {
+		if zone, ok := m.zones[host]; ok {
+			return host, RawSpan{s.Lo.Add(-zone), s.Hi.Add(-zone)}
+		}
+	}
+	return clock, s
 }
 
 type clockNode struct {
@@ -124,8 +137,7 @@ func (f *clockFit) addCall(into map[clockPair][]bound, caller string, from, to R
 
 // fit makes the model.
 func (f *clockFit) fit() *ClockModel {
-	f.tieZones()
-	m := &ClockModel{nodes: map[string]*clockNode{}}
+	m := &ClockModel{nodes: map[string]*clockNode{}, zones: f.tieZones()}
 	names := make([]string, 0, len(f.seen))
 	for n := range f.seen {
 		names = append(names, n)

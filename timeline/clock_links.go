@@ -84,8 +84,9 @@ func (f *clockFit) see(e *Event) {
 // tieZones ties a host's stamps without zone to those that write one, where no call
 // ties them: they are local time in the zone that the host writes elsewhere. UTC is
 // believed to be the host's zone only if the same software writes both, for many
-// loggers write UTC wherever they run.
-func (f *clockFit) tieZones() {
+// loggers write UTC wherever they run. It gives the zones so found, by host.
+func (f *clockFit) tieZones() map[string]time.Duration {
+	zones := map[string]time.Duration{}
 	tied := map[string]bool{}
 	for k := range f.pairs {
 		tied[k.caller], tied[k.callee] = true, true
@@ -101,8 +102,10 @@ func (f *clockFit) tieZones() {
 		}
 		if ok {
 			f.pairs[clockPair{host, local}] = []bound{{float64(zone), float64(zone)}}
+			zones[host] = zone
 		}
 	}
+	return zones
 }
 
 // openEnded says whether the callee of c may have gone on after the call was over for

@@ -90,44 +90,57 @@ type collector struct {
 	sampled int
 	drafts  map[string][]*Request // alias set -> wanted requests and their neighbours
 	near    map[string]bool       // forms by which neighbours are known
+	sorted  map[string][]*Event   // what sets gave, until an event comes or goes
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
 	errs    []error
 }
 
-// read asks all sources at once and gives what keep lets through, cloned, by source in
-// the order of its positions. At most max events are kept.
-func (c *collector) read(wants []Want, max int, keep func(*Event) bool) []*Event {
-	parts := make([][]*Event, len(c.srcs))
+// scan asks all sources at once and hands every event to each, with the number of its
+// source; each is called from one goroutine for every source, and the event is valid until it returns.
+func (c *collector) scan(wants []Want, each func(source int, e *Event)) {
 	var wg sync.WaitGroup
 	for i, s := range c.srcs {
 		if c.errs[i] != nil {
 			continue
 		}
 		wg.Go(func() {
-			f := c.widened(wants)
-			for e, err := range s.Source.Events(c.ctx, f) {
+			for e, err := range s.Source.Events(c.ctx, c.widened(wants)) {
 				var bad *RecordError
 				switch {
 				case errors.As(err, &bad):
 					c.skip(s.Name, bad.What, bad.Pos.String())
 				case err != nil:
 					c.errs[i] = err
-				case keep(e):
-					if len(parts[i]) >= max {
-						c.skip(s.Name, fmt.Sprintf("left out: more than %d events in one round", max), e.Pos.String())
-						continue
-					}
-					e = e.Clone()
+				default:
 					e.Pos.Source = s.Name
-					parts[i] = append(parts[i], e)
+					each(i, e)
 				}
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// read gives what keep lets through, cloned, by source in the order of its positions. At
+// most max events of a source are kept.
+func (c *collector) read(wants []Want, max int, keep func(*Event) bool) []*Event {
+	parts := make([][]*Event, len(c.srcs))
+	c.scan(wants, func(i int, e *Event) {
+		switch {
+		case !keep(e):
+		case len(parts[i]) >= max:
+			c.leftOut(e, max)
+		default:
+			parts[i] = append(parts[i], e.Clone())
+		}
+	})
 	return slices.Concat(parts...)
+}
+
+func (c *collector) leftOut(e *Event, max int) {
+	c.skip(e.Pos.Source, fmt.Sprintf("left out: more than %d events in one round", max), e.Pos.String())
 }
 
 // maxSkew is by how much a stamp may be off before the clocks are known: a zone that
@@ -314,6 +327,7 @@ func (c *collector) addEvent(e *Event) {
 		return
 	}
 	c.events[e.Pos] = e
+	c.sorted = nil
 	c.services[e.Service] = true
 	for _, k := range e.Keys {
 		if k.Strength == Identity {
@@ -385,6 +399,7 @@ func (c *collector) dropRepeated() {
 		id := identity{e.Service, e.Host, e.Format, hash(string(e.Raw)), e.Time.UnixNano(), e.Kind, e.SpanID}
 		if _, ok := seen[id]; ok {
 			delete(c.events, e.Pos)
+			c.sorted = nil
 			c.skip(e.Pos.Source, "the same record once more", e.Pos.String())
 			continue
 		}
@@ -403,6 +418,9 @@ func (c *collector) sortedEvents() []*Event {
 
 // sets gives the events of every alias set, by position.
 func (c *collector) sets() map[string][]*Event {
+	if c.sorted != nil {
+		return c.sorted
+	}
 	events := c.sortedEvents()
 	for _, e := range events {
 		c.graph.addEvent(e)
@@ -421,6 +439,7 @@ func (c *collector) sets() map[string][]*Event {
 	for _, e := range c.lone {
 		out[loneSet(e)] = []*Event{e}
 	}
+	c.sorted = out
 	return out
 }
 

@@ -9,25 +9,40 @@ import (
 )
 
 // An exchange is what is known of one service handling one request, as a candidate
-// to which a record without ID may belong.
+// to which a record without ID may belong. It is small, for there is one for every
+// access record near a wanted request.
 type exchange struct {
-	set           string // alias set, or the position of a record without identity key
-	service, host string
-	record        *Event  // its own record; nil if it logged none
-	from, to      Instant // its aligned window
-	client        string  // address without port
-	method, path  string
-	peers         []string // addresses that it called
-	failed        bool
-	killed        bool // its process ended while it was at work
+	form         string // an identity form of its record; "" if it has none
+	set          string // alias set, or the position of a record without identity key
+	system       string
+	clock        string  // by which raw is stamped; "" if the service logged no exchange
+	raw          RawSpan // from its start to its end, on that clock
+	from, to     Instant // its aligned window
+	client       string  // address without port
+	method, path string
+	peers        []string // addresses that it called
+	answered     bool     // it logged a status
+	failed       bool
+	killed       bool // its process ended while it was at work
 }
 
-func exchangeOf(set string, e *Event, clocks *ClockModel) exchange {
-	x := exchange{set: set, service: e.Service, host: e.Host, record: e}
+func exchangeOf(e *Event, clocks *ClockModel) exchange {
+	x := exchange{system: e.System}
 	x.from, x.to = clocks.Align(e)
+	start, end, startOK, endOK := e.Interval()
+	if !startOK {
+		start.Lo = end.Lo.Add(-unknownLength)
+		x.from = Instant{x.to.Earliest.Add(-unknownLength), x.to.Time, x.to.Latest}
+	}
+	if !endOK {
+		end.Hi = start.Hi.Add(unknownLength)
+		x.to = Instant{x.from.Earliest, x.from.Time, x.from.Latest.Add(unknownLength)}
+	}
+	x.clock, x.raw = clocks.hostSpan(e, RawSpan{start.Lo, end.Hi})
 	x.client = hostPart(e.Attrs.Get(KeyClient))
 	x.method, x.path = e.Attrs.Get("http.request.method"), e.Attrs.Get("url.path")
-	x.failed = e.Status().Failed() || !e.Status().Known() || e.Failed
+	x.answered = e.Status().Known()
+	x.failed = e.Status().Failed() || !x.answered || e.Failed
 	for _, c := range e.Calls {
 		x.peers = append(x.peers, c.Peer)
 		x.failed = x.failed || c.OwnMade || c.Status >= 500
@@ -37,6 +52,60 @@ func exchangeOf(set string, e *Event, clocks *ClockModel) exchange {
 		x.failed = true
 	}
 	return x
+}
+
+// exchanges are those of one service on one host, by clock, each list by start.
+type exchanges struct {
+	byClock map[string][]exchange
+	// longest is the longest span of a list: of raw, or for the clock "" and for
+	// comparisons between clocks of the aligned window.
+	longestRaw, longest map[string]time.Duration
+}
+
+func (xs *exchanges) add(x exchange) {
+	if xs.byClock == nil {
+		xs.byClock, xs.longestRaw, xs.longest = map[string][]exchange{}, map[string]time.Duration{}, map[string]time.Duration{}
+	}
+	xs.byClock[x.clock] = append(xs.byClock[x.clock], x)
+	xs.longestRaw[x.clock] = max(xs.longestRaw[x.clock], x.raw.Hi.Sub(x.raw.Lo))
+	xs.longest[x.clock] = max(xs.longest[x.clock], x.to.Latest.Sub(x.from.Earliest))
+}
+
+// sort puts the lists in order. Raw and aligned starts of one clock have one order.
+func (xs *exchanges) sort() {
+	for clock, list := range xs.byClock {
+		slices.SortStableFunc(list, func(a, b exchange) int {
+			if clock == "" {
+				return cmp.Or(a.from.Earliest.Compare(b.from.Earliest), strings.Compare(a.set, b.set))
+			}
+			return cmp.Or(a.raw.Lo.Compare(b.raw.Lo), strings.Compare(a.set, b.set))
+		})
+	}
+}
+
+// near calls f for the exchanges that a record written at raw on clock, or at on the
+// common time line, may lie in.
+func (xs *exchanges) near(clock string, raw RawSpan, at Instant, f func(x *exchange)) {
+	for c, list := range xs.byClock {
+		if c == clock {
+			i, _ := slices.BinarySearchFunc(list, raw.Lo.Add(-lateLine-xs.longestRaw[c]), func(x exchange, t time.Time) int { return x.raw.Lo.Compare(t) })
+			for ; i < len(list) && !list[i].raw.Lo.After(raw.Hi); i++ {
+				if !raw.Lo.After(list[i].raw.Hi.Add(lateLine)) {
+					f(&list[i])
+				}
+			}
+			continue
+		}
+		if !at.Known() {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(list, at.Earliest.Add(-lateLine-xs.longest[c]), func(x exchange, t time.Time) int { return x.from.Earliest.Compare(t) })
+		for ; i < len(list) && !list[i].from.Earliest.After(at.Latest); i++ {
+			if !list[i].to.Latest.Add(lateLine).Before(at.Earliest) {
+				f(&list[i])
+			}
+		}
+	}
 }
 
 // hostPart drops a port: "10.0.0.9:4711" and "[::1]:80" give the address.
@@ -68,7 +137,7 @@ func upstreamOf(e *Event) string {
 const lateLine = 250 * time.Millisecond
 
 // unknownLength is how long an exchange is taken to have lasted at most if its record tells
-// only its end: the usual limits of proxies are a minute.
+// only its end, or only its start: the usual limits of proxies are a minute.
 const unknownLength = 90 * time.Second
 
 // maxCandidates is the number of requests above which a record without ID is joined to
@@ -79,8 +148,7 @@ const maxCandidates = 16
 type joiner struct {
 	clocks    *ClockModel
 	lives     []*Process
-	exchanges map[place][]exchange // by start
-	quoting   map[string][]*Joined // alias set of a wanted request -> its events that report a failure
+	exchanges map[place]*exchanges
 }
 
 // An inferred join of a record.
@@ -90,53 +158,60 @@ type inferred struct {
 	reason     string
 }
 
-// join gives the alias sets to which e may belong, with what speaks for it.
-func (j *joiner) join(e *Event) []inferred {
-	at, _ := j.clocks.Align(e)
-	stamped := e.Attrs.Get(inferredTime) == ""
-	if !stamped {
-		p := endOf(j.lives, e)
-		if p == nil && e.Lifecycle != NoLifecycle {
-			return nil // nothing tells when it was written
-		}
-		if p != nil {
-			at = p.End
-		}
+// writtenAt is when e was written, and whether it bears a stamp of its own: the text of a
+// crash does not, but the life that it ended tells. ok is false if nothing tells.
+func (j *joiner) writtenAt(e *Event) (at Instant, stamped, ok bool) {
+	at, _ = j.clocks.Align(e)
+	if e.Attrs.Get(inferredTime) == "" {
+		return at, true, true
 	}
-	var fits []exchange
+	if p := endOf(j.lives, e); p != nil {
+		return p.End, false, true
+	}
+	return at, false, e.Lifecycle == NoLifecycle
+}
+
+// join gives the alias sets whose exchanges e fits, with what speaks for it.
+func (j *joiner) join(e *Event) []inferred {
+	at, stamped, ok := j.writtenAt(e)
+	xs := j.exchanges[place{e.Service, e.Host}]
+	if !ok || xs == nil {
+		return nil
+	}
+	var fits []*exchange
 	why := ""
-	for _, x := range j.exchanges[place{e.Service, e.Host}] {
-		if w, ok := j.fits(e, at, stamped, &x); ok {
+	clock, raw := "", RawSpan{}
+	if stamped {
+		span, _, _, _ := e.Interval()
+		clock, raw = j.clocks.hostSpan(e, span)
+	}
+	xs.near(clock, raw, at, func(x *exchange) {
+		if w, ok := agrees(e, x); ok {
 			fits = append(fits, x)
 			if len(w) > len(why) {
 				why = w
 			}
 		}
-	}
-	if e.Failed || e.Exception != nil {
-		if failed := slices.DeleteFunc(slices.Clone(fits), func(x exchange) bool { return !x.failed }); len(failed) > 0 {
-			fits = failed
+	})
+	// What tells the candidates apart, as long as one is left: what failed wrote the
+	// failure; what answered did not die; and where the process lived on, what ended with its process
+	// did not end by this.
+	narrow := func(holds bool, other func(*exchange) bool) {
+		if left := slices.DeleteFunc(slices.Clone(fits), other); holds && len(left) > 0 {
+			fits = left
 		}
 	}
-	if caughtDeath(e) {
-		// What answered did not die; and as the process lived on, an exchange that ended with
-		// its process did not end by this.
-		for _, other := range []func(exchange) bool{
-			func(x exchange) bool { return x.record != nil && x.record.Status().Known() },
-			func(x exchange) bool { return x.killed },
-		} {
-			if dead := slices.DeleteFunc(slices.Clone(fits), other); len(dead) > 0 {
-				fits = dead
-			}
-		}
-	}
+	narrow(e.Failed || e.Exception != nil, func(x *exchange) bool { return !x.failed })
+	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
+	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	sets := map[string]bool{}
 	for _, x := range fits {
 		sets[x.set] = true
 	}
-	if len(sets) == 0 {
-		sets, why = j.quotedBy(e, at)
-	}
+	return inferredOf(sets, why)
+}
+
+func inferredOf(sets map[string]bool, why string) []inferred {
 	if len(sets) == 0 || len(sets) > maxCandidates {
 		return nil
 	}
@@ -148,9 +223,9 @@ func (j *joiner) join(e *Event) []inferred {
 	return out
 }
 
-// fits says whether e can be of the exchange x of its service: nothing that both tell
-// differs, and e lies in x's window; at is when e was written. Records on one clock are compared without the clock's own uncertainty.
-func (j *joiner) fits(e *Event, at Instant, stamped bool, x *exchange) (string, bool) {
+// agrees says whether e can be of the exchange x of its service: nothing that both tell
+// differs.
+func agrees(e *Event, x *exchange) (string, bool) {
 	same := []string{}
 	agree := func(what, a, b string) bool {
 		if a == "" || b == "" {
@@ -161,7 +236,7 @@ func (j *joiner) fits(e *Event, at Instant, stamped bool, x *exchange) (string, 
 		}
 		return a == b
 	}
-	if !agree("client", hostPart(e.Attrs.Get(KeyClient)), x.client) && x.record != nil && e.System == x.record.System {
+	if !agree("client", hostPart(e.Attrs.Get(KeyClient)), x.client) && x.clock != "" && e.System == x.system {
 		return "", false
 	}
 	if !agree("method", e.Attrs.Get("http.request.method"), x.method) || !agree("path", e.Attrs.Get("url.path"), x.path) {
@@ -176,50 +251,90 @@ func (j *joiner) fits(e *Event, at Instant, stamped bool, x *exchange) (string, 
 	if e.Attrs.Get("url.path") == "" && e.Attrs.Get(KeyClient) == "" && !e.Failed && e.Exception == nil {
 		return "", false // nothing but the time would speak for it
 	}
-	if !j.inWindow(e, at, stamped, x) {
-		return "", false
-	}
 	if len(same) == 0 {
 		return "the only thing known is the service and the time", true
 	}
 	return "same service, " + strings.Join(same, ", ") + " and time", true
 }
 
-func (j *joiner) inWindow(e *Event, at Instant, stamped bool, x *exchange) bool {
-	if stamped && x.record != nil && ClockOf(x.record) == ClockOf(e) {
-		raw, _, _, _ := e.Interval()
-		start, end, startOK, endOK := x.record.Interval()
-		if !startOK {
-			start.Lo = end.Lo.Add(-unknownLength)
-		}
-		return !raw.Hi.Before(start.Lo) && (!endOK || !raw.Lo.After(end.Hi.Add(lateLine)))
-	}
-	if !at.Known() {
-		return false
-	}
-	return !at.CertainlyBefore(x.from) && !(x.to.Known() && x.to.Add(lateLine).CertainlyBefore(at))
+// A quotation finds the failures of wanted requests that quote a record of another
+// service, as an app logs what its database answered.
+type quotation struct {
+	words   map[string][]string // the rarest word of a message -> messages
+	quoters map[string][]quoter // message -> who quotes it
 }
 
-// quotedBy finds the wanted requests one of whose failures quotes the record, as an app
-// logs what its database answered.
-func (j *joiner) quotedBy(e *Event, at Instant) (map[string]bool, string) {
-	if !e.Failed || len(e.Body) < 16 {
-		return nil, ""
+type quoter struct {
+	set           string
+	service, host string
+	at            Instant
+}
+
+// quotable is the line of e that others may quote; "" if it is too short to be told from chance.
+func quotable(e *Event) string {
+	line, _, _ := strings.Cut(e.Body, "\n")
+	if line = strings.TrimSpace(line); !e.Failed || len(line) < 16 {
+		return ""
 	}
-	sets := map[string]bool{}
-	for set, events := range j.quoting {
-		for _, q := range events {
-			if q.Service == e.Service && q.Host == e.Host || !quotes(string(q.Raw), e.Body) {
-				continue
+	return line
+}
+
+func newQuotation() *quotation {
+	return &quotation{map[string][]string{}, map[string][]quoter{}}
+}
+
+func isWordBreak(r rune) bool { return r < 0x80 && !alnum(byte(r)) }
+
+// ask puts the message of e on the list of those to look for, by its longest word that is
+// neither its first nor its last, which a text that quotes it has as a word too.
+func (q *quotation) ask(e *Event) {
+	message := quotable(e)
+	if _, known := q.quoters[message]; message == "" || known {
+		return
+	}
+	words := strings.FieldsFunc(message, isWordBreak)
+	if len(words) < 3 {
+		return
+	}
+	longest := slices.MaxFunc(words[1:len(words)-1], func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	q.words[longest] = append(q.words[longest], message)
+	q.quoters[message] = nil
+}
+
+// look notes which of the messages e quotes.
+func (q *quotation) look(set string, e *Joined) {
+	if len(q.words) == 0 {
+		return
+	}
+	text := string(e.Raw)
+	seen := map[string]bool{}
+	for word := range strings.FieldsFuncSeq(text, isWordBreak) {
+		if seen[word] {
+			continue
+		}
+		seen[word] = true
+		for _, m := range q.words[word] {
+			if strings.Contains(text, m) {
+				q.quoters[m] = append(q.quoters[m], quoter{set, e.Service, e.Host, firstKnown(e.Start, e.End)})
 			}
-			if first := firstKnown(q.Start, q.End); at.Known() && first.Known() &&
-				(first.Add(lateLine).CertainlyBefore(at) || at.Add(time.Minute).CertainlyBefore(first)) {
-				continue
-			}
-			sets[set] = true
 		}
 	}
-	return sets, fmt.Sprintf("a failure of the request quotes it: %.60q", e.Body)
+}
+
+// join gives the alias sets with a failure that quotes e, written after it and within a minute.
+func (q *quotation) join(e *Event, at Instant) []inferred {
+	message := quotable(e)
+	sets := map[string]bool{}
+	for _, by := range q.quoters[message] {
+		if by.service == e.Service && by.host == e.Host {
+			continue
+		}
+		if at.Known() && by.at.Known() && (by.at.Add(lateLine).CertainlyBefore(at) || at.Add(time.Minute).CertainlyBefore(by.at)) {
+			continue
+		}
+		sets[by.set] = true
+	}
+	return inferredOf(sets, fmt.Sprintf("a failure of the request quotes it: %.60q", message))
 }
 
 // caughtDeath says whether e tells that one exchange died and its process did not: an error

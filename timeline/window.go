@@ -111,36 +111,97 @@ func (c *collector) windows() {
 			wants = append(wants, Want{Near: &Window{host, w.from, w.to}})
 		}
 	}
-	var seen []*Event
-	if len(wants) > 0 {
-		inside := windowSet(wants)
-		seen = c.read(wants, c.lim.WindowEvents, func(e *Event) bool {
-			return inside(e) && (e.Kind == ServerSpan || !hasIdentity(e)) && e.Lifecycle == NoLifecycle
-		})
-	}
-	c.join(seen)
+	c.join(c.around(wants))
 }
 
-// windowSet gives a quick test for lying in one of the windows, which do not overlap
-// on one host and are sorted by their start.
-func windowSet(wants []Want) func(*Event) bool {
-	byHost := map[string][]*Window{}
-	for _, w := range wants {
-		byHost[w.Near.Host] = append(byHost[w.Near.Host], w.Near)
+// around reads the windows: the exchanges of the services that wrote failures without ID, as
+// rivals for these, and further records without ID of the same services.
+func (c *collector) around(wants []Want) (rivals map[place][]exchange, orphans []*Event) {
+	places := map[place]bool{}
+	for _, e := range c.orphans {
+		places[place{e.Service, e.Host}] = true
 	}
-	for _, ws := range byHost {
-		slices.SortFunc(ws, func(a, b *Window) int { return a.From.Compare(b.From) })
-	}
-	return func(e *Event) bool {
-		for _, w := range byHost[e.Host] {
-			if w.From.After(e.Time) {
+	wants = slices.DeleteFunc(wants, func(w Want) bool {
+		for p := range places {
+			if p.host == w.Near.Host {
 				return false
 			}
-			if w.Match(e) {
-				return true
+		}
+		return true
+	})
+	if len(wants) == 0 {
+		return nil, nil
+	}
+	inside := windowSet(wants)
+	type found struct {
+		exchanges map[place][]exchange
+		orphans   []*Event
+		n         int
+	}
+	parts := make([]found, len(c.srcs))
+	c.scan(wants, func(i int, e *Event) {
+		f, at := &parts[i], place{e.Service, e.Host}
+		if !places[at] || e.Lifecycle != NoLifecycle || e.Kind != ServerSpan && hasIdentity(e) || !inside(e) {
+			return
+		}
+		if f.n++; f.n > c.lim.WindowEvents {
+			c.leftOut(e, c.lim.WindowEvents)
+			return
+		}
+		if e.Kind != ServerSpan {
+			f.orphans = append(f.orphans, e.Clone())
+			return
+		}
+		x := exchangeOf(e, c.clocks)
+		x.set = loneSet(e)
+		for _, k := range e.Keys {
+			if k.Strength == Identity {
+				x.form = k.Form()
+				break
 			}
 		}
-		return false
+		if f.exchanges == nil {
+			f.exchanges = map[place][]exchange{}
+		}
+		f.exchanges[at] = append(f.exchanges[at], x)
+	})
+	rivals = map[place][]exchange{}
+	for _, f := range parts {
+		for p, xs := range f.exchanges {
+			rivals[p] = append(rivals[p], xs...)
+		}
+		orphans = append(orphans, f.orphans...)
+	}
+	return rivals, orphans
+}
+
+// windowSet gives a quick test for lying in one of the windows.
+func windowSet(wants []Want) func(*Event) bool {
+	byHost := map[string][]Window{}
+	for _, w := range wants {
+		byHost[w.Near.Host] = append(byHost[w.Near.Host], *w.Near)
+	}
+	for host, ws := range byHost {
+		slices.SortFunc(ws, func(a, b Window) int { return a.From.Compare(b.From) })
+		merged := ws[:1]
+		for _, w := range ws[1:] {
+			if last := &merged[len(merged)-1]; !w.From.After(last.To) {
+				if w.To.After(last.To) {
+					last.To = w.To
+				}
+				continue
+			}
+			merged = append(merged, w)
+		}
+		byHost[host] = merged
+	}
+	return func(e *Event) bool {
+		ws := byHost[e.Host]
+		i, found := slices.BinarySearchFunc(ws, e.Time, func(w Window, t time.Time) int { return w.From.Compare(t) })
+		if !found {
+			i--
+		}
+		return i >= 0 && ws[i].Match(e)
 	}
 }
 
@@ -159,63 +220,68 @@ func hopWindow(h *Hop) (from, to Instant) {
 	return from, to
 }
 
-// join adds the records without ID to the wanted requests that they fit.
-func (c *collector) join(seen []*Event) {
-	j := &joiner{clocks: c.clocks, lives: c.lives, exchanges: map[place][]exchange{}, quoting: map[string][]*Joined{}}
-	known := map[Pos]bool{}
-	add := func(set string, e *Event) {
-		if !known[e.Pos] {
-			known[e.Pos] = true
-			p := place{e.Service, e.Host}
-			j.exchanges[p] = append(j.exchanges[p], exchangeOf(set, e, c.clocks))
+// join adds the records without ID to the wanted requests that they fit: rivals are the
+// exchanges around these, and more further records without ID.
+func (c *collector) join(rivals map[place][]exchange, more []*Event) {
+	j := &joiner{clocks: c.clocks, lives: c.lives, exchanges: map[place]*exchanges{}}
+	add := func(p place, x exchange) {
+		if j.exchanges[p] == nil {
+			j.exchanges[p] = &exchanges{}
 		}
+		j.exchanges[p].add(x)
 	}
-	orphans := map[Pos]*Event{}
-	for _, e := range c.orphans {
-		if e.Kind != ServerSpan {
-			orphans[e.Pos] = e
-		}
-	}
-	for _, e := range seen {
-		switch forms := c.graph.identityForms(e); {
-		case len(forms) > 0 && e.Kind == ServerSpan:
-			add(c.graph.find(forms[0]), e)
-		case e.Kind == ServerSpan:
-			add(loneSet(e), e)
-		case len(forms) == 0:
-			orphans[e.Pos] = e
+	for p, xs := range rivals {
+		for _, x := range xs {
+			if x.form != "" && !c.graph.banned[x.form] {
+				x.set = c.graph.find(x.form)
+			}
+			if _, own := c.drafts[x.set]; !own {
+				add(p, x)
+			}
 		}
 	}
 	for set, rs := range c.drafts {
 		for _, r := range rs {
 			for _, h := range r.Hops {
+				var x exchange
 				if sp := h.span(); sp != nil {
-					add(set, sp.Event)
-					continue
+					x = exchangeOf(sp.Event, c.clocks)
+				} else {
+					x.failed = !h.Status().Known() || h.Status().Failed()
+					x.from, x.to = hopWindow(h)
+					x.killed = processEndedIn(h)
 				}
-				x := exchange{set: set, service: h.Service, host: h.Host, failed: !h.Status().Known() || h.Status().Failed()}
-				x.from, x.to = hopWindow(h)
-				x.killed = processEndedIn(h)
-				if x.from.Known() {
-					p := place{h.Service, h.Host}
-					j.exchanges[p] = append(j.exchanges[p], x)
-				}
-			}
-			for i := range r.Events {
-				if e := &r.Events[i]; e.Failed || e.Exception != nil {
-					j.quoting[set] = append(j.quoting[set], e)
+				x.set = set
+				if x.from.Known() || x.to.Known() {
+					add(place{h.Service, h.Host}, x)
 				}
 			}
 		}
 	}
-	list := make([]*Event, 0, len(orphans))
-	for _, e := range orphans {
-		list = append(list, e)
+	for _, xs := range j.exchanges {
+		xs.sort()
 	}
-	slices.SortFunc(list, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	list := c.withoutID(more)
 	joins := make([][]inferred, len(list))
+	q := newQuotation()
 	for i, e := range list {
-		joins[i] = j.join(e)
+		if joins[i] = j.join(e); joins[i] == nil {
+			q.ask(e)
+		}
+	}
+	for set, rs := range c.drafts {
+		for _, r := range rs {
+			for i := range r.Events {
+				if e := &r.Events[i]; e.Kind == LogRecord && (e.Failed || e.Exception != nil) {
+					q.look(set, e)
+				}
+			}
+		}
+	}
+	for i, e := range list {
+		if at, _, ok := j.writtenAt(e); joins[i] == nil && ok {
+			joins[i] = q.join(e, at)
+		}
 	}
 	pairDeaths(list, joins)
 	extra := map[string][]Joined{}
@@ -233,4 +299,18 @@ func (c *collector) join(seen []*Event) {
 			c.settle(r)
 		}
 	}
+}
+
+// withoutID lists the records without ID, each once, by position.
+func (c *collector) withoutID(more []*Event) []*Event {
+	known := map[Pos]bool{}
+	var list []*Event
+	for _, e := range slices.Concat(c.orphans, more) {
+		if e.Kind != ServerSpan && !known[e.Pos] {
+			known[e.Pos] = true
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	return list
 }
