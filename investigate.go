@@ -72,7 +72,7 @@ func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Option
 	} else if i := slices.IndexFunc(found, func(r *timeline.Request) bool { return r.Failed }); i >= 0 {
 		r = found[i]
 	}
-	c, err := judge(ctx, col, r, o)
+	c, err := judge(ctx, col, col.Clocks.Hosts(), r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -94,11 +94,12 @@ func Batch(ctx context.Context, srcs []timeline.Named, o Options) (*Digest, erro
 		return nil, err
 	}
 	d := &Digest{Skipped: col.Skipped, Sources: sources(col), Sampled: col.Sampled, Partial: col.Truncated}
+	clocks := col.Clocks.Hosts()
 	for _, r := range col.Requests {
 		if !r.Failed || !o.lets(r) {
 			continue
 		}
-		c, err := judge(ctx, col, r, o)
+		c, err := judge(ctx, col, clocks, r, o)
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +139,7 @@ func (o *Options) lets(r *timeline.Request) bool {
 	return o.Route == "" || r.Route == o.Route || r.Path == o.Route
 }
 
-func judge(ctx context.Context, col *timeline.Collection, r *timeline.Request, o Options) (*Case, error) {
+func judge(ctx context.Context, col *timeline.Collection, clocks []timeline.HostClock, r *timeline.Request, o Options) (*Case, error) {
 	near := col.Surroundings(r)
 	v, err := o.Rules.Judge(ctx, r, near)
 	if err != nil {
@@ -149,7 +150,7 @@ func judge(ctx context.Context, col *timeline.Collection, r *timeline.Request, o
 		Request:   r,
 		Near:      near,
 		Verdict:   v,
-		Clocks:    clocksOf(col, r),
+		Clocks:    clocksOf(clocks, r),
 		Skipped:   col.Skipped,
 		Sources:   sources(col),
 		Partial:   col.Truncated || r.Truncated,
@@ -158,12 +159,12 @@ func judge(ctx context.Context, col *timeline.Collection, r *timeline.Request, o
 
 // clocksOf gives the clocks of the hosts of r first, then the others, each by the
 // order of the model.
-func clocksOf(col *timeline.Collection, r *timeline.Request) []timeline.HostClock {
+func clocksOf(clocks []timeline.HostClock, r *timeline.Request) []timeline.HostClock {
 	own := map[string]bool{}
 	for _, h := range r.Hops {
 		own[h.Host] = true
 	}
-	all := col.Clocks.Hosts()
+	all := slices.Clone(clocks)
 	slices.SortStableFunc(all, func(a, b timeline.HostClock) int {
 		switch {
 		case own[a.Host] == own[b.Host]:

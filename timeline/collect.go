@@ -31,7 +31,7 @@ type Collection struct {
 	Skipped   []Skipped // by source and reason
 	Truncated bool      // a limit was hit
 
-	failures []failure
+	failures failures
 }
 
 // A SourceResult tells how reading one source went.
@@ -577,16 +577,7 @@ func (c *collector) finish() *Collection {
 		c.skip("", fmt.Sprintf("left out: more than %d requests", c.lim.Requests), out.Requests[c.lim.Requests].ID)
 		out.Requests, out.Truncated = out.Requests[:c.lim.Requests], true
 	}
-	for _, e := range c.failed {
-		at, end := c.clocks.Align(e)
-		f := failure{service: e.Service, at: firstKnown(at, end), stack: e.Exception.stack(), request: e.Pos.String()}
-		if forms := c.graph.identityForms(e); len(forms) > 0 {
-			f.request = c.graph.find(forms[0])
-		}
-		if e.Kind == ServerSpan || f.stack != "" {
-			out.failures = append(out.failures, f)
-		}
-	}
+	out.failures = c.failuresSeen()
 	inFlight(out.Requests)
 	c.sourceResults(out)
 	return out
@@ -623,6 +614,7 @@ func (c *collector) sourceResults(out *Collection) {
 			}
 			for _, sk := range res.Info.Skipped {
 				sk.Source = s.Name
+				out.Truncated = out.Truncated || sk.Lost
 				c.skipped[[2]string{s.Name, sk.What}] = &sk
 			}
 		}

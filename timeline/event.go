@@ -354,13 +354,15 @@ type Pos struct {
 }
 
 // String gives "gateway.log:1042", "gateway.log@88120" where lines were not counted,
-// or "index/doc".
+// "index/doc", or the path alone of what is said of a file as a whole.
 func (p Pos) String() string {
 	switch {
 	case p.Doc != "":
 		return p.Path + "/" + p.Doc
 	case p.Line > 0:
 		return fmt.Sprintf("%s:%d", p.Path, p.Line)
+	case p.Offset == 0:
+		return p.Path
 	}
 	return fmt.Sprintf("%s@%d", p.Path, p.Offset)
 }

@@ -33,12 +33,38 @@ func (x *Exception) stack() string {
 	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
 }
 
-// A failure is the little that is kept of every failed record for the surroundings.
-type failure struct {
-	service string
-	at      Instant
-	stack   string
-	request string // what tells the request from others: an identity key, else the position
+// failures are the little that is kept of all failed records for the surroundings.
+type failures struct {
+	times  map[string][]time.Time // by service, in order
+	stacks map[string]int         // exception -> requests that logged it
+}
+
+// failuresSeen gathers the failed exchanges and the exceptions of the first round.
+func (c *collector) failuresSeen() failures {
+	f := failures{map[string][]time.Time{}, map[string]int{}}
+	seen := map[[2]string]bool{}
+	for _, e := range c.failed {
+		stack := e.Exception.stack()
+		if e.Kind != ServerSpan && stack == "" {
+			continue
+		}
+		start, end := c.clocks.Align(e)
+		if at := firstKnown(start, end); at.Known() {
+			f.times[e.Service] = append(f.times[e.Service], at.Time)
+		}
+		request := e.Pos.String()
+		if forms := c.graph.identityForms(e); len(forms) > 0 {
+			request = c.graph.find(forms[0])
+		}
+		if k := [2]string{stack, request}; stack != "" && !seen[k] {
+			seen[k] = true
+			f.stacks[stack]++
+		}
+	}
+	for _, times := range f.times {
+		slices.SortFunc(times, time.Time.Compare)
+	}
+	return f
 }
 
 // inFlight tells every life that ended which failed requests it held then.
@@ -76,22 +102,19 @@ func (c *Collection) Surroundings(r *Request) *Surroundings {
 	if from.Known() {
 		s.Processes = nearLives(c.Processes, from.Earliest, to.Latest, 5*time.Minute)
 	}
-	stacks := map[string]map[string]bool{} // of the request -> the requests that logged it
 	for i := range r.Events {
 		if st := r.Events[i].Exception.stack(); st != "" {
-			stacks[st] = map[string]bool{}
+			s.SameStack[st] = max(0, c.failures.stacks[st]-1) // this request is one of them
 		}
 	}
-	for _, f := range c.failures {
-		if f.at.Known() && from.Known() && f.at.Time.Before(from.Time) && from.Time.Sub(f.at.Time) <= time.Minute {
-			s.FailedBefore[f.service]++
+	if from.Known() {
+		for service, times := range c.failures.times {
+			lo, _ := slices.BinarySearchFunc(times, from.Time.Add(-time.Minute), time.Time.Compare)
+			hi, _ := slices.BinarySearchFunc(times, from.Time, time.Time.Compare)
+			if hi > lo {
+				s.FailedBefore[service] = hi - lo
+			}
 		}
-		if seen := stacks[f.stack]; seen != nil {
-			seen[f.request] = true
-		}
-	}
-	for st, seen := range stacks {
-		s.SameStack[st] = max(0, len(seen)-1) // this request is one of them
 	}
 	return s
 }
