@@ -65,11 +65,13 @@ func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Option
 	if len(found) == 0 {
 		return nil, &NotFoundError{id, sources(col)}
 	}
+	// A record may only mention the ID: a request that has it as a key comes first.
+	slices.SortStableFunc(found, func(a, b *timeline.Request) int { return mentions(a, id) - mentions(b, id) })
 	r := found[0]
 	if id == "" {
 		r = found[len(found)-1]
 		found = []*timeline.Request{r}
-	} else if i := slices.IndexFunc(found, func(r *timeline.Request) bool { return r.Failed }); i >= 0 {
+	} else if i := slices.IndexFunc(found, func(x *timeline.Request) bool { return x.Failed && mentions(x, id) == mentions(r, id) }); i >= 0 {
 		r = found[i]
 	}
 	c, err := judge(ctx, col, col.Clocks.Hosts(), r, o)
@@ -85,6 +87,19 @@ func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Option
 		}
 	}
 	return c, nil
+}
+
+// mentions is 0 if r has the ID as one of its keys, 1 if its records only mention it.
+func mentions(r *timeline.Request, id string) int {
+	for _, name := range []string{timeline.KeyRequestID, timeline.KeyTraceID} {
+		forms := timeline.Key{Name: name, Value: id}.Forms()
+		for _, k := range r.Keys {
+			if slices.Contains(forms, k.Form()) {
+				return 0
+			}
+		}
+	}
+	return 1
 }
 
 // Batch finds all failing requests that the options let through and judges each of them.

@@ -34,10 +34,7 @@ func (g *aliasGraph) find(form string) string {
 // identityForms gives the forms of the identity keys of e that are keys at all.
 func (g *aliasGraph) identityForms(e *Event) []string {
 	var out []string
-	for _, k := range e.Keys {
-		if k.Strength != Identity {
-			continue
-		}
+	for _, k := range identities(e) {
 		for _, f := range k.Forms() {
 			if !g.banned[f] && !slices.Contains(out, f) {
 				out = append(out, f)
@@ -45,6 +42,23 @@ func (g *aliasGraph) identityForms(e *Event) []string {
 		}
 	}
 	return out
+}
+
+// identities gives the identity keys of e; of a record without any, those that its text mentions.
+func identities(e *Event) []Key {
+	var own, mentioned []Key
+	for _, k := range e.Keys {
+		switch k.Strength {
+		case Identity:
+			own = append(own, k)
+		case Mention:
+			mentioned = append(mentioned, k)
+		}
+	}
+	if len(own) == 0 {
+		return mentioned
+	}
+	return own
 }
 
 // addEvent ties the identity keys of e to each other. The smaller form becomes the
@@ -73,12 +87,7 @@ func (g *aliasGraph) addEvent(e *Event) {
 func aliasesOf(events []*Event) (keys []Key, aliases []Alias) {
 	known := map[string]bool{}
 	for _, e := range events {
-		var ids []Key
-		for _, k := range e.Keys {
-			if k.Strength == Identity {
-				ids = append(ids, k)
-			}
-		}
+		ids := identities(e)
 		for _, k := range ids {
 			f := k.Name + "\x00" + k.Form()
 			if known[f] {

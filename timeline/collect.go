@@ -185,18 +185,12 @@ func (c *collector) skip(source, what, first string) {
 	c.skipped[k] = &Skipped{Source: source, What: what, Count: 1, First: first}
 }
 
-func hasIdentity(e *Event) bool {
-	for _, k := range e.Keys {
-		if k.Strength == Identity {
-			return true
-		}
-	}
-	return false
-}
+func hasIdentity(e *Event) bool { return len(identities(e)) > 0 }
 
+// carries says whether e has one of the forms, as a key or in its text.
 func carries(e *Event, forms map[string]bool) bool {
 	for _, k := range e.Keys {
-		if k.Strength != Identity {
+		if k.Strength == Context {
 			continue
 		}
 		for _, f := range k.Forms() {
@@ -255,9 +249,9 @@ func (c *collector) first() {
 			}
 		case isWanted(e):
 			c.addEvent(e)
-			for _, k := range e.Keys {
+			for _, k := range identities(e) {
 				for _, f := range k.Forms() {
-					forms[f] = forms[f] || k.Strength == Identity
+					forms[f] = true
 				}
 			}
 		default:
@@ -329,10 +323,8 @@ func (c *collector) addEvent(e *Event) {
 	c.events[e.Pos] = e
 	c.sorted = nil
 	c.services[e.Service] = true
-	for _, k := range e.Keys {
-		if k.Strength == Identity {
-			c.ask(k)
-		}
+	for _, k := range identities(e) {
+		c.ask(k)
 	}
 }
 
@@ -355,7 +347,11 @@ func (c *collector) byKeys() {
 		slices.SortFunc(keys, func(a, b Key) int {
 			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
 		})
-		found := c.read([]Want{{Keys: keys}}, c.lim.WindowEvents, func(e *Event) bool { return carries(e, forms) })
+		found := c.read([]Want{{Keys: keys}}, c.lim.WindowEvents, func(e *Event) bool {
+			return slices.ContainsFunc(identities(e), func(k Key) bool {
+				return slices.ContainsFunc(k.Forms(), func(f string) bool { return forms[f] })
+			})
+		})
 		c.ban(found)
 		for _, e := range found {
 			if len(c.graph.identityForms(e)) > 0 {
@@ -375,8 +371,8 @@ func (c *collector) ban(events []*Event) {
 		}
 	}
 	for _, e := range events {
-		for _, k := range e.Keys {
-			if f := k.Form(); k.Strength == Identity && count[f] > c.lim.EventsPerKey && !c.graph.banned[f] {
+		for _, k := range identities(e) {
+			if f := k.Form(); count[f] > c.lim.EventsPerKey && !c.graph.banned[f] {
 				c.graph.banned[f] = true
 				c.skip(e.Pos.Source, fmt.Sprintf("not a key: %s is on more than %d events", k.Name, c.lim.EventsPerKey), e.Pos.String())
 			}

@@ -12,6 +12,7 @@ type Strength uint8
 const (
 	Identity Strength = iota // names the request everywhere: request, trace and correlation IDs; joins transitively
 	Context                  // holds on one host and repeats: connection, pid, thread, client, upstream, request line; joins one step inside a window
+	Mention                  // an identity value that stands in the text of a record, in no field that is a key: the record is wanted for it, but belongs to the request of its own keys if it has any
 )
 
 // A Key is an identifier shared by the events of one request: {"trace_id", "4bf92f35..."}.

@@ -154,11 +154,8 @@ func (c *collector) around(wants []Want) (rivals map[place][]exchange, orphans [
 		}
 		x := exchangeOf(e, c.clocks)
 		x.set = loneSet(e)
-		for _, k := range e.Keys {
-			if k.Strength == Identity {
-				x.form = k.Form()
-				break
-			}
+		if ids := identities(e); len(ids) > 0 {
+			x.form = ids[0].Form()
 		}
 		if f.exchanges == nil {
 			f.exchanges = map[place][]exchange{}

@@ -626,7 +626,7 @@ func (r *partReader) wantsKeys(e *timeline.Event, hits []hit) bool {
 			continue
 		}
 		k := r.pl.keys[h.owner]
-		k.Scope, k.Strength = "", timeline.Identity
+		k.Scope, k.Strength = "", timeline.Mention
 		e.Keys = append(e.Keys, k)
 		e.Attrs.Set("key.found", "text")
 		have = append(have, k.Forms()...)

@@ -93,7 +93,7 @@ func read(t testing.TB, s *Source, wants ...timeline.Want) (events, skipped []st
 func short(e *timeline.Event) string {
 	text := e.Body
 	for _, k := range e.Keys {
-		if k.Strength == timeline.Identity {
+		if k.Strength != timeline.Context {
 			text += " " + k.Value
 		}
 	}
@@ -313,21 +313,21 @@ func TestWhatCannotBeRead(t *testing.T) {
 			}
 		}
 		want(t, fmt.Sprintf("skipped in pass %d", pass), skipped,
-			"app/badxz.log@0: damaged xz file: xz: invalid checksum for file header",
-			"app/binary.log@0: binary file",
+			"app/badxz.log: damaged xz file: xz: invalid checksum for file header",
+			"app/binary.log: binary file",
 			"cut",
-			"app/dangling.log@0: unreadable file: no such file or directory",
+			"app/dangling.log: unreadable file: no such file or directory",
 			"app/long.log:2: record cut at 1 MiB",
-			"app/magic.log@0: damaged zstd file: invalid input: compressed size too big",
-			"app/notgzip.log@0: damaged gzip file: the file ends early",
-			"app/prose.log@0: file in no known format",
+			"app/magic.log: damaged zstd file: invalid input: compressed size too big",
+			"app/notgzip.log: damaged gzip file: the file ends early",
+			"app/prose.log: file in no known format",
 		)
 	}
 	got := map[string]int{}
 	for _, k := range s.Info().Skipped {
 		got[k.What+" "+k.First] = k.Count
 	}
-	for _, k := range []string{"binary file app/binary.log@0", "record cut at 1 MiB app/long.log:2", "unreadable file: no such file or directory app/dangling.log@0", "file in no known format app/prose.log@0"} {
+	for _, k := range []string{"binary file app/binary.log", "record cut at 1 MiB app/long.log:2", "unreadable file: no such file or directory app/dangling.log", "file in no known format app/prose.log"} {
 		if got[k] != 1 {
 			t.Errorf("%q is counted %d times, want 1; all: %v", k, got[k], got)
 		}
@@ -473,7 +473,7 @@ func TestLinks(t *testing.T) {
 	if len(events) != 2 {
 		t.Errorf("each file is read once, also under several names; got %q", events)
 	}
-	if len(skipped) != 2 || !strings.HasPrefix(skipped[0], "pods/a/itself.log@0: unreadable file") || !strings.HasPrefix(skipped[1], "pods/current.log@0: unreadable file") {
+	if len(skipped) != 2 || !strings.HasPrefix(skipped[0], "pods/a/itself.log: unreadable file") || !strings.HasPrefix(skipped[1], "pods/current.log: unreadable file") {
 		t.Errorf("links to nothing are told as %q", skipped)
 	}
 }
@@ -626,7 +626,7 @@ func TestFileChanges(t *testing.T) {
 	}
 	events, skipped := read(t, s, failures)
 	want(t, "what was there when it was opened", events, "b.log:1 part 0 b on b: req-3")
-	if len(skipped) != 1 || !strings.HasPrefix(skipped[0], "a.log@0: unreadable file: the file became shorter") {
+	if len(skipped) != 1 || !strings.HasPrefix(skipped[0], "a.log: unreadable file: the file became shorter") {
 		t.Errorf("a file that became shorter is told as %q", skipped)
 	}
 }

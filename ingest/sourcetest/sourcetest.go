@@ -270,7 +270,7 @@ func place(e *timeline.Event) string {
 func carries(e *timeline.Event, k timeline.Key) bool {
 	forms := k.Forms()
 	return slices.ContainsFunc(e.Keys, func(o timeline.Key) bool {
-		return o.Strength == timeline.Identity && slices.ContainsFunc(o.Forms(), func(f string) bool { return slices.Contains(forms, f) })
+		return o.Strength != timeline.Context && slices.ContainsFunc(o.Forms(), func(f string) bool { return slices.Contains(forms, f) })
 	})
 }
 
