@@ -88,6 +88,9 @@ func answer(c *correlate.Case) (string, style) {
 		}
 		return what, green
 	}
+	if c.Request != nil && !c.Request.Failed {
+		return "undetermined: no record tells whether this request failed", yellow
+	}
 	return "undetermined: " + st + ", and no hop can be named as the one that created it", yellow
 }
 

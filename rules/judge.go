@@ -420,7 +420,10 @@ func (j *judgement) notFailed() *Verdict {
 	case st.Known():
 		v.Summary = fmt.Sprintf("The request did not fail: %s answered %s.", name(root), st)
 	default:
-		v.Summary = "The request did not fail as far as the records of " + name(root) + " tell."
+		v.Certainty, v.Confidence = Undetermined, 0
+		v.Summary = "No record tells what " + name(root) + " answered, so that it is not known whether the request failed."
+		v.Missing = []Missing{{"the status that " + name(root) + " sent", "without it nobody can say whether the request failed"}}
+		v.NextChecks = []string{"the access log of " + name(root) + " or of what calls it"}
 	}
 	for _, h := range j.request.Hops {
 		if h != root && h.Failed() {
@@ -510,14 +513,18 @@ func telling(h *timeline.Hop) []*timeline.Joined {
 	return out
 }
 
-// record is the event by which a hop tells its own exchange.
+// record is the event by which a hop tells its own exchange, else a message with its status.
 func record(h *timeline.Hop) *timeline.Joined {
+	var message *timeline.Joined
 	for _, e := range h.Events {
-		if e.Kind == timeline.ServerSpan {
+		switch {
+		case e.Kind == timeline.ServerSpan:
 			return e
+		case e.Kind == timeline.LogRecord && e.StatusCode != 0:
+			message = e
 		}
 	}
-	return nil
+	return message
 }
 
 func unique(events []*timeline.Joined) []*timeline.Joined {

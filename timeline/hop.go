@@ -194,6 +194,14 @@ func (d *draft) fill(h *Hop) {
 			}
 		}
 	}
+	if sp == nil {
+		// A message may tell the status where no record of the exchange does.
+		for _, e := range h.Events {
+			if e.Kind == LogRecord && e.StatusCode != 0 && e.Join != ByInferred {
+				h.Sent = e.Status()
+			}
+		}
+	}
 	if r, ok := d.roles[h.Service]; ok {
 		h.Role = r
 	}
@@ -321,9 +329,9 @@ func (d *draft) finish(r *Request) {
 		if sp.Stamp.HasDuration() {
 			r.Length = sp.Duration
 		}
-		if !r.CallerUsual {
-			r.Client = root.Sent
-		}
+	}
+	if !r.CallerUsual {
+		r.Client = root.Sent
 	}
 	if !r.Start.Known() {
 		for _, e := range root.Events {

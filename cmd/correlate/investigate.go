@@ -12,6 +12,7 @@ import (
 	"github.com/correlatehq/correlate"
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/report"
+	"github.com/correlatehq/correlate/rules"
 )
 
 func investigateCommand(s streams) *cobra.Command {
@@ -103,5 +104,5 @@ func printCase(w io.Writer, c *correlate.Case, f *outputFlags, text report.TextO
 
 // determined says whether a hop is named, or the request did not fail.
 func determined(c *correlate.Case) bool {
-	return c.Verdict != nil && c.Verdict.Origin != nil || !c.Request.Failed
+	return c.Verdict != nil && (c.Verdict.Origin != nil || !c.Request.Failed && c.Verdict.Certainty != rules.Undetermined)
 }
