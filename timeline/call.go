@@ -306,10 +306,14 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	return score
 }
 
-// silentHops makes a hop of every callee that nobody logged.
-func (d *draft) silentHops() {
+// silentHops makes a hop of every callee that nobody logged; with known only of those
+// whose service the book knows, so that what they called can be put below them.
+func (d *draft) silentHops(known bool) {
 	for _, c := range d.calls {
 		if c.Callee != nil || c.Ended == NotSent || c.Ended == Denied || c.Peer == "" {
+			continue
+		}
+		if e, ok := d.book.Lookup(c.Peer); known && (!ok || !d.services[e.Service]) {
 			continue
 		}
 		h := &Hop{Service: c.Peer, Silent: true, Caller: c}

@@ -88,8 +88,11 @@ func (b *EndpointBook) usualCaller(service string) bool {
 
 // bookDraft counts votes for what answers at a peer.
 type bookDraft struct {
-	votes     map[string]map[place]int
-	total     map[string]int
+	votes map[string]map[place]int
+	total map[string]int
+	// beats counts, for a peer, how often one service was taken for the callee though
+	// another would have fitted too: {peer, taken, passed over}.
+	beats     map[[3]string]int
 	edges     map[[2]string]*Edge
 	outermost map[string]int
 	requests  int
@@ -99,7 +102,7 @@ type bookDraft struct {
 type place struct{ service, host string }
 
 func newBookDraft() *bookDraft {
-	return &bookDraft{votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+	return &bookDraft{beats: map[[3]string]int{}, votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -110,8 +113,10 @@ func newBookDraft() *bookDraft {
 func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	taken := map[*Hop]bool{}
 	settled := map[*Call]bool{}
+	winner := map[*Call]*Hop{}
 	give := func(c *Call, h *Hop, weight int) {
 		settled[c], taken[h] = true, true
+		winner[c] = h
 		if d.votes[c.Peer] == nil {
 			d.votes[c.Peer] = map[place]int{}
 		}
@@ -124,6 +129,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		gap time.Duration
 	}
 	var pairs []pair
+	fitting := map[*Call][]*Hop{}
 	for _, c := range calls {
 		if c.Peer == "" || !reached(c) || c.Failed() {
 			continue
@@ -131,18 +137,19 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		window, windowOK := callLength(c)
 		own, ownOK := hopLength(c.Caller)
 		for _, h := range hops {
-			if taken[h] || h.Service == c.Caller.Service {
+			if h == c.Caller || h.Service == c.Caller.Service {
 				continue
 			}
-			if names(c.Peer, h) {
+			if !taken[h] && !settled[c] && names(c.Peer, h) {
 				give(c, h, 3)
-				break
-			}
-			if prior.otherPeer(c.Peer, h) {
 				continue
 			}
 			length, ok := hopLength(h)
 			if !ok || !windowOK || !within(length, window) || ownOK && !within(length, own) {
+				continue
+			}
+			fitting[c] = append(fitting[c], h)
+			if prior.otherPeer(c.Peer, h) {
 				continue
 			}
 			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs()})
@@ -152,6 +159,13 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	for _, p := range pairs {
 		if !settled[p.c] && !taken[p.h] {
 			give(p.c, p.h, 1)
+		}
+	}
+	for c, hops := range fitting {
+		for _, h := range hops {
+			if w := winner[c]; w != nil && h.Service != w.Service {
+				d.beats[[3]string{c.Peer, w.Service, h.Service}]++
+			}
 		}
 	}
 }
@@ -231,8 +245,34 @@ func (d *bookDraft) count(r *Request) {
 	}
 }
 
-// book settles the votes. A peer is a service if three in five votes say so, and a
-// host if three in five votes name that one.
+// settle picks the service of a peer and counts the votes for it: one that no other beats
+// where both were seen, for a callee whose logs are often missing has fewer votes than those below it. Three in five
+// votes must be for it or for what it beats.
+func (d *bookDraft) settle(peer string, votes map[string]int) (service string, n int, ok bool) {
+	beaten := func(a, by string) bool {
+		won, lost := d.beats[[3]string{peer, by, a}], d.beats[[3]string{peer, a, by}]
+		return won >= 3 && won > 2*lost
+	}
+	for s, v := range votes {
+		lost := false
+		for other := range votes {
+			lost = lost || beaten(s, other)
+		}
+		if !lost && (v > n || v == n && (service == "" || s < service)) {
+			service, n = s, v
+		}
+	}
+	held := 0
+	for s, v := range votes {
+		if s == service || beaten(s, service) {
+			held += v
+		}
+	}
+	return service, n, service != "" && held*5 >= d.total[peer]*3
+}
+
+// book settles the votes. A peer is a host if three in five votes for its service name
+// that one.
 func (d *bookDraft) book() *EndpointBook {
 	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests}
 	for peer, votes := range d.votes {
@@ -240,8 +280,8 @@ func (d *bookDraft) book() *EndpointBook {
 		for p, n := range votes {
 			byService[p.service] += n
 		}
-		service, n := most(byService)
-		if n*5 < d.total[peer]*3 {
+		service, n, ok := d.settle(peer, byService)
+		if !ok {
 			continue
 		}
 		byHost := map[string]int{}

@@ -40,11 +40,12 @@ func (b *builder) build(events []Joined) []*Request {
 	d.makeHops()
 	d.makeCalls()
 	d.matchCalls()
+	d.silentHops(true)
 	d.adopt()
 	for _, h := range d.hops {
 		unstarted(h)
 	}
-	d.silentHops()
+	d.silentHops(false)
 	return d.split()
 }
 
