@@ -246,10 +246,16 @@ func (d *draft) adopt() {
 	}
 }
 
+// canAnswer says whether h speaks what c was made in: a call with an HTTP method or status
+// is not answered by a database.
+func canAnswer(h *Hop, c *Call) bool {
+	return c.Method == "" && !c.Received.Known() || h.Role != RoleDependency || h.Sent.Known()
+}
+
 // callFor gives an open call of p that may be the one to h, else a call of which p has no record.
 func (d *draft) callFor(p, h *Hop) *Call {
 	for _, c := range p.Calls {
-		if c.Callee != nil || !reached(c) {
+		if c.Callee != nil || !reached(c) || !canAnswer(h, c) {
 			continue
 		}
 		if _, known := d.book.Lookup(c.Peer); known {
@@ -322,7 +328,7 @@ func (d *draft) silentHops(known bool) {
 		} else if s := d.serviceIn(c.Peer); s != "" {
 			h.Service = s
 		}
-		h.Role = d.silentRole(c, h)
+		h.Role, h.RoleGuessed = d.silentRole(c, h)
 		c.Callee = h
 		d.hops = append(d.hops, h)
 	}
@@ -341,15 +347,15 @@ func (d *draft) serviceIn(peer string) string {
 
 // silentRole: a service that logs elsewhere is ours. What an app calls and what never
 // logs is not ours to trace; what a gateway or proxy forwards to is the app.
-func (d *draft) silentRole(c *Call, h *Hop) Role {
+func (d *draft) silentRole(c *Call, h *Hop) (role Role, guessed bool) {
 	if r, ok := d.roles[h.Service]; ok {
-		return r
+		return r, false
 	}
 	if d.services[h.Service] {
-		return RoleUnknown
+		return RoleUnknown, false
 	}
 	if c.Caller.Role == RoleGateway || c.Caller.Role == RoleProxy {
-		return RoleApp
+		return RoleApp, true
 	}
-	return RoleDependency
+	return RoleDependency, true
 }

@@ -22,6 +22,8 @@ type EndpointBook struct {
 	Edges     []Edge         // by caller, then callee
 	Outermost map[string]int // service -> requests in which it was the outermost hop that logged
 	Requests  int            // requests on which the book rests
+
+	longer map[[2]string]int // {a, b}: requests in which a's exchange was clearly longer than b's
 }
 
 // An Edge is one service calling another, counted over the requests read.
@@ -93,6 +95,7 @@ type bookDraft struct {
 	// beats counts, for a peer, how often one service was taken for the callee though
 	// another would have fitted too: {peer, taken, passed over}.
 	beats     map[[3]string]int
+	longer    map[[2]string]int
 	edges     map[[2]string]*Edge
 	outermost map[string]int
 	requests  int
@@ -102,7 +105,7 @@ type bookDraft struct {
 type place struct{ service, host string }
 
 func newBookDraft() *bookDraft {
-	return &bookDraft{beats: map[[3]string]int{}, votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+	return &bookDraft{beats: map[[3]string]int{}, longer: map[[2]string]int{}, votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -128,20 +131,39 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		h   *Hop
 		gap time.Duration
 	}
+	usable := func(c *Call) bool { return c.Peer != "" && reached(c) && !c.Failed() }
+	calledBy := map[*Hop]*Hop{}
+	for _, c := range calls {
+		for _, h := range hops {
+			if usable(c) && !settled[c] && !taken[h] && h.Service != c.Caller.Service && canAnswer(h, c) && names(c.Peer, h) {
+				give(c, h, 3)
+				calledBy[h] = c.Caller
+			}
+		}
+	}
+	for _, a := range hops {
+		for _, b := range hops {
+			la, okA := hopLength(a)
+			lb, okB := hopLength(b)
+			if a.Service != b.Service && okA && okB && !within(la, lb) {
+				d.longer[[2]string{a.Service, b.Service}]++
+			}
+		}
+	}
 	var pairs []pair
 	fitting := map[*Call][]*Hop{}
 	for _, c := range calls {
-		if c.Peer == "" || !reached(c) || c.Failed() {
+		if !usable(c) {
 			continue
 		}
 		window, windowOK := callLength(c)
 		own, ownOK := hopLength(c.Caller)
+		above := map[*Hop]bool{c.Caller: true}
+		for h := calledBy[c.Caller]; h != nil && !above[h]; h = calledBy[h] {
+			above[h] = true
+		}
 		for _, h := range hops {
-			if h == c.Caller || h.Service == c.Caller.Service {
-				continue
-			}
-			if !taken[h] && !settled[c] && names(c.Peer, h) {
-				give(c, h, 3)
+			if above[h] || h.Service == c.Caller.Service || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
 				continue
 			}
 			length, ok := hopLength(h)
@@ -149,7 +171,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 				continue
 			}
 			fitting[c] = append(fitting[c], h)
-			if prior.otherPeer(c.Peer, h) {
+			if settled[c] || taken[h] || prior.otherPeer(c.Peer, h) {
 				continue
 			}
 			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs()})
@@ -168,6 +190,26 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			}
 		}
 	}
+}
+
+// calls says whether a hop's own calls go to a service, so that it cannot be called by it.
+func (b *EndpointBook) calls(h *Hop, service string) bool {
+	for _, c := range h.Calls {
+		if e, ok := b.Lookup(c.Peer); ok && e.Service == service {
+			return true
+		}
+	}
+	return false
+}
+
+// above says whether the exchanges of service are mostly longer than caller's, so that the
+// latter does not call it.
+func (b *EndpointBook) above(service, caller string) bool {
+	if b == nil {
+		return false
+	}
+	more, less := b.longer[[2]string{service, caller}], b.longer[[2]string{caller, service}]
+	return more >= 3 && more > 4*less
 }
 
 // otherPeer says whether the book knows the hop's place under a peer of another service than this one's.
@@ -274,7 +316,7 @@ func (d *bookDraft) settle(peer string, votes map[string]int) (service string, n
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
-	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests}
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer}
 	for peer, votes := range d.votes {
 		byService := map[string]int{}
 		for p, n := range votes {

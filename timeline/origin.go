@@ -58,6 +58,9 @@ func (t *Trail) below(h *Hop) *Hop {
 	}
 	callee := c.Callee
 	if callee.Role == RoleDependency {
+		if callee.RoleGuessed && c.Received.Failed() && !c.OwnMade {
+			t.doubt("no log of %s was read: if it is one of your services, the failure was made there or further below", callee.Service)
+		}
 		return nil
 	}
 	if callee.DiedOf() != nil {

@@ -92,9 +92,12 @@ type Hop struct {
 	// HandledByCaller says that this hop failed and its caller coped with it.
 	HandledByCaller bool
 	// Silent says that nobody logged this hop: it is known from its caller's records alone.
-	Silent  bool
-	Events  []*Joined
-	Process *Process // the life in which it was handled, if known
+	Silent bool
+	// RoleGuessed says that Role is only what silence suggests: a service that an app calls and
+	// that never logs may as well be ours.
+	RoleGuessed bool
+	Events      []*Joined
+	Process     *Process // the life in which it was handled, if known
 }
 
 // Status is what the hop is known to have answered: what it logged, else what its
