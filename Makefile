@@ -42,7 +42,7 @@ bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 accuracy: ## judge every request of the shipped incident and compare with the truth
-	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing" ./fixtures -board
+	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing" -v ./fixtures -board
 
 update: ## write golden files anew; review the difference
 	@set -e; for p in $$(grep -rl --include='*_test.go' 'internal/golden"' . | xargs -rn1 dirname | sort -u); do \
