@@ -172,7 +172,8 @@ type ProcessView struct {
 type NearView struct {
 	Processes []*ProcessView `cel:"processes"`
 
-	near *timeline.Surroundings
+	near         *timeline.Surroundings
+	FailedBefore map[string]int `cel:"failed_before"` // failures that each service logged in the minute before the request
 }
 
 // views are the views of one request, each made once.
@@ -387,7 +388,7 @@ func nearView(n *timeline.Surroundings) *NearView {
 	if n == nil {
 		n = &timeline.Surroundings{}
 	}
-	v := &NearView{near: n}
+	v := &NearView{FailedBefore: n.FailedBefore, near: n}
 	for _, p := range n.Processes {
 		v.Processes = append(v.Processes, &ProcessView{
 			Service: p.Service, Host: p.Host, Start: momentView(p.Start), Ready: momentView(p.Ready), Stopping: momentView(p.Stopping),
