@@ -41,13 +41,10 @@ func (m *ClockModel) hostSpan(e *Event, s RawSpan) (string, RawSpan) {
 }
 
 type clockNode struct {
-	name     string
-	lo, hi   float64 // offset to the reference in ns: aligned = raw - offset
-	tied     bool
-	calls    int
-	reason   string
-	rawStamp bool // writes no zone
-	config   bool
+	lo, hi float64 // offset to the reference in ns: aligned = raw - offset
+	tied   bool
+	calls  int
+	reason string
 }
 
 func (n *clockNode) mid() float64 { return (n.lo + n.hi) / 2 }
@@ -149,8 +146,7 @@ func (f *clockFit) fit() *ClockModel {
 	index := map[string]int{}
 	for i, n := range names {
 		index[n] = i
-		_, local := clockHost(n)
-		m.nodes[n] = &clockNode{name: n, rawStamp: local}
+		m.nodes[n] = &clockNode{}
 	}
 	edges := edgesOf(f.pairs)
 	part := components(names, edges)
@@ -181,7 +177,7 @@ func (f *clockFit) fit() *ClockModel {
 		for _, n := range []string{host, host + localSuffix} {
 			if node := m.nodes[n]; node != nil {
 				base := float64(off - f.fixed[refHost(m.ref)])
-				node.lo, node.hi, node.tied, node.config, node.reason = base, base, true, true, "set by the configuration"
+				node.lo, node.hi, node.tied, node.reason = base, base, true, "set by the configuration"
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c := &collector{
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
-		skipped: map[[2]string]*Skipped{}, errs: make([]error, len(srcs)), services: map[string]bool{},
+		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{},
 	}
 	c.first()
 	c.byKeys()
@@ -91,6 +91,7 @@ type collector struct {
 	drafts  map[string][]*Request // alias set -> wanted requests and their neighbours
 	near    map[string]bool       // forms by which neighbours are known
 	sorted  map[string][]*Event   // what sets gave, until an event comes or goes
+	cut     map[string]bool       // alias sets of which events were left out
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
@@ -426,6 +427,7 @@ func (c *collector) sets() map[string][]*Event {
 		if forms := c.graph.identityForms(e); len(forms) > 0 {
 			s := c.graph.find(forms[0])
 			if len(out[s]) >= c.lim.EventsPerRequest {
+				c.cut[s] = true
 				c.skip(e.Pos.Source, fmt.Sprintf("left out: a request with more than %d events", c.lim.EventsPerRequest), e.Pos.String())
 				continue
 			}
@@ -537,7 +539,7 @@ func (c *collector) draft() {
 	}
 }
 
-// settle gives the hops of r their process lives and resolves the lineage.
+// settle gives the hops of r their process lives, resolves the lineage, and says whether r failed.
 func (c *collector) settle(r *Request) {
 	for _, h := range r.Hops {
 		at := h.Start
@@ -549,6 +551,7 @@ func (c *collector) settle(r *Request) {
 		}
 	}
 	Resolve(r)
+	r.Failed = c.requestFailed(r)
 }
 
 // finish puts the collection together.
@@ -560,7 +563,7 @@ func (c *collector) finish() *Collection {
 			continue
 		}
 		for _, r := range rs {
-			r.Failed = c.requestFailed(r)
+			r.Truncated = c.cut[set]
 			if c.inBounds(r) {
 				out.Requests = append(out.Requests, r)
 			}

@@ -141,7 +141,11 @@ func parseDuration(t *testing.T, s string) time.Duration {
 // describe writes a request as the test files show it.
 func describe(r *Request) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "request %s client=%s failed=%v\n", r.ID, r.Client, r.Failed)
+	fmt.Fprintf(&b, "request %s client=%s failed=%v", r.ID, r.Client, r.Failed)
+	if r.Truncated {
+		b.WriteString(" truncated")
+	}
+	b.WriteByte('\n')
 	for _, h := range r.Hops {
 		fmt.Fprintf(&b, "%s%s@%s got=%s sent=%s %s", strings.Repeat("  ", h.Depth+1), h.Service, h.Host, h.Received, h.Sent, h.Lineage)
 		if h.Attempt > 1 {
@@ -156,15 +160,19 @@ func describe(r *Request) string {
 		if h.HandledByCaller {
 			b.WriteString(" handled")
 		}
-		inferred := 0
+		inferred, candidates := 0, 1
 		for _, e := range h.Events {
 			if e.Join == ByInferred {
 				inferred++
+				candidates = max(candidates, e.Candidates)
 			}
 		}
 		fmt.Fprintf(&b, " events=%d", len(h.Events))
 		if inferred > 0 {
 			fmt.Fprintf(&b, " inferred=%d", inferred)
+			if candidates > 1 {
+				fmt.Fprintf(&b, " of %d candidates", candidates)
+			}
 		}
 		b.WriteByte('\n')
 	}
@@ -215,6 +223,11 @@ func query(args []datadriven.CmdArg) Query {
 		switch a.Key {
 		case "id":
 			q.Any = []Want{{Keys: []Key{{Name: KeyRequestID, Value: a.Vals[0]}, {Name: KeyTraceID, Value: a.Vals[0]}}}}
+		case "status":
+			n, _ := strconv.Atoi(a.Vals[0])
+			q.Any = []Want{{Failed: &Failed{Status: []StatusRange{{n, n}}}}}
+		case "events-per-request":
+			q.Limits.EventsPerRequest, _ = strconv.Atoi(a.Vals[0])
 		case "events-per-key":
 			q.Limits.EventsPerKey, _ = strconv.Atoi(a.Vals[0])
 		}

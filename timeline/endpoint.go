@@ -115,11 +115,9 @@ func newBookDraft() *bookDraft {
 // hop at a place that it knows under another peer is no candidate.
 func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	taken := map[*Hop]bool{}
-	settled := map[*Call]bool{}
 	winner := map[*Call]*Hop{}
 	give := func(c *Call, h *Hop, weight int) {
-		settled[c], taken[h] = true, true
-		winner[c] = h
+		winner[c], taken[h] = h, true
 		if d.votes[c.Peer] == nil {
 			d.votes[c.Peer] = map[place]int{}
 		}
@@ -135,21 +133,13 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	calledBy := map[*Hop]*Hop{}
 	for _, c := range calls {
 		for _, h := range hops {
-			if usable(c) && !settled[c] && !taken[h] && h.Service != c.Caller.Service && canAnswer(h, c) && names(c.Peer, h) {
+			if usable(c) && winner[c] == nil && !taken[h] && h.Service != c.Caller.Service && canAnswer(h, c) && names(c.Peer, h) {
 				give(c, h, 3)
 				calledBy[h] = c.Caller
 			}
 		}
 	}
-	for _, a := range hops {
-		for _, b := range hops {
-			la, okA := hopLength(a)
-			lb, okB := hopLength(b)
-			if a.Service != b.Service && okA && okB && !within(la, lb) {
-				d.longer[[2]string{a.Service, b.Service}]++
-			}
-		}
-	}
+	d.compare(hops)
 	var pairs []pair
 	fitting := map[*Call][]*Hop{}
 	for _, c := range calls {
@@ -171,7 +161,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 				continue
 			}
 			fitting[c] = append(fitting[c], h)
-			if settled[c] || taken[h] || prior.otherPeer(c.Peer, h) {
+			if winner[c] != nil || taken[h] || prior.otherPeer(c.Peer, h) {
 				continue
 			}
 			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs()})
@@ -179,7 +169,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.gap, b.gap) })
 	for _, p := range pairs {
-		if !settled[p.c] && !taken[p.h] {
+		if winner[p.c] == nil && !taken[p.h] {
 			give(p.c, p.h, 1)
 		}
 	}
@@ -187,6 +177,19 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		for _, h := range hops {
 			if w := winner[c]; w != nil && h.Service != w.Service {
 				d.beats[[3]string{c.Peer, w.Service, h.Service}]++
+			}
+		}
+	}
+}
+
+// compare counts which services' exchanges are clearly longer than which others'.
+func (d *bookDraft) compare(hops []*Hop) {
+	for _, a := range hops {
+		for _, b := range hops {
+			la, okA := hopLength(a)
+			lb, okB := hopLength(b)
+			if a.Service != b.Service && okA && okB && !within(la, lb) {
+				d.longer[[2]string{a.Service, b.Service}]++
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -12,27 +13,26 @@ const nearby = 3 * time.Second
 // neighbours reads the other requests that failed around the wanted ones, whole, since
 // a record without ID may be theirs. Where all failures are wanted there are none left.
 func (c *collector) neighbours() {
-	type span struct{ from, to time.Time }
-	var spans []span
+	var spans []Window
 	for s, events := range c.sets() {
 		if !c.isWanted(s, events) {
 			continue
 		}
-		var w span
+		var w Window
 		for _, e := range events {
 			start, end := c.clocks.Align(e)
 			for _, a := range []Instant{start, end} {
-				if a.Known() && (w.from.IsZero() || a.Earliest.Before(w.from)) {
-					w.from = a.Earliest
+				if a.Known() && (w.From.IsZero() || a.Earliest.Before(w.From)) {
+					w.From = a.Earliest
 				}
-				if a.Known() && a.Latest.After(w.to) {
-					w.to = a.Latest
+				if a.Known() && a.Latest.After(w.To) {
+					w.To = a.Latest
 				}
 			}
 		}
-		spans = append(spans, span{w.from.Add(-nearby), w.to.Add(nearby)})
+		spans = append(spans, Window{From: w.From.Add(-nearby), To: w.To.Add(nearby)})
 	}
-	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
+	spans = merged(spans)
 	c.near = map[string]bool{}
 	for _, e := range c.failed {
 		forms := c.graph.identityForms(e)
@@ -40,18 +40,11 @@ func (c *collector) neighbours() {
 			continue
 		}
 		start, end := c.clocks.Align(e)
-		at := firstKnown(start, end)
-		for _, w := range spans {
-			if w.from.After(at.Latest) {
-				break
+		if at := firstKnown(start, end); touches(spans, at.Earliest, at.Latest) {
+			for _, f := range forms {
+				c.near[f] = true
 			}
-			if !at.Earliest.After(w.to) {
-				for _, f := range forms {
-					c.near[f] = true
-				}
-				c.addEvent(e)
-				break
-			}
+			c.addEvent(e)
 		}
 	}
 	c.byKeys()
@@ -60,23 +53,19 @@ func (c *collector) neighbours() {
 // windows reads, on every host that a wanted request met, what was stamped while the
 // request was there, and joins the records without ID that fit.
 func (c *collector) windows() {
-	type span struct{ from, to time.Time }
-	spans := map[string][]span{} // by clock
-	hosts := map[string]map[string]bool{}
+	clocks := map[string][]string{} // of each host
 	for clock := range c.clocks.nodes {
 		h, _ := clockHost(clock)
-		if hosts[h] == nil {
-			hosts[h] = map[string]bool{}
-		}
-		hosts[h][clock] = true
+		clocks[h] = append(clocks[h], clock)
 	}
+	byHost := map[string][]Window{}
 	sets := c.sets()
 	for set, rs := range c.drafts {
 		if !c.isWanted(set, sets[set]) {
 			continue
 		}
 		for _, r := range rs {
-			if !r.Failed && !hopFailed(r.Root()) {
+			if !r.Failed {
 				continue
 			}
 			for _, h := range r.Hops {
@@ -84,55 +73,59 @@ func (c *collector) windows() {
 				if !from.Known() {
 					continue
 				}
-				for clock := range hosts[h.Host] {
+				for _, clock := range clocks[h.Host] {
 					a, b := c.clocks.rawWindow(clock, from.Earliest.Add(-time.Second), to.Latest.Add(time.Second+lateLine))
-					spans[clock] = append(spans[clock], span{a, b})
+					byHost[h.Host] = append(byHost[h.Host], Window{h.Host, a, b})
 				}
 			}
 		}
 	}
-	var wants []Want
-	clocks := make([]string, 0, len(spans))
-	for clock := range spans {
-		clocks = append(clocks, clock)
+	for host, ws := range byHost {
+		byHost[host] = merged(ws)
 	}
-	slices.Sort(clocks)
-	for _, clock := range clocks {
-		list := spans[clock]
-		slices.SortFunc(list, func(a, b span) int { return a.from.Compare(b.from) })
-		host, _ := clockHost(clock)
-		for i := 0; i < len(list); {
-			w := list[i]
-			for i++; i < len(list) && !list[i].from.After(w.to); i++ {
-				if list[i].to.After(w.to) {
-					w.to = list[i].to
-				}
-			}
-			wants = append(wants, Want{Near: &Window{host, w.from, w.to}})
-		}
-	}
-	c.join(c.around(wants))
+	c.join(c.around(byHost))
 }
 
-// around reads the windows: the exchanges of the services that wrote failures without ID, as
-// rivals for these, and further records without ID of the same services.
-func (c *collector) around(wants []Want) (rivals map[place][]exchange, orphans []*Event) {
-	places := map[place]bool{}
-	for _, e := range c.orphans {
-		places[place{e.Service, e.Host}] = true
+// merged gives the windows in order, those that touch as one. All are of one host.
+func merged(ws []Window) []Window {
+	slices.SortFunc(ws, func(a, b Window) int { return a.From.Compare(b.From) })
+	var out []Window
+	for _, w := range ws {
+		if n := len(out); n > 0 && !w.From.After(out[n-1].To) {
+			if w.To.After(out[n-1].To) {
+				out[n-1].To = w.To
+			}
+			continue
+		}
+		out = append(out, w)
 	}
-	wants = slices.DeleteFunc(wants, func(w Want) bool {
-		for p := range places {
-			if p.host == w.Near.Host {
-				return false
+	return out
+}
+
+// touches says whether one of merged windows has a moment of [from, to].
+func touches(ws []Window, from, to time.Time) bool {
+	i, _ := slices.BinarySearchFunc(ws, from, func(w Window, t time.Time) int { return w.To.Compare(t) })
+	return i < len(ws) && !ws[i].From.After(to)
+}
+
+// around reads the windows of each host: the exchanges of the services that wrote failures
+// without ID, as rivals for these, and further records without ID of the same services.
+func (c *collector) around(byHost map[string][]Window) (rivals map[place][]exchange, orphans []*Event) {
+	places, hosts := map[place]bool{}, map[string]bool{}
+	for _, e := range c.orphans {
+		places[place{e.Service, e.Host}], hosts[e.Host] = true, true
+	}
+	var wants []Want
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		for i := range byHost[host] {
+			if hosts[host] {
+				wants = append(wants, Want{Near: &byHost[host][i]})
 			}
 		}
-		return true
-	})
+	}
 	if len(wants) == 0 {
 		return nil, nil
 	}
-	inside := windowSet(wants)
 	type found struct {
 		exchanges map[place][]exchange
 		orphans   []*Event
@@ -141,7 +134,7 @@ func (c *collector) around(wants []Want) (rivals map[place][]exchange, orphans [
 	parts := make([]found, len(c.srcs))
 	c.scan(wants, func(i int, e *Event) {
 		f, at := &parts[i], place{e.Service, e.Host}
-		if !places[at] || e.Lifecycle != NoLifecycle || e.Kind != ServerSpan && hasIdentity(e) || !inside(e) {
+		if !places[at] || e.Lifecycle != NoLifecycle || e.Kind != ServerSpan && hasIdentity(e) || !touches(byHost[e.Host], e.Time, e.Time) {
 			return
 		}
 		if f.n++; f.n > c.lim.WindowEvents {
@@ -170,36 +163,6 @@ func (c *collector) around(wants []Want) (rivals map[place][]exchange, orphans [
 		orphans = append(orphans, f.orphans...)
 	}
 	return rivals, orphans
-}
-
-// windowSet gives a quick test for lying in one of the windows.
-func windowSet(wants []Want) func(*Event) bool {
-	byHost := map[string][]Window{}
-	for _, w := range wants {
-		byHost[w.Near.Host] = append(byHost[w.Near.Host], *w.Near)
-	}
-	for host, ws := range byHost {
-		slices.SortFunc(ws, func(a, b Window) int { return a.From.Compare(b.From) })
-		merged := ws[:1]
-		for _, w := range ws[1:] {
-			if last := &merged[len(merged)-1]; !w.From.After(last.To) {
-				if w.To.After(last.To) {
-					last.To = w.To
-				}
-				continue
-			}
-			merged = append(merged, w)
-		}
-		byHost[host] = merged
-	}
-	return func(e *Event) bool {
-		ws := byHost[e.Host]
-		i, found := slices.BinarySearchFunc(ws, e.Time, func(w Window, t time.Time) int { return w.From.Compare(t) })
-		if !found {
-			i--
-		}
-		return i >= 0 && ws[i].Match(e)
-	}
 }
 
 // hopWindow is when the hop was at work: its own exchange, else its caller's call.

@@ -14,9 +14,6 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// Updating says whether golden files are being written.
-func Updating() bool { return *update }
-
 // Compare fails the test if got is not what the file at path holds, and shows where.
 // Carriage returns in the file are left out, since a checkout may have added them.
 func Compare(t testing.TB, path string, got []byte) {
