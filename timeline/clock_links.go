@@ -2,14 +2,15 @@ package timeline
 
 import "time"
 
-// learn adds to the fit what the calls of one request say of the clocks of their hosts.
+// learn adds to the fit what the calls of one request say of the clocks of their hosts: a
+// caller's window holds what the callee logged.
 func (f *clockFit) learn(r *Request) {
 	for i := range r.Events {
 		f.see(r.Events[i].Event)
 	}
 	root := r.Root().span()
 	if root != nil {
-		f.roots[ClockOf(root.Event)]++
+		f.clocks[f.clock(root.Event)].roots++
 	}
 	for _, c := range r.Calls {
 		if c.Callee == nil || c.Callee.Silent {
@@ -19,25 +20,92 @@ func (f *clockFit) learn(r *Request) {
 		if caller == nil {
 			continue
 		}
-		from, to, fromOK, toOK := caller.Interval()
+		w := windowOf(caller.Event)
+		if own := c.Caller.span(); own != nil && caller.Kind == ClientSpan && ClockOf(own.Event) == ClockOf(caller.Event) {
+			w = w.or(windowOf(own.Event)) // a call of which only one end was logged
+		}
 		openEnd := openEnded(c) || c.Record == nil && !allComplete(r)
 		into := f.pairs
 		if c.Record == nil {
 			into = f.guesses
 		}
-		if sp := c.Callee.span(); sp != nil {
-			start, end, startOK, endOK := sp.Interval()
-			f.addCall(into, ClockOf(caller.Event), from, to, fromOK, toOK, ClockOf(sp.Event), start, end, startOK, endOK, openEnd)
-			continue
-		}
-		for _, e := range c.Callee.Events {
-			if e.Join == ByInferred {
-				continue
-			}
-			at, _, _, _ := e.Interval()
-			f.addCall(into, ClockOf(caller.Event), from, to, fromOK, toOK, ClockOf(e.Event), at, at, true, !openEnd, openEnd)
+		for _, in := range workOf(c.Callee) {
+			f.call(into, w, in, openEnd)
 		}
 	}
+}
+
+// A clockWindow is what one clock says of an exchange: where it began and where it was over.
+type clockWindow struct {
+	event      *Event // whose place in its stream stands for the window's
+	start, end RawSpan
+	startOK    bool
+	endOK      bool
+	// loose says that the exchange went on for an unknown time after end.
+	loose bool
+}
+
+func windowOf(e *Event) clockWindow {
+	w := clockWindow{event: e}
+	w.start, w.end, w.startOK, w.endOK = e.Interval()
+	return w
+}
+
+// or gives w with the ends that it lacks taken from o, which holds it.
+func (w clockWindow) or(o clockWindow) clockWindow {
+	if !w.startOK {
+		w.start, w.startOK = o.start, o.startOK
+	}
+	if !w.endOK {
+		w.end, w.endOK = o.end, o.endOK
+	}
+	return w
+}
+
+// workOf gives what each clock says of when a hop worked: its exchange, and where that
+// has no start or no end, or there is none, its messages.
+func workOf(h *Hop) []clockWindow {
+	var out []clockWindow
+	sp := h.span()
+	if sp != nil {
+		out = append(out, windowOf(sp.Event))
+		if out[0].startOK && out[0].endOK {
+			return out
+		}
+	}
+	for _, e := range h.Events {
+		if e.Join == ByInferred || e.Kind == ServerSpan {
+			continue
+		}
+		m := windowOf(e.Event)
+		if !m.startOK && !m.endOK {
+			continue
+		}
+		at := -1
+		for i := range out {
+			if ClockOf(out[i].event) == ClockOf(e.Event) {
+				at = i
+			}
+		}
+		if at < 0 {
+			m.loose = true
+			out = append(out, m)
+			continue
+		}
+		w := &out[at]
+		own := sp != nil && w.event == sp.Event
+		w.loose = w.loose || own && !w.endOK
+		if m.startOK && !(own && w.startOK && w.loose) && (!w.startOK || m.start.Hi.Before(w.start.Hi)) {
+			w.start, w.startOK = m.start, true
+		}
+		if m.endOK && (!w.endOK || m.end.Lo.After(w.end.Lo)) {
+			w.end, w.endOK, w.event = m.end, true, e.Event
+		}
+	}
+	for i := range out {
+		out[i].loose = out[i].loose || !out[i].endOK
+	}
+	return out
 }
 
 // callerRecord is the record whose window holds the callee: the caller's of this call,
@@ -64,161 +132,128 @@ func allComplete(r *Request) bool {
 	return true
 }
 
-// see learns from one event, of a request or not, that its clock exists, and the zone that it writes.
-func (f *clockFit) see(e *Event) {
-	c := ClockOf(e)
-	f.seen[c] = true
-	if e.System != "" {
-		if f.soft[c] == nil {
-			f.soft[c] = map[string]bool{}
-		}
-		f.soft[c][e.System] = true
-	}
-	if e.Stamp.Zone == ZoneWritten {
-		if _, off := e.Time.Zone(); off != 0 {
-			f.zone[e.Host] = time.Duration(off) * time.Second
-		}
-	}
-}
-
-// tieZones ties a host's stamps without zone to those that write one, where no call
-// ties them: they are local time in the zone that the host writes elsewhere. UTC is
-// believed to be the host's zone only if the same software writes both, for many
-// loggers write UTC wherever they run. It gives the zones so found, by host.
-func (f *clockFit) tieZones() map[string]time.Duration {
-	zones := map[string]time.Duration{}
-	tied := map[string]bool{}
-	for k := range f.pairs {
-		tied[k.caller], tied[k.callee] = true, true
-	}
-	for host := range f.seen {
-		local := host + localSuffix
-		if !f.seen[local] || tied[local] && tied[host] {
-			continue
-		}
-		zone, ok := f.zone[host]
-		for s := range f.soft[host] {
-			ok = ok || f.soft[local][s]
-		}
-		if ok {
-			f.pairs[clockPair{host, local}] = []bound{{float64(zone), float64(zone)}}
-			zones[host] = zone
-		}
-	}
-	return zones
-}
-
 // openEnded says whether the callee of c may have gone on after the call was over for
 // its caller.
 func openEnded(c *Call) bool {
 	return c.Ended == GaveUp || c.Ended == CallerLeft || c.Caller.Lineage == Aborted || c.Purpose == Background || c.Purpose == Mirror
 }
 
-// refine narrows the instants of the hops of one request by what must hold between
-// them: an exchange takes as long as was logged, and a callee works within its caller's
-// call. This is where a stamp of 1 s becomes one of about 1 ms. A step that would
-// contradict is left out, and the boxes stay as the clocks give them.
-func (d *draft) refine(r *Request) {
-	for round := 0; round < 12; round++ {
-		changed := false
-		for _, h := range r.Hops {
-			changed = ownLength(h) || changed
-		}
-		for _, c := range r.Calls {
-			if c.Callee == nil || c.Callee.Silent || !c.Callee.Start.Known() {
-				continue
-			}
-			start, end := c.Caller.Start, c.Caller.End
-			pStart, pEnd := &c.Caller.Start, &c.Caller.End
-			if c.Record != nil && c.Record.Kind == ClientSpan {
-				start, end = c.Start, c.End
-				pStart, pEnd = &c.Start, &c.End
-			}
-			if start.Known() {
-				changed = order(pStart, &c.Callee.Start) || changed
-			}
-			if end.Known() && c.Callee.End.Known() && !openEnded(c) && c.Record != nil {
-				changed = order(&c.Callee.End, pEnd) || changed
-			}
-		}
-		if !changed {
-			break
+// call adds what the windows of one call say: the callee began after the caller called,
+// and was done before the caller had its answer. A caller that gave up or left says only that the
+// callee began before it did so.
+func (f *clockFit) call(into map[clockPair]*clockLinks, caller, callee clockWindow, openEnd bool) {
+	p, c := f.clock(caller.event), f.clock(callee.event)
+	l := clockLink{lo: negInf, hi: inf, soft: openEnd || callee.loose}
+	if caller.startOK && callee.startOK {
+		l.hi = micros(callee.start.Hi.Sub(caller.start.Lo))
+	}
+	if caller.endOK {
+		switch {
+		case openEnd && callee.startOK:
+			l.lo = micros(callee.start.Lo.Sub(caller.end.Hi))
+		case openEnd:
+		case callee.endOK:
+			l.lo = micros(callee.end.Lo.Sub(caller.end.Hi))
+		case callee.startOK:
+			l.lo = micros(callee.start.Lo.Sub(caller.end.Hi))
 		}
 	}
-	for _, h := range r.Hops {
-		if sp := h.span(); sp != nil {
-			for i := range r.Events {
-				if r.Events[i].Event == sp.Event {
-					r.Events[i].Start, r.Events[i].End = h.Start, h.End
-				}
-			}
-		}
-	}
-	for _, c := range r.Calls {
-		if c.Record == nil {
-			continue
-		}
-		if c.Record.Kind != ClientSpan && len(c.Record.Calls) == 1 {
-			c.Start, c.End = c.Caller.Start, c.Caller.End
-		}
-		for i := range r.Events {
-			if c.Record.Kind == ClientSpan && r.Events[i].Event == c.Record.Event {
-				r.Events[i].Start, r.Events[i].End = c.Start, c.End
-			}
-		}
-	}
-}
-
-// order applies a <= b to two instants; it reports a change worth another round.
-func order(a, b *Instant) bool {
-	lo, hi := b.Earliest, a.Latest
-	if a.Earliest.After(lo) {
-		lo = a.Earliest
-	}
-	if b.Latest.Before(hi) {
-		hi = b.Latest
-	}
-	if lo.After(b.Latest) || hi.Before(a.Earliest) {
-		return false // they contradict; the clocks' own boxes stand
-	}
-	changed := lo.Sub(b.Earliest) > time.Microsecond || a.Latest.Sub(hi) > time.Microsecond
-	narrow(b, lo, b.Latest)
-	narrow(a, a.Earliest, hi)
-	return changed
-}
-
-func narrow(a *Instant, lo, hi time.Time) {
-	if lo.Equal(a.Earliest) && hi.Equal(a.Latest) {
+	if p == c || l.lo == negInf && l.hi == inf {
 		return
 	}
-	*a = Instant{lo, lo.Add(hi.Sub(lo) / 2), hi}
+	l.p, l.c = f.seat(caller.event), f.seat(callee.event)
+	l.raw = l.p.raw
+	f.add(into, clockPair{p, c}, l)
 }
 
-// ownLength ties start and end of a hop by the duration that it logged.
-func ownLength(h *Hop) bool {
-	sp := h.span()
-	if sp == nil || !sp.Stamp.HasDuration() || !h.Start.Known() || !h.End.Known() {
-		return false
+func micros(d time.Duration) float64 { return float64(d) / 1e3 }
+
+// writtenAt is where the stamp of a record stands among the others of its stream: records
+// of exchanges are written when these are over, whatever moment they are stamped with.
+func writtenAt(e *Event) time.Time {
+	if _, end, _, ok := e.Interval(); ok && e.Kind != LogRecord {
+		return end.Lo
 	}
-	d, tol := sp.Duration, sp.Stamp.DurationResolution
-	changed := false
-	lo, hi := h.Start.Earliest.Add(d-tol), h.Start.Latest.Add(d+tol)
-	if lo.After(h.End.Earliest) && !lo.After(h.End.Latest) {
-		narrow(&h.End, lo, h.End.Latest)
-		changed = true
+	return e.Time
+}
+
+// seat gives the place of a record among those that its clock stamped.
+func (f *clockFit) seat(e *Event) seat {
+	s := seat{stream: -1, raw: writtenAt(e).UnixNano()}
+	if e.Pos.Doc == "" {
+		k := [2]string{e.Pos.Source, e.Pos.Path}
+		if k[1] == "" {
+			return s
+		}
+		id, ok := f.streams[k]
+		if !ok {
+			id = int32(len(f.streams))
+			f.streams[k] = id
+		}
+		s.stream, s.pos = id, streamPos(e.Pos)
 	}
-	if hi.Before(h.End.Latest) && !hi.Before(h.End.Earliest) {
-		narrow(&h.End, h.End.Earliest, hi)
-		changed = true
+	return s
+}
+
+// streamPos orders the records of one stream: by part, then by offset.
+func streamPos(p Pos) int64 { return int64(p.Part)<<44 | p.Offset }
+
+// see learns from one event, of a request or not, that its clock exists, the zone that it
+// writes, and where its stamp stands in its stream.
+func (f *clockFit) see(e *Event) {
+	c := f.clocks[f.clock(e)]
+	if e.System != "" {
+		c.soft[e.System] = true
 	}
-	lo, hi = h.End.Earliest.Add(-d-tol), h.End.Latest.Add(-d+tol)
-	if lo.Sub(h.Start.Earliest) > time.Microsecond && !lo.After(h.Start.Latest) {
-		narrow(&h.Start, lo, h.Start.Latest)
-		changed = true
+	if e.Stamp.Zone == ZoneWritten {
+		if _, off := e.Time.Zone(); off != 0 {
+			c.zone = time.Duration(off) * time.Second
+		}
 	}
-	if h.Start.Latest.Sub(hi) > time.Microsecond && !hi.Before(h.Start.Earliest) {
-		narrow(&h.Start, h.Start.Earliest, hi)
-		changed = true
+	if e.Attrs.Get(inferredTime) == "" {
+		c.marks.add(f.seat(e))
 	}
-	return changed
+}
+
+// clock gives the number of the clock that stamped e.
+func (f *clockFit) clock(e *Event) int32 {
+	return f.clockNamed(ClockOf(e))
+}
+
+func (f *clockFit) clockNamed(name string) int32 {
+	id, ok := f.ids[name]
+	if !ok {
+		id = int32(len(f.clocks))
+		f.ids[name] = id
+		f.clocks = append(f.clocks, &seenClock{name: name, soft: map[string]bool{}})
+	}
+	return id
+}
+
+// tieZones ties a host's stamps without zone to those that write one, where no call
+// ties them: they are local time in the zone that the host writes elsewhere. UTC is
+// believed to be the host's zone only if the same software writes both, for many
+// loggers write UTC wherever they run. What is tied so is one clock under two names, the zone apart.
+func (f *clockFit) tieZones() {
+	tied := make([]bool, len(f.clocks))
+	for k := range f.pairs {
+		tied[k.caller], tied[k.callee] = true, true
+	}
+	for id, c := range f.clocks {
+		host, local := clockHost(c.name)
+		if !local {
+			continue
+		}
+		other, ok := f.ids[host]
+		if !ok || tied[id] && tied[other] {
+			continue
+		}
+		same := f.clocks[other].zone != 0
+		for s := range f.clocks[other].soft {
+			same = same || c.soft[s]
+		}
+		if same {
+			c.of, c.ahead, c.zoned = other, micros(f.clocks[other].zone), true
+		}
+	}
 }

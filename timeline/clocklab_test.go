@@ -51,6 +51,11 @@ func (set *labSet) align() (*ClockModel, []*Request) {
 			fit.see(r.Events[i].Event)
 		}
 	}
+	for e, at := range set.stamps { // an event of two lines stands where the second does
+		if at.start != nil && at.end != nil && at.start.line != at.end.line {
+			fit.see(&Event{Time: at.start.at, Stamp: e.Stamp, Host: e.Host, Pos: Pos{Source: e.Pos.Source, Path: e.Pos.Path, Offset: int64(at.start.line)}})
+		}
+	}
 	m := fit.fit()
 	var out []*Request
 	for _, r := range set.requests {
@@ -436,7 +441,7 @@ func (set *labSet) put(h *labHop, e *Event, kind Kind, start, end *labStamp) {
 	if h.host.Zone == "none" {
 		e.Stamp.Zone = ZoneUnknown
 	}
-	line := cmp.Or(start, end).line
+	line := cmp.Or(end, start).line // a record is written when what it tells is over
 	e.Pos = Pos{Source: "lab", Path: h.host.log(), Offset: int64(line), Line: line}
 	h.events = append(h.events, e)
 	set.stamps[e] = labStamped{start, end}
@@ -648,6 +653,10 @@ type labSegment struct {
 	Offset      float64 `json:"offset_s"`
 	Drift       float64 `json:"drift_ppm"`
 	Uncertainty float64 `json:"uncertainty_s"`
+	Minus       float64 `json:"minus_s"`
+	Plus        float64 `json:"plus_s"`
+	FromLine    *int64  `json:"from_line,omitempty"`
+	ToLine      *int64  `json:"to_line,omitempty"`
 }
 
 type labStep struct {
@@ -664,20 +673,46 @@ type labZone struct {
 // writeEstimate writes what m says of every host's clock.
 func writeEstimate(path string, set *labSet, m *ClockModel) error {
 	est := labEstimate{Untied: []string{}, Trust: "ok", Inconsistent: []string{}, Steps: []labStep{}, Zones: map[string]labZone{}, Hosts: map[string][]labSegment{}}
-	known := map[string]bool{}
+	if m.weak {
+		est.Trust = "weak"
+	}
+	quarters := map[string]float64{}
 	for _, h := range m.Hosts() {
+		n := m.nodes[h.Host]
+		if n == nil || !n.tied {
+			n = m.nodes[h.Host+localSuffix]
+		}
 		if h.Reference {
 			est.Reference = h.Host
 		}
 		if !h.Tied {
+			est.Untied = append(est.Untied, h.Host)
 			continue
 		}
-		known[h.Host] = true
-		est.Hosts[h.Host] = []labSegment{{From: -1e12, To: 1e12, Offset: h.OffsetMS / 1e3, Uncertainty: h.SlackMS / 1e3}}
+		if n.inconsistent {
+			est.Inconsistent = append(est.Inconsistent, h.Host)
+		}
+		quarters[h.Host] = math.Round(n.gross / 9e8)
+		est.Hosts[h.Host] = segmentsOf(m, n)
+		for _, c := range n.cuts {
+			est.Steps = append(est.Steps, labStep{h.Host, float64(m.base)/1e9 + c.t, c.jump / 1e6})
+		}
 	}
-	for _, h := range set.hosts {
-		if !known[h.Host] {
-			est.Untied = append(est.Untied, h.Host)
+	usual, most := 0.0, 0
+	for _, q := range quarters {
+		n := 0
+		for _, o := range quarters {
+			if o == q {
+				n++
+			}
+		}
+		if n > most || n == most && math.Abs(q) < math.Abs(usual) {
+			usual, most = q, n
+		}
+	}
+	for host, q := range quarters {
+		if q != usual {
+			est.Zones[host] = labZone{(q - usual) * 900, 0}
 		}
 	}
 	slices.Sort(est.Untied)
@@ -686,6 +721,51 @@ func writeEstimate(path string, set *labSet, m *ClockModel) error {
 		return err
 	}
 	return os.WriteFile(path, append(out, '\n'), 0o666)
+}
+
+// segmentsOf gives a clock as lines between its knots.
+func segmentsOf(m *ClockModel, n *clockNode) []labSegment {
+	var out []labSegment
+	line := func(i int64) *int64 { return &i }
+	for run := range n.runs {
+		ks := []clockKnot{{t: 0}, {t: m.end}}
+		if run < len(n.knots) && len(n.knots[run]) > 0 {
+			ks = n.knots[run]
+			if len(ks) == 1 {
+				ks = append(ks, ks[0])
+				ks[1].t++
+			}
+		}
+		first := len(out)
+		for i := 0; i+1 < len(ks); i++ {
+			a, b := ks[i], ks[i+1]
+			oa, ob := n.gross+n.beside(run, a.t), n.gross+n.beside(run, b.t)
+			from, to := float64(m.base)/1e9+a.t+oa/1e6, float64(m.base)/1e9+b.t+ob/1e6
+			if to <= from {
+				continue
+			}
+			minus, plus := n.slack(run, (a.t+b.t)/2, m.wander)
+			out = append(out, labSegment{From: from, To: to, Offset: oa / 1e6, Drift: (ob - oa) / (to - from), Uncertainty: max(minus, plus) / 1e6, Minus: minus / 1e6, Plus: plus / 1e6})
+		}
+		if len(out) == first {
+			continue
+		}
+		f, l := &out[first], &out[len(out)-1]
+		f.Offset += f.Drift * 1e-6 * (-1e12 - f.From)
+		f.From, l.To = -1e12, 1e12
+		for i := first; i < len(out); i++ {
+			if len(n.runs) > 1 {
+				out[i].FromLine, out[i].ToLine = line(-1), line(1e9)
+				if run > 0 {
+					out[i].FromLine = line(n.cuts[run-1].streams[0].cut + 1)
+				}
+				if run < len(n.cuts) {
+					out[i].ToLine = line(n.cuts[run].streams[0].cut)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // writeAligned writes one row for each moment that a tied host logged, in microseconds.

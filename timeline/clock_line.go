@@ -1,0 +1,307 @@
+package timeline
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	maxSlope = 600.0  // ppm: the largest drift between two clocks that is considered; NTP slews by 500
+	minStep  = 3000.0 // microseconds: smaller jumps are left to the closure
+)
+
+// A line is an offset a + b*t in microseconds, t in seconds, so that b is in ppm.
+type line struct {
+	a, b   float64
+	broken int     // bounds that it breaks
+	margin float64 // half the width of the gap in which it lies
+}
+
+func (l line) at(t float64) float64 { return l.a + l.b*t }
+
+// breaks says whether the bound contradicts the line.
+func (l line) breaks(x *bound) bool {
+	o := l.at(x.t)
+	return x.lo > o || x.hi < o
+}
+
+// A lineFitter finds lines; it holds the room in which that works.
+type lineFitter struct{ lows, highs []float64 }
+
+// at gives the gap between the bounds around lines of slope b, told at the time tm.
+func (f *lineFitter) at(bs []bound, tm, b float64, k int) (lo, hi float64, broken int) {
+	f.lows, f.highs = f.lows[:0], f.highs[:0]
+	for i := range bs {
+		d := b * (bs[i].t - tm)
+		if bs[i].lo > negInf {
+			f.lows = append(f.lows, d-bs[i].lo)
+		}
+		if bs[i].hi < inf {
+			f.highs = append(f.highs, bs[i].hi-d)
+		}
+	}
+	// Sorting is only for the tightest ones.
+	f.lows, f.highs = f.contested(k)
+	return trim(f.lows, f.highs, k, k)
+}
+
+// contested sorts the bounds that can decide, with k more of each side, and leaves out the others.
+func (f *lineFitter) contested(k int) (lows, highs []float64) {
+	if len(f.lows) == 0 || len(f.highs) == 0 {
+		slices.Sort(f.lows)
+		slices.Sort(f.highs)
+		return f.lows, f.highs
+	}
+	return tightest(f.lows, -slices.Min(f.highs), k+2), tightest(f.highs, -slices.Min(f.lows), k+2)
+}
+
+// tightest gives, sorted, all of xs up to limit and the next one, and at least the n smallest.
+func tightest(xs []float64, limit float64, n int) []float64 {
+	if len(xs) > 4*n {
+		var top nth
+		top.reset(n)
+		next := inf
+		for _, x := range xs {
+			top.add(x)
+			if x > limit {
+				next = min(next, x)
+			}
+		}
+		if v, _ := top.value(); v > next {
+			next = v
+		}
+		kept := xs[:0]
+		for _, x := range xs {
+			if x <= next {
+				kept = append(kept, x)
+			}
+		}
+		xs = kept
+	}
+	slices.Sort(xs)
+	return xs
+}
+
+// fit finds the line that breaks the fewest bounds, and among the slopes with about as
+// few the one with the widest margin: the choice of a support vector machine, as in Huygens
+// (Geng et al., "Exploiting a natural network effect for scalable, fine-grained clock
+// synchronization", NSDI 2018).
+func (f *lineFitter) fit(bs []bound) line {
+	if len(bs) == 0 {
+		return line{margin: inf}
+	}
+	tm, first, last := 0.0, inf, negInf
+	for i := range bs {
+		tm += bs[i].t
+		first, last = min(first, bs[i].t), max(last, bs[i].t)
+	}
+	tm /= float64(len(bs))
+	span := last - first
+	budget := 1 + len(bs)/1000
+
+	type candidate struct {
+		b, lo, hi float64
+		broken    int
+	}
+	var best candidate
+	found := false
+	try := func(b float64) {
+		if math.Abs(b) > maxSlope {
+			return
+		}
+		lo, hi, broken := f.at(bs, tm, b, 0)
+		if !found || broken < best.broken || broken == best.broken && hi-lo > best.hi-best.lo {
+			best, found = candidate{b, lo, hi, broken}, true
+		}
+	}
+	around, m := firstSlope(bs, span), 4
+	for step := 20.0; step > 0.01; step, m = step/4, 5 {
+		wide := step == 20
+		for i := -m; i <= m; i++ {
+			try(around + step*float64(i))
+		}
+		if wide {
+			for b := -maxSlope; b <= maxSlope; b += step {
+				try(b)
+			}
+		}
+		around = best.b
+	}
+	width := func(b float64) float64 {
+		lo, hi, broken := f.at(bs, tm, b, budget)
+		if broken > best.broken+budget {
+			return negInf
+		}
+		return hi - lo
+	}
+	b := best.b
+	radius := max(2, 3e3/max(span, 60))
+	for range 4 {
+		at, w := b, negInf
+		for i := -4; i <= 4; i++ {
+			c := b + radius*float64(i)/4
+			if x := width(c); x > w {
+				at, w = c, x
+			}
+		}
+		b = at
+		radius /= 4
+	}
+	if width(b) == negInf {
+		b = best.b
+	}
+	lo, hi, broken := f.at(bs, tm, b, 0)
+	mid := (lo + hi) / 2
+	switch { // one side only: the bound itself is the best guess
+	case math.IsInf(lo, 0) && math.IsInf(hi, 0):
+		mid = 0
+	case math.IsInf(lo, 0):
+		mid = hi
+	case math.IsInf(hi, 0):
+		mid = lo
+	}
+	return line{mid - b*tm, b, broken, (hi - lo) / 2}
+}
+
+// firstSlope is the median slope between the midpoints of tight bounds that are far apart.
+func firstSlope(bs []bound, span float64) float64 {
+	var both []bound
+	for i := range bs {
+		if bs[i].lo > negInf && bs[i].hi < inf {
+			both = append(both, bs[i])
+		}
+	}
+	slices.SortStableFunc(both, func(x, y bound) int { return compareFloat(x.hi-x.lo, y.hi-y.lo) })
+	both = both[:min(len(both), max(20, len(both)/2))]
+	slices.SortStableFunc(both, func(x, y bound) int { return compareFloat(x.t, y.t) })
+	n := len(both)
+	if n < 8 || span <= 0 {
+		return 0
+	}
+	var slopes []float64
+	for _, part := range []float64{0.15, 0.25, 0.35} {
+		d := max(1, int(float64(n)*part))
+		for i := 0; i < n-d; i += max(1, n/300) {
+			x, y := &both[i], &both[i+d]
+			if dt := y.t - x.t; dt > 0.05*span {
+				slopes = append(slopes, ((y.lo+y.hi)-(x.lo+x.hi))/2/dt)
+			}
+		}
+	}
+	if len(slopes) == 0 {
+		return 0
+	}
+	return max(-maxSlope, min(maxSlope, median(slopes)))
+}
+
+func compareFloat(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// A run is a stretch of a clock's records in which its offset follows one line: those
+// from the place from to the place to in the order in which it stamped them.
+type run struct {
+	from, to int32
+	line
+}
+
+const (
+	firstPlace = int32(-1) << 30
+	lastPlace  = int32(1) << 30
+)
+
+// runs fits a line, and where that does not hold, lines with steps between them. bs are
+// in the order in which the clock stamped them, with their places as id. A step lies
+// between the place up to which one run is known to hold and that from which the next is.
+func (f *lineFitter) runs(bs []bound, depth int) []run {
+	whole := f.fit(thin(bs, 60, 6))
+	one := []run{{firstPlace, lastPlace, whole}}
+	bad := make([]bool, len(bs))
+	n := 0
+	for i := range bs {
+		if bad[i] = whole.breaks(&bs[i]); bad[i] {
+			n++
+		}
+	}
+	if depth == 0 || len(bs) < 16 || float64(n) < max(4, 0.015*float64(len(bs))) {
+		return one
+	}
+	// The cumulative sum shows where the line stops holding.
+	cut, sum, top, mean := 0, 0.0, -1.0, float64(n)/float64(len(bs))
+	for i, b := range bad {
+		sum -= mean
+		if b {
+			sum++
+		}
+		if math.Abs(sum) > top {
+			top, cut = math.Abs(sum), i+1
+		}
+	}
+	var left, right line
+	var best, lo, hi int
+	for range 3 {
+		if cut < 6 || len(bs)-cut < 6 {
+			return one
+		}
+		left, right = f.fit(thin(bs[:cut], 40, 6)), f.fit(thin(bs[cut:], 40, 6))
+		best, lo, hi = fewestBroken(bs, left, right)
+		if lo <= cut && cut <= hi {
+			break
+		}
+		cut = (lo + hi) / 2
+	}
+	if cut < 1 || cut >= len(bs) {
+		return one
+	}
+	t := bs[cut-1].t
+	jump := math.Abs(right.at(t) - left.at(t))
+	if jump < minStep || jump < 2*(left.margin+right.margin) || float64(n-best) < max(4, 0.01*float64(len(bs))) {
+		return one
+	}
+	before, after := bs[max(lo-1, 0)].id, bs[min(hi, len(bs)-1)].id
+	var out []run
+	for _, r := range f.runs(bs[:cut], depth-1) {
+		r.to = min(r.to, before)
+		out = append(out, r)
+	}
+	for i, r := range f.runs(bs[cut:], depth-1) {
+		if i == 0 {
+			r.from = after
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// fewestBroken finds where to pass from one line to the other so that the fewest bounds
+// are broken: at any index in [lo, hi].
+func fewestBroken(bs []bound, left, right line) (best, lo, hi int) {
+	sum := 0
+	for i := range bs {
+		if right.breaks(&bs[i]) {
+			sum++
+		}
+	}
+	best = sum
+	for i := range bs {
+		if left.breaks(&bs[i]) {
+			sum++
+		}
+		if right.breaks(&bs[i]) {
+			sum--
+		}
+		switch {
+		case sum < best:
+			best, lo, hi = sum, i+1, i+1
+		case sum == best:
+			hi = i + 1
+		}
+	}
+	return best, lo, hi
+}
