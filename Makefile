@@ -12,7 +12,7 @@ RACE   := ./ingest/file ./ingest/sourcetest ./timeline
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-needs lint bench accuracy update fuzz lab
+.PHONY: help demo build test test-needs lint bench accuracy clocklab update fuzz lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,17 @@ bench: ## run the benchmarks
 
 accuracy: ## judge every request of the shipped incident and compare with the truth
 	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing" -v ./fixtures -board
+
+# SEEDS and N are the lab's seeds and the number of requests, LABFLAGS what else lab.py takes
+# (fixtures/clocklab/README.md). LAB is one set of logs, to be aligned only.
+clocklab: ## align simulated logs and compare with their true clocks (needs Python 3)
+ifdef LAB
+	$(GO) test -count=1 -run 'TestClockLab$$' ./timeline -args -lab=$(abspath $(LAB))
+else
+	$(GO) test -c -o bin/clocklab.test ./timeline
+	python3 fixtures/clocklab/lab.py $(LABFLAGS) --adapter 'bin/clocklab.test -test.run TestClockLab$$ -lab' \
+		$(if $(N),--n $(N)) $(if $(SEEDS),--seed $(SEEDS))
+endif
 
 update: ## write golden files anew; review the difference
 	@set -e; for p in $$(grep -rl --include='*_test.go' 'internal/golden"' . | xargs -rn1 dirname | sort -u); do \
