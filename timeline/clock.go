@@ -20,7 +20,8 @@ type ClockModel struct {
 	end     float64
 	streams map[[2]string]int32
 	weak    bool
-	wander  float64 // ppm
+	wander  float64                 // ppm
+	delays  map[[2]string]seenDelay // of calls between two clocks, by caller and callee
 }
 
 // A clockNode is one clock.
@@ -77,6 +78,10 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		m.nodes[m.ref].tied, m.nodes[m.ref].runs = true, []run{{firstPlace, lastPlace, line{}}}
 	} else {
 		m.ref, m.base, m.end, m.weak, m.wander = s.names[s.ref], s.base, s.end, !s.trusted(), s.wander
+		m.delays = map[[2]string]seenDelay{}
+		for _, p := range s.pairs {
+			m.delays[[2]string{s.names[p.p], s.names[p.c]}] = *p.delays
+		}
 		for i, h := range s.hosts {
 			n := m.nodes[s.names[i]]
 			n.calls, n.gross, n.runs, n.knots, n.cuts, n.inconsistent = h.calls, h.gross, h.runs, h.knots, h.cuts, h.inconsistent
@@ -130,6 +135,10 @@ func (f *clockFit) untiedReason(id int32) string {
 	return "its callers and callees are not tied either"
 }
 
+// Trusted says whether the whole holds together: that few intervals contradict each other
+// and few hosts the model.
+func (m *ClockModel) Trusted() bool { return m == nil || !m.weak }
+
 // Tied says whether the clock that stamped e is tied to the reference.
 func (m *ClockModel) Tied(e *Event) bool {
 	n := m.node(ClockOf(e))
@@ -180,7 +189,7 @@ func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
 	mid := s.Lo.Add(s.Hi.Sub(s.Lo) / 2)
 	if n == nil || !n.tied {
 		w := untiedSlack(clock)
-		return Instant{s.Lo.Add(-w), mid, s.Hi.Add(w)}.utc()
+		return Instant{Earliest: s.Lo.Add(-w), Time: mid, Latest: s.Hi.Add(w)}.utc()
 	}
 	run, other := 0, 0
 	if len(n.cuts) > 0 {
@@ -199,12 +208,12 @@ func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
 	return a.utc()
 }
 
-func (a Instant) utc() Instant { return Instant{a.Earliest.UTC(), a.Time.UTC(), a.Latest.UTC()} }
+func (a Instant) utc() Instant { return Instant{a.Earliest.UTC(), a.Time.UTC(), a.Latest.UTC(), a.Spread} }
 
 // in aligns by one run of a clock.
 func (m *ClockModel) in(n *clockNode, run int, s RawSpan, mid time.Time) Instant {
 	off, minus, plus := m.offset(n, run, mid.UnixNano())
-	return Instant{s.Lo.Add(-nanos(off + plus)), mid.Add(-nanos(off)), s.Hi.Add(-nanos(off - minus))}
+	return Instant{Earliest: s.Lo.Add(-nanos(off + plus)), Time: mid.Add(-nanos(off)), Latest: s.Hi.Add(-nanos(off - minus))}
 }
 
 func nanos(us float64) time.Duration { return time.Duration(math.Round(us * 1e3)) }
@@ -245,6 +254,11 @@ func (m *ClockModel) offset(n *clockNode, run int, raw int64) (off, minus, plus 
 	}
 	minus, plus = n.slack(run, t, m.wander)
 	return base + n.beside(run, t), minus, plus
+}
+
+// sigma is the standard deviation of the best guess of a clock.
+func (m *ClockModel) sigma(n *clockNode, run int, minus, plus float64) float64 {
+	return (minus + plus) / 2 * 0.2
 }
 
 // beside is the offset at time t, the rough offset apart.
@@ -339,7 +353,7 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 		if !local && !n.tied && m.nodes[host+localSuffix] != nil && m.nodes[host+localSuffix].tied {
 			continue
 		}
-		h := HostClock{Host: host, Reference: name == m.ref, Calls: n.calls, Tied: n.tied, Reason: n.reason}
+		h := HostClock{Host: host, Reference: name == m.ref, Calls: n.calls, Tied: n.tied, Reason: n.reason, Inconsistent: n.inconsistent}
 		if n.tied {
 			run := 0
 			for run < len(n.cuts) && n.cuts[run].t < t {

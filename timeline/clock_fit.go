@@ -63,8 +63,9 @@ type solverPair struct {
 	p, c  int
 	links []clockLink
 	*clockLinks
-	loose  bool       // one side is far off by nature
-	keep   []bool     // of each link whether its neighbours do not contradict it
+	loose  bool   // one side is far off by nature
+	keep   []bool // of each link whether its neighbours do not contradict it
+	delays *seenDelay
 	slopes [2]float64 // range of the slopes of the difference, relative to the lines
 }
 
@@ -105,6 +106,10 @@ func (f *clockFit) fit() *ClockModel {
 		s.close()      // intervals at the knots that any chain of hosts allows
 		s.narrowHosts()
 		s.widenContradicted()
+		s.measureDelays() // how long calls take on the way
+		s.shiftToDelays()
+		s.measureDelays()
+		s.usualDelays()
 	}
 	m.take(f, s)
 	return m

@@ -51,6 +51,11 @@ func windowOf(e *Event) clockWindow {
 	return w
 }
 
+// widths is how far the stamps leave start and end open, in microseconds.
+func (w *clockWindow) widths() [2]float32 {
+	return [2]float32{float32(micros(w.start.Hi.Sub(w.start.Lo))), float32(micros(w.end.Hi.Sub(w.end.Lo)))}
+}
+
 // or gives w with the ends that it lacks taken from o, which holds it.
 func (w clockWindow) or(o clockWindow) clockWindow {
 	if !w.startOK {
@@ -161,6 +166,7 @@ func (f *clockFit) call(into map[clockPair]*clockLinks, caller, callee clockWind
 	if p == c || l.lo == negInf && l.hi == inf {
 		return
 	}
+	l.pWide, l.cWide = caller.widths(), callee.widths()
 	l.p, l.c = f.seat(caller.event), f.seat(callee.event)
 	l.raw = l.p.raw
 	f.add(into, clockPair{p, c}, l)
@@ -256,4 +262,25 @@ func (f *clockFit) tieZones() {
 			c.of, c.ahead, c.zoned = other, micros(f.clocks[other].zone), true
 		}
 	}
+}
+
+// anchor ties the clocks of two records of one moment.
+func (f *clockFit) anchor(a, b *Event) {
+	at, bt := momentOf(a), momentOf(b)
+	p, c := f.clock(a), f.clock(b)
+	if p == c {
+		return
+	}
+	l := clockLink{lo: micros(bt.Lo.Sub(at.Hi)), hi: micros(bt.Hi.Sub(at.Lo)), p: f.seat(a), c: f.seat(b), exact: true}
+	l.raw = l.p.raw
+	f.add(f.pairs, clockPair{p, c}, l)
+}
+
+// momentOf is the stamp of a record as a span of its clock.
+func momentOf(e *Event) RawSpan {
+	start, end, startOK, _ := e.Interval()
+	if startOK || e.Stamp.Meaning != End {
+		return start
+	}
+	return end
 }

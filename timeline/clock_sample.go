@@ -21,11 +21,13 @@ type clockLink struct {
 	raw    int64 // the caller's stamp, in nanoseconds since 1970
 	p, c   seat
 	lo, hi float64
-	t      float64 // seconds on the common time line, once the clocks are roughly known
-	weight float32 // of how many links this one is left
-	soft   bool    // nothing says when the callee was done
-	exact  bool    // said by the user: never given up
-	pPlace int32   // place of the caller's record among those of its clock, and of the callee's
+	t      float64    // seconds on the common time line, once the clocks are roughly known
+	pWide  [2]float32 // microseconds: how wide the caller's stamps of start and end are
+	cWide  [2]float32 // and the callee's
+	weight float32    // of how many links this one is left
+	soft   bool       // nothing says when the callee was done
+	exact  bool       // said by the user: never given up
+	pPlace int32      // place of the caller's record among those of its clock, and of the callee's
 	cPlace int32
 	pRun   int16 // run of the caller's clock, and of the callee's, in which the link lies
 	cRun   int16
@@ -120,7 +122,7 @@ func (ls *clockLinks) thinPart(part []bound, keep []bool) {
 	lo, hi, broken := stab(lows, highs)
 	stepped := broken*10 > len(part) // a step in the middle, maybe: nothing is given up
 	fits := func(b *bound) bool { return stepped || b.lo <= hi && b.hi >= lo }
-	total, kept, late := float32(0), 0, float32(0)
+	total, late := float32(0), float32(0)
 	for i := range part {
 		w := ls.links[part[i].id].weight
 		total += w
@@ -128,10 +130,11 @@ func (ls *clockLinks) thinPart(part []bound, keep []bool) {
 			late += w
 		}
 	}
+	all := total
 	mark := func(b *bound) {
 		if !keep[b.id] {
 			keep[b.id] = true
-			kept++
+			total -= ls.links[b.id].weight
 		}
 	}
 	tightest := func(less func(a, b *bound) bool, ok func(b *bound) bool) {
@@ -149,25 +152,21 @@ func (ls *clockLinks) thinPart(part []bound, keep []bool) {
 	}
 	tightest(func(a, b *bound) bool { return a.lo > b.lo }, func(b *bound) bool { return b.lo > negInf })
 	tightest(func(a, b *bound) bool { return a.hi < b.hi }, func(b *bound) bool { return b.hi < inf })
-	for _, i := range []int{len(part) / 4, 3 * len(part) / 4} {
-		if fits(&part[i]) {
-			mark(&part[i])
-		}
-	}
-	if kept == 0 {
-		mark(&part[0])
-	}
 	ls.dropped += int(late)
 	if hi-lo < tightGap {
 		ls.late += int(late)
-		ls.lateAmong += int(total)
+		ls.lateAmong += int(all)
 	}
-	// Those kept stand for those left out.
-	share := (total - late) / float32(kept)
-	for i := range part {
-		if id := part[i].id; keep[id] {
-			ls.links[id].weight = share
+	// Some ordinary ones stand for all those left out.
+	var others []int32
+	for _, i := range []int{len(part) / 4, 3 * len(part) / 4} {
+		if b := &part[i]; fits(b) && !keep[b.id] {
+			mark(b)
+			others = append(others, b.id)
 		}
+	}
+	for _, id := range others {
+		ls.links[id].weight += max(0, total-late) / float32(len(others))
 	}
 }
 

@@ -18,6 +18,8 @@ type Query struct {
 	Limits  Limits
 	Offsets map[string]time.Duration // host -> how far its stamps are ahead, if the user says so
 	Roles   map[string]Role          // service -> role, if the user says so
+	Clocks  map[string]string        // host -> the name of the clock that it shares with all hosts of that name, if the user says so
+	Anchors []Anchor                 // records of which the user says that they are of one moment
 }
 
 // A Collection is the requests that a query wants, with what is known around them.

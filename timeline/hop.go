@@ -227,7 +227,7 @@ func unstarted(h *Hop) {
 		return
 	}
 	if call := h.Caller.Start; call.Time.Before(h.Start.Time) && call.Earliest.Before(h.Start.Latest) {
-		h.Start = Instant{call.Earliest, call.Time, h.Start.Latest}
+		h.Start = Instant{Earliest: call.Earliest, Time: call.Time, Latest: h.Start.Latest}
 	}
 }
 

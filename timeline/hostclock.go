@@ -13,11 +13,23 @@ type HostClock struct {
 	Reference bool
 	Calls     int    // exchanges on which the offset rests
 	Tied      bool   // to the reference
-	Reason    string // why it is not tied, or what contradicts
+	Reason    string // why it is not tied, what contradicts, or where it is from if it was not learnt
+	// Inconsistent says that its calls contradict each other more than drift and steps explain; its
+	// interval is widened by as much.
+	Inconsistent bool
 }
 
 // A ClockStep is a moment at which a clock was set.
 type ClockStep struct {
 	At     time.Time // on the common time line
 	SizeMS float64   // forward positive
+}
+
+// An Anchor says that two records tell of one moment, which ties the clocks that stamped them.
+type Anchor struct{ A, B RecordAt }
+
+// A RecordAt is where a record stands: the path as results print it, and its line, from 1.
+type RecordAt struct {
+	Path string
+	Line int
 }

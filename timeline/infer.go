@@ -32,11 +32,11 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 	start, end, startOK, endOK := e.Interval()
 	if !startOK {
 		start.Lo = end.Lo.Add(-unknownLength)
-		x.from = Instant{x.to.Earliest.Add(-unknownLength), x.to.Time, x.to.Latest}
+		x.from = Instant{Earliest: x.to.Earliest.Add(-unknownLength), Time: x.to.Time, Latest: x.to.Latest}
 	}
 	if !endOK {
 		end.Hi = start.Hi.Add(unknownLength)
-		x.to = Instant{x.from.Earliest, x.from.Time, x.from.Latest.Add(unknownLength)}
+		x.to = Instant{Earliest: x.from.Earliest, Time: x.from.Time, Latest: x.from.Latest.Add(unknownLength)}
 	}
 	x.clock, x.raw = clocks.hostSpan(e, RawSpan{start.Lo, end.Hi})
 	x.client = hostPart(e.Attrs.Get(KeyClient))

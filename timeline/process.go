@@ -73,7 +73,7 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 			if fresh || life.Ready.Known() || life.Stopping.Known() {
 				if life != nil && !life.End.Known() {
 					// Between its last sign and this start, and nobody says why.
-					life.End = Instant{lastSign(life).Earliest, when.Time, when.Latest}
+					life.End = Instant{Earliest: lastSign(life).Earliest, Time: when.Time, Latest: when.Latest}
 					if life.Stopping.Known() {
 						life.HowEnded = ProcessStopped
 						life.End.Time = life.Stopping.Time

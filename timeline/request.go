@@ -20,6 +20,9 @@ type Request struct {
 	Start   Instant       // of the root hop
 	Length  time.Duration // of the root hop; -1 if not known
 
+	// Contradictions are the orders that must hold and that its records deny.
+	Contradictions []Contradiction
+
 	// Client is the status that the client saw; zero if not known, as when the
 	// outermost logged hop usually has a caller (CallerUsual).
 	Client      Status

@@ -1,0 +1,322 @@
+package timeline
+
+import (
+	"math"
+	"slices"
+	"sync"
+)
+
+// A delay is how long it takes from the caller's stamp to the callee's, or back: never less than
+// floor, and beyond that the sum of two waits that are exponentially distributed with this scale, some
+// much longer. Microseconds.
+type delay struct{ floor, scale float64 }
+
+// The shares of delays that are longer than usual, and by how much: the heavy tail of
+// networks and queues.
+var delayMix = [...]struct{ share, times float64 }{{0.80, 1}, {0.17, 5}, {0.03, 30}}
+
+const (
+	strayShare = 0.002 // of stamps that have nothing to do with the delay
+	strayWidth = 40e3  // microseconds over which they lie
+	delayStep  = 5.0   // microseconds between two places of a table
+	coarse     = 100e3 // microseconds: stamps as wide as this say nothing of delays
+)
+
+const scaleStep = 1.7
+
+// delayScales are the scales that are tried, in microseconds.
+var delayScales = func() (out []float64) {
+	for m := 20.0; m < 3e5; m *= scaleStep {
+		out = append(out, m)
+	}
+	return out
+}()
+
+// density gives the density of a delay at x.
+func (d delay) density(x float64) float64 {
+	over := x - d.floor
+	if low := 0.2 * d.scale; over < low { // the floor itself is known only so well
+		return delay{0, d.scale}.density(low) * math.Exp((over-low)/softFloor)
+	}
+	p := 0.0
+	for _, m := range delayMix {
+		s := d.scale * m.times
+		p += m.share * over / (s * s) * math.Exp(-over/s)
+	}
+	return p
+}
+
+// softFloor is about how well a floor is known, in microseconds.
+const softFloor = 40.0
+
+// A delayTable holds the logarithms of the densities of a delay with floor 0 as it shows
+// between two stamps that are truncated to widths a and b: the sum of a mixture of exponentials and two
+// uniform distributions, told from the middle of the stamps.
+type delayTable struct {
+	first float64
+	logs  []float32
+	tail  float32 // slope beyond the end, per microsecond
+}
+
+func newDelayTable(scale, a, b float64) *delayTable {
+	a, b = max(a, 20), max(b, 20) // narrower ones make no difference
+	half := (a + b) / 2
+	t := &delayTable{first: -half}
+	n := int((2*half+40*scale)/delayStep) + 2
+	n = min(n, 40_000)
+	for i := range n {
+		x := t.first + delayStep*float64(i)
+		p := strayShare / strayWidth
+		for _, m := range delayMix {
+			s := scale * m.times
+			g := (twice(x+half, s) - twice(x+(a-b)/2, s) - twice(x-(a-b)/2, s) + twice(x-half, s)) / (a * b)
+			p += (1 - strayShare) * m.share * max(0, g)
+		}
+		t.logs = append(t.logs, float32(math.Log(p)))
+	}
+	return t
+}
+
+// twice is the density of two waits of scale m, x*exp(-x/m)/m^2, integrated twice from 0 to x.
+func twice(x, m float64) float64 {
+	if x <= 0 {
+		return 0
+	}
+	return x + x*math.Exp(-x/m) + 2*m*math.Expm1(-x/m)
+}
+
+func (t *delayTable) at(x float64) float32 {
+	i := int((x - t.first) / delayStep)
+	if x < t.first {
+		i = 0
+	}
+	return t.logs[min(i, len(t.logs)-1)]
+}
+
+// A delayFitter fits delays, on several goroutines at once; it keeps the tables that it made.
+type delayFitter struct {
+	mu     sync.Mutex
+	tables map[[3]float64]*delayTable
+}
+
+func (f *delayFitter) table(scale, a, b float64) *delayTable {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := [3]float64{scale, math.Round(a), math.Round(b)}
+	t := f.tables[k]
+	if t == nil {
+		t = newDelayTable(scale, a, b)
+		f.tables[k] = t
+	}
+	return t
+}
+
+// A gap is what was seen of one delay: its length by the middles of two stamps, and how often.
+type gap struct{ x, weight float64 }
+
+// A seenDelay is what was seen of the delays between two clocks, of requests and of answers, if the
+// floors of both are the same but for what ahead says: by so much is the callee's clock ahead of where it was
+// taken to be, or else one way is twice as much longer than the other.
+type seenDelay struct {
+	forth, back     delay
+	ahead, variance float64
+}
+
+// A seenFloor is the floor that makes what was seen most likely, if the scale is this.
+type seenFloor struct {
+	delay
+	likely, variance float64
+}
+
+// scales finds the likeliest floor for every scale; a and b are the widths of the stamps.
+func (f *delayFitter) scales(gaps []gap, a, b float64) []seenFloor {
+	slices.SortFunc(gaps, func(x, y gap) int { return compareFloat(x.x, y.x) })
+	out := make([]seenFloor, len(delayScales))
+	for i, scale := range delayScales {
+		out[i] = f.floor(gaps, scale, a, b)
+	}
+	return out
+}
+
+// floor finds the likeliest floor for one scale; gaps are sorted. It may be below zero, for it also holds by
+// how much the clocks are wrong.
+func (f *delayFitter) floor(gaps []gap, scale, a, b float64) seenFloor {
+	t := f.table(scale, a, b)
+	likely := func(floor float64) float64 {
+		sum := 0.0
+		for i := range gaps {
+			sum += gaps[i].weight * float64(t.at(gaps[i].x-floor))
+		}
+		return sum
+	}
+	// Most gaps lie about their median: the floor is at most that.
+	mid := gaps[len(gaps)/2].x
+	low := gaps[len(gaps)/50].x - (a+b)/2
+	at, top := low, negInf
+	step := max((mid-low)/12, 1)
+	for x := low; x <= mid; x += step {
+		if l := likely(x); l > top {
+			at, top = x, l
+		}
+	}
+	for ; step > 3; step /= 2 {
+		for _, x := range []float64{at - step/2, at + step/2} {
+			if l := likely(x); l > top {
+				at, top = x, l
+			}
+		}
+	}
+	const h = 25
+	bend := 2*top - likely(at-h) - likely(at+h)
+	return seenFloor{delay{at, scale}, top, h * h / max(bend, 1e-3)}
+}
+
+// gapsKept bounds how many gaps one delay is fitted to.
+const gapsKept = 800
+
+// gaps gives what the links of a pair show of its delays by the offsets found, and how
+// wide the stamps are.
+func (s *solver) gaps(p *solverPair) (forth, back []gap, wide [4]float64) {
+	caller, callee := s.hosts[p.p], s.hosts[p.c]
+	g := callee.gross - caller.gross
+	every := max(1, len(p.links)/gapsKept)
+	for j := 0; j < len(p.links); j++ {
+		l := &p.links[j]
+		if l.soft || l.exact || !p.keep[j] || every > 1 && l.weight == 1 && j%every != 0 {
+			continue
+		}
+		o := callee.off(int(l.cRun), l.t) - caller.off(int(l.pRun), l.t) + g
+		w := float64(l.weight)
+		if l.hi < inf {
+			forth = append(forth, gap{l.hi - o - float64(l.pWide[0]+l.cWide[0])/2, w})
+		}
+		if l.lo > negInf {
+			back = append(back, gap{o - l.lo - float64(l.pWide[1]+l.cWide[1])/2, w})
+		}
+		for k, w := range []float32{l.pWide[0], l.cWide[0], l.pWide[1], l.cWide[1]} {
+			wide[k] = max(wide[k], float64(w))
+		}
+	}
+	return forth, back, wide
+}
+
+// measureDelays finds the delays of every pair. Where stamps are too wide to tell, they are
+// what is usual among the others.
+func (s *solver) measureDelays() {
+	const few = 12
+	f := &delayFitter{tables: map[[3]float64]*delayTable{}}
+	found := make([][2][]seenFloor, len(s.pairs))
+	each(len(s.pairs), func(i int) {
+		p := s.pairs[i]
+		p.delays = nil
+		forth, back, wide := s.gaps(p)
+		if slices.Max(wide[:]) >= coarse || len(forth) < few || len(back) < few {
+			return
+		}
+		found[i] = [2][]seenFloor{f.scales(forth, wide[0], wide[1]), f.scales(back, wide[2], wide[3])}
+	})
+	// One pair alone tells its scale badly, for stamps hide what is below their resolution:
+	// scales are alike within a factor, as far as a pair does not say otherwise.
+	var votes []float64
+	for _, ways := range found {
+		for _, way := range ways {
+			if way != nil {
+				votes = append(votes, float64(likeliest(way, 0, inf)))
+			}
+		}
+	}
+	if len(votes) == 0 {
+		return
+	}
+	usual, alike := median(votes), math.Log(scalesAlike)/math.Log(scaleStep)
+	for i, p := range s.pairs {
+		if found[i][0] == nil {
+			continue
+		}
+		a := found[i][0][likeliest(found[i][0], usual, alike)]
+		b := found[i][1][likeliest(found[i][1], usual, alike)]
+		p.delays = &seenDelay{a.delay, b.delay, (a.floor - b.floor) / 2, (a.variance + b.variance) / 4}
+	}
+}
+
+// likeliest picks the scale, if scales are usually about this one, alike steps apart.
+func likeliest(way []seenFloor, usual, alike float64) int {
+	at, most := 0, negInf
+	for k := range way {
+		x := (float64(k) - usual) / alike
+		if l := way[k].likely - x*x/2; l > most {
+			at, most = k, l
+		}
+	}
+	return at
+}
+
+// scalesAlike is the factor within which the scales of delays usually lie.
+const scalesAlike = 2
+
+// usualDelays fills in the delays of the pairs of which nothing can be told.
+func (s *solver) usualDelays() {
+	var floors, scales []float64
+	for _, p := range s.pairs {
+		if p.delays != nil {
+			floors = append(floors, p.delays.forth.floor, p.delays.back.floor)
+			scales = append(scales, p.delays.forth.scale, p.delays.back.scale)
+		}
+	}
+	usual := delay{100, 300}
+	if len(floors) > 0 {
+		usual = delay{median(floors), median(scales)}
+	}
+	for _, p := range s.pairs {
+		if p.delays == nil {
+			p.delays = &seenDelay{forth: usual, back: usual}
+		}
+	}
+}
+
+// shiftToDelays moves the best guess of every clock, within its interval, to where requests
+// and answers take the same time at least: by weighted least squares over all pairs.
+func (s *solver) shiftToDelays() {
+	n := len(s.hosts)
+	type near struct {
+		other       int
+		mid, weight float64
+	}
+	nears := make([][]near, n)
+	for _, p := range s.pairs {
+		if p.delays == nil || p.guessed {
+			continue
+		}
+		sd := asymmetry * max((p.delays.forth.floor+p.delays.back.floor)/2, 50)
+		w := 1 / (p.delays.variance + sd*sd)
+		nears[p.c] = append(nears[p.c], near{p.p, p.delays.ahead, w})
+		nears[p.p] = append(nears[p.p], near{p.c, -p.delays.ahead, w})
+	}
+	x := make([]float64, n)
+	for range 100 {
+		for i := range n {
+			if i == s.ref || len(nears[i]) == 0 {
+				continue
+			}
+			sum, w := 0.0, 0.0
+			for _, e := range nears[i] {
+				sum += e.weight * (x[e.other] + e.mid)
+				w += e.weight
+			}
+			x[i] = sum / w
+		}
+	}
+	for h, host := range s.hosts {
+		for _, ks := range host.knots {
+			for i := range ks {
+				d := max(-ks[i].minus, min(ks[i].plus, x[h]))
+				ks[i].off += d
+				ks[i].minus += d
+				ks[i].plus -= d
+			}
+		}
+	}
+}
+
+// asymmetry is by how much of the floor one way is usually longer than the other.
+const asymmetry = 0.25
