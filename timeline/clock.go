@@ -22,6 +22,7 @@ type ClockModel struct {
 	weak    bool
 	wander  float64                 // ppm
 	delays  map[[2]string]seenDelay // of calls between two clocks, by caller and callee
+	curves  map[delay]*delayCurve   // of these delays
 }
 
 // A clockNode is one clock.
@@ -78,9 +79,14 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		m.nodes[m.ref].tied, m.nodes[m.ref].runs = true, []run{{firstPlace, lastPlace, line{}}}
 	} else {
 		m.ref, m.base, m.end, m.weak, m.wander = s.names[s.ref], s.base, s.end, !s.trusted(), s.wander
-		m.delays = map[[2]string]seenDelay{}
+		m.delays, m.curves = map[[2]string]seenDelay{}, map[delay]*delayCurve{}
 		for _, p := range s.pairs {
 			m.delays[[2]string{s.names[p.p], s.names[p.c]}] = *p.delays
+			for _, d := range []delay{p.delays.forth, p.delays.back} {
+				if m.curves[d] == nil {
+					m.curves[d] = newDelayCurve(d)
+				}
+			}
 		}
 		for i, h := range s.hosts {
 			n := m.nodes[s.names[i]]
@@ -208,7 +214,9 @@ func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
 	return a.utc()
 }
 
-func (a Instant) utc() Instant { return Instant{a.Earliest.UTC(), a.Time.UTC(), a.Latest.UTC(), a.Spread} }
+func (a Instant) utc() Instant {
+	return Instant{a.Earliest.UTC(), a.Time.UTC(), a.Latest.UTC(), a.Spread}
+}
 
 // in aligns by one run of a clock.
 func (m *ClockModel) in(n *clockNode, run int, s RawSpan, mid time.Time) Instant {
@@ -255,6 +263,9 @@ func (m *ClockModel) offset(n *clockNode, run int, raw int64) (off, minus, plus 
 	minus, plus = n.slack(run, t, m.wander)
 	return base + n.beside(run, t), minus, plus
 }
+
+// curve gives the densities of a delay of the model.
+func (m *ClockModel) curve(d delay) *delayCurve { return m.curves[d] }
 
 // sigma is the standard deviation of the best guess of a clock.
 func (m *ClockModel) sigma(n *clockNode, run int, minus, plus float64) float64 {

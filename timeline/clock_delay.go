@@ -13,7 +13,7 @@ type delay struct{ floor, scale float64 }
 
 // The shares of delays that are longer than usual, and by how much: the heavy tail of
 // networks and queues.
-var delayMix = [...]struct{ share, times float64 }{{0.80, 1}, {0.17, 5}, {0.03, 30}}
+var delayMix = [...]struct{ share, times float64 }{{0.85, 1}, {0.13, 3}, {0.02, 15}}
 
 const (
 	strayShare = 0.002 // of stamps that have nothing to do with the delay
@@ -46,6 +46,28 @@ func (d delay) density(x float64) float64 {
 	return p
 }
 
+// A delayCurve holds the densities of one delay at even distances, for they are asked for often.
+type delayCurve struct {
+	first, step float64
+	values      []float64
+}
+
+func newDelayCurve(d delay) *delayCurve {
+	c := &delayCurve{first: d.floor - 12*softFloor, step: max(delayStep, d.scale/12)}
+	for x := c.first; x < d.floor+40*d.scale; x += c.step {
+		c.values = append(c.values, d.density(x+c.step/2))
+	}
+	return c
+}
+
+func (c *delayCurve) at(x float64) float64 {
+	i := int((x - c.first) / c.step)
+	if x < c.first || i >= len(c.values) {
+		return 0
+	}
+	return c.values[i]
+}
+
 // softFloor is about how well a floor is known, in microseconds.
 const softFloor = 40.0
 
@@ -62,7 +84,7 @@ func newDelayTable(scale, a, b float64) *delayTable {
 	a, b = max(a, 20), max(b, 20) // narrower ones make no difference
 	half := (a + b) / 2
 	t := &delayTable{first: -half}
-	n := int((2*half+40*scale)/delayStep) + 2
+	n := int((2*half+30*scale)/delayStep) + 2
 	n = min(n, 40_000)
 	for i := range n {
 		x := t.first + delayStep*float64(i)
@@ -120,6 +142,7 @@ type gap struct{ x, weight float64 }
 type seenDelay struct {
 	forth, back     delay
 	ahead, variance float64
+	oneWay          bool // of answers nothing was seen
 }
 
 // A seenFloor is the floor that makes what was seen most likely, if the scale is this.
@@ -182,7 +205,7 @@ func (s *solver) gaps(p *solverPair) (forth, back []gap, wide [4]float64) {
 	every := max(1, len(p.links)/gapsKept)
 	for j := 0; j < len(p.links); j++ {
 		l := &p.links[j]
-		if l.soft || l.exact || !p.keep[j] || every > 1 && l.weight == 1 && j%every != 0 {
+		if l.exact || !p.keep[j] || every > 1 && l.weight == 1 && j%every != 0 {
 			continue
 		}
 		o := callee.off(int(l.cRun), l.t) - caller.off(int(l.pRun), l.t) + g
@@ -190,7 +213,7 @@ func (s *solver) gaps(p *solverPair) (forth, back []gap, wide [4]float64) {
 		if l.hi < inf {
 			forth = append(forth, gap{l.hi - o - float64(l.pWide[0]+l.cWide[0])/2, w})
 		}
-		if l.lo > negInf {
+		if l.lo > negInf && !l.soft {
 			back = append(back, gap{o - l.lo - float64(l.pWide[1]+l.cWide[1])/2, w})
 		}
 		for k, w := range []float32{l.pWide[0], l.cWide[0], l.pWide[1], l.cWide[1]} {
@@ -210,66 +233,118 @@ func (s *solver) measureDelays() {
 		p := s.pairs[i]
 		p.delays = nil
 		forth, back, wide := s.gaps(p)
-		if slices.Max(wide[:]) >= coarse || len(forth) < few || len(back) < few {
+		if slices.Max(wide[:]) >= coarse || len(forth) < few {
 			return
 		}
-		found[i] = [2][]seenFloor{f.scales(forth, wide[0], wide[1]), f.scales(back, wide[2], wide[3])}
+		found[i][0] = f.scales(forth, wide[0], wide[1])
+		if len(back) >= few {
+			found[i][1] = f.scales(back, wide[2], wide[3])
+		}
 	})
 	// One pair alone tells its scale badly, for stamps hide what is below their resolution:
-	// scales are alike within a factor, as far as a pair does not say otherwise.
-	var votes []float64
+	// scales are usually alike, those of the two ways of one pair more so.
+	votes := make([]float64, len(delayScales))
 	for _, ways := range found {
 		for _, way := range ways {
-			if way != nil {
-				votes = append(votes, float64(likeliest(way, 0, inf)))
+			top := negInf
+			for k := range way {
+				top = max(top, way[k].likely)
+			}
+			for k := range way {
+				votes[k] += max(way[k].likely-top, -10) // no pair decides alone
 			}
 		}
 	}
-	if len(votes) == 0 {
-		return
+	usual := 0
+	for k := range votes {
+		if votes[k] > votes[usual] {
+			usual = k
+		}
 	}
-	usual, alike := median(votes), math.Log(scalesAlike)/math.Log(scaleStep)
+	steps := func(factor float64) float64 { return math.Log(factor) / math.Log(scaleStep) }
+	square := func(x float64) float64 { return x * x / 2 }
 	for i, p := range s.pairs {
-		if found[i][0] == nil {
+		if found[i][0] == nil || found[i][1] == nil {
 			continue
 		}
-		a := found[i][0][likeliest(found[i][0], usual, alike)]
-		b := found[i][1][likeliest(found[i][1], usual, alike)]
-		p.delays = &seenDelay{a.delay, b.delay, (a.floor - b.floor) / 2, (a.variance + b.variance) / 4}
-	}
-}
-
-// likeliest picks the scale, if scales are usually about this one, alike steps apart.
-func likeliest(way []seenFloor, usual, alike float64) int {
-	at, most := 0, negInf
-	for k := range way {
-		x := (float64(k) - usual) / alike
-		if l := way[k].likely - x*x/2; l > most {
-			at, most = k, l
+		most := negInf
+		for k, a := range found[i][0] {
+			for l, b := range found[i][1] {
+				likely := a.likely + b.likely - square(float64(k-l)/steps(waysAlike)) - square(float64(k-usual)/steps(scalesAlike)) - square(float64(l-usual)/steps(scalesAlike))
+				if likely > most {
+					most = likely
+					p.delays = &seenDelay{a.delay, b.delay, (a.floor - b.floor) / 2, (a.variance + b.variance) / 4, false}
+				}
+			}
 		}
 	}
-	return at
+	s.oneWay(func(i int) *seenFloor {
+		most, best := negInf, (*seenFloor)(nil)
+		for k := range found[i][0] {
+			if a := &found[i][0][k]; a.likely-square(float64(k-usual)/steps(scalesAlike)) > most {
+				most, best = a.likely-square(float64(k-usual)/steps(scalesAlike)), a
+			}
+		}
+		return best
+	})
 }
 
-// scalesAlike is the factor within which the scales of delays usually lie.
-const scalesAlike = 2
+// oneWay tells the delays of the pairs of which only requests can be seen, as when the callee
+// logs no end: if they have the floor that is usual for this caller, the rest is how far the clock is ahead.
+func (s *solver) oneWay(forth func(pair int) *seenFloor) {
+	usual, usualBack := s.usualDelays()
+	for i, p := range s.pairs {
+		a := forth(i)
+		if p.delays != nil || a == nil {
+			continue
+		}
+		floor := usual.floor
+		var same []float64
+		for _, j := range s.of[p.p] {
+			if o := s.pairs[j]; o.p == p.p && o.delays != nil && !o.delays.oneWay {
+				same = append(same, (o.delays.forth.floor+o.delays.back.floor)/2)
+			}
+		}
+		if len(same) > 0 {
+			floor = median(same)
+		}
+		sd := unlike * max(floor, 50)
+		p.delays = &seenDelay{a.delay, usualBack, a.floor - floor, a.variance + sd*sd, true}
+	}
+}
 
-// usualDelays fills in the delays of the pairs of which nothing can be told.
-func (s *solver) usualDelays() {
-	var floors, scales []float64
+// unlike is by how much of itself the floor of one pair usually differs from another's.
+const unlike = 0.5
+
+// The factors within which the scales of delays usually lie, of all pairs and of the two ways of one.
+const (
+	scalesAlike = 2
+	waysAlike   = 1.4
+)
+
+// usualDelays gives the delays of requests and of answers that are usual among the pairs.
+func (s *solver) usualDelays() (forth, back delay) {
+	var floors, scales [2][]float64
 	for _, p := range s.pairs {
-		if p.delays != nil {
-			floors = append(floors, p.delays.forth.floor, p.delays.back.floor)
-			scales = append(scales, p.delays.forth.scale, p.delays.back.scale)
+		if p.delays != nil && !p.delays.oneWay {
+			for i, d := range []delay{p.delays.forth, p.delays.back} {
+				floors[i] = append(floors[i], d.floor)
+				scales[i] = append(scales[i], d.scale)
+			}
 		}
 	}
-	usual := delay{100, 300}
-	if len(floors) > 0 {
-		usual = delay{median(floors), median(scales)}
+	if len(floors[0]) == 0 {
+		return delay{100, 100}, delay{100, 100}
 	}
+	return delay{median(floors[0]), median(scales[0])}, delay{median(floors[1]), median(scales[1])}
+}
+
+// fillDelays takes what is usual for the pairs of which nothing can be told.
+func (s *solver) fillDelays() {
+	forth, back := s.usualDelays()
 	for _, p := range s.pairs {
 		if p.delays == nil {
-			p.delays = &seenDelay{forth: usual, back: usual}
+			p.delays = &seenDelay{forth: forth, back: back}
 		}
 	}
 }
@@ -287,8 +362,11 @@ func (s *solver) shiftToDelays() {
 		if p.delays == nil || p.guessed {
 			continue
 		}
-		sd := asymmetry * max((p.delays.forth.floor+p.delays.back.floor)/2, 50)
-		w := 1 / (p.delays.variance + sd*sd)
+		w := 1 / p.delays.variance
+		if !p.delays.oneWay {
+			sd := asymmetry * max((p.delays.forth.floor+p.delays.back.floor)/2, 50)
+			w = 1 / (p.delays.variance + sd*sd)
+		}
 		nears[p.c] = append(nears[p.c], near{p.p, p.delays.ahead, w})
 		nears[p.p] = append(nears[p.p], near{p.c, -p.delays.ahead, w})
 	}

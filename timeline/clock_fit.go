@@ -109,7 +109,7 @@ func (f *clockFit) fit() *ClockModel {
 		s.measureDelays() // how long calls take on the way
 		s.shiftToDelays()
 		s.measureDelays()
-		s.usualDelays()
+		s.fillDelays()
 	}
 	m.take(f, s)
 	return m

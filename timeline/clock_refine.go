@@ -73,6 +73,24 @@ type way struct {
 	delay    delay
 }
 
+// A lasting is how long an exchange took from one moment to another.
+type lasting struct {
+	from, to  int
+	low, high float64
+	peaked    bool // two truncated stamps: likelier in the middle
+}
+
+// density gives the density at a difference of d, up to a factor.
+func (l lasting) density(d float64) float64 {
+	switch {
+	case d < l.low || d > l.high:
+		return math.Exp(-max(l.low-d, d-l.high)/softFloor) / 50
+	case l.peaked:
+		return 0.02 + 1 - math.Abs(2*d-l.low-l.high)/(l.high-l.low)
+	}
+	return 1
+}
+
 type refinement struct {
 	m       *ClockModel
 	base    int64
@@ -80,9 +98,8 @@ type refinement struct {
 	of      map[*Event][2]int // start and end; -1 for none
 	hops    map[*Hop]int      // the start of a hop that logged no exchange
 	facts   []constraint
-	lasts   []way
-	spans   []order // exact lengths: j is w to w+slack after i
-	slack   []float64
+	ways    []way
+	lengths []lasting
 	left    map[int]bool // constraints left out
 }
 
@@ -166,8 +183,9 @@ func (f *refinement) own(r *Request) {
 				low := d
 				if e.Stamp.SameClock { // the difference of two truncated stamps
 					low -= tol
-				} else {
-					f.spans, f.slack = append(f.spans, order{at[0], at[1], d}), append(f.slack, tol)
+				}
+				if x := &f.moments[at[0]]; !e.Stamp.SameClock || x.b-x.a > 3*tol { // else the stamps say as much
+					f.lengths = append(f.lengths, lasting{at[0], at[1], low, d + tol, e.Stamp.SameClock})
 				}
 				c.order(at[0], at[1], low)
 				c.order(at[1], at[0], -d-tol)
@@ -226,10 +244,10 @@ func (f *refinement) travel(c *Call, start, first, last, end int) {
 		return
 	}
 	if start >= 0 && first >= 0 && start != first {
-		f.lasts = append(f.lasts, way{start, first, d.forth})
+		f.ways = append(f.ways, way{start, first, d.forth})
 	}
 	if !openEnded(c) && last >= 0 && end >= 0 && last != end && last != first {
-		f.lasts = append(f.lasts, way{last, end, d.back})
+		f.ways = append(f.ways, way{last, end, d.back})
 	}
 }
 
@@ -381,7 +399,7 @@ func (f *refinement) narrow(lo, hi []float64) {
 func (f *refinement) guess() {
 	var lo, hi []float64
 	ok := false
-	for _, share := range []float64{0.25, 0.6, 1} {
+	for _, share := range []float64{0, 0.1, 0.25, 0.6, 1} {
 		lo, hi = f.boxes(share)
 		if ok = push(lo, hi, f.facts, f.left, -1); ok {
 			break

@@ -18,159 +18,180 @@ type potential struct {
 }
 
 // weigh sets the best guess of every moment, and the interval that holds it in 95 of 100
-// cases: each moment is as likely anywhere in its box [lo, hi] but for the usual delays.
+// cases: each moment is as likely anywhere in its box [lo, hi] but for the usual delays of the ways
+// that begin or end there, and the lengths of exchanges (belief propagation: Pearl, 1982). It is exact where
+// the potentials form a tree, and repeated where they do not.
 func (f *refinement) weigh(lo, hi []float64) {
 	n := len(f.moments)
-	cells := make([]cellBox, n)
-	for i := range cells {
-		cells[i] = newCellBox(min(lo[i], hi[i]), max(lo[i], hi[i]))
+	w := weighing{cells: make([]cellBox, n), near: make([][]int, n)}
+	for i := range w.cells {
+		w.cells[i] = newCellBox(min(lo[i], hi[i]), max(lo[i], hi[i]))
 	}
-	var all []potential
-	for _, w := range f.lasts {
-		all = append(all, potential{w.from, w.to, w.delay.density, w.delay.scale})
+	for _, way := range f.ways {
+		w.all = append(w.all, potential{way.from, way.to, f.m.curve(way.delay).at, way.delay.scale})
 	}
-	for k, o := range f.spans {
-		low, high := o.w, o.w+f.slack[k]
-		all = append(all, potential{o.i, o.j, func(d float64) float64 {
-			if d < low || d > high {
-				return math.Exp(-max(low-d, d-high) / softFloor)
-			}
-			return 1
-		}, f.slack[k]})
+	for _, l := range f.lengths {
+		w.all = append(w.all, potential{l.from, l.to, l.density, l.high - l.low})
 	}
-	slices.SortStableFunc(all, func(a, b potential) int { return compareFloat(a.width, b.width) })
-	// Only a tree can be weighed exactly: what would close a circle is left out, the vaguest first.
-	tree := make([]int, n)
-	for i := range tree {
-		tree[i] = i
-	}
-	var find func(i int) int
-	find = func(i int) int {
-		for tree[i] != i {
-			tree[i] = tree[tree[i]]
-			i = tree[i]
-		}
-		return i
-	}
-	near := make([][]neighbour, n)
-	for k := range all {
-		p := &all[k]
-		if a, b := find(p.i), find(p.j); a != b {
-			tree[a] = b
-			near[p.i] = append(near[p.i], neighbour{p.j, p.at, 1})
-			near[p.j] = append(near[p.j], neighbour{p.i, p.at, -1})
-		}
-	}
-	done := make([]bool, n)
-	for i := range n {
-		if !done[i] {
-			weighTree(i, cells, near, done)
-		}
-	}
+	// What says most comes first, and the others close the circles.
+	slices.SortStableFunc(w.all, func(a, b potential) int { return compareFloat(a.width, b.width) })
+	w.run()
 	for i := range f.moments {
 		x := &f.moments[i]
-		mean, low, high := cells[i].tell()
-		x.at = min(x.hi, max(x.lo, mean))
+		mid, low, high := w.cells[i].tell()
+		x.at = min(x.hi, max(x.lo, mid))
 		c := 1.96 * x.sigma
 		x.lo95 = max(x.lo, x.at-math.Hypot(x.at-low, c))
 		x.hi95 = min(x.hi, x.at+math.Hypot(high-x.at, c))
 	}
 }
 
-// A neighbour is the other end of a potential; sign is 1 if it is the later one.
-type neighbour struct {
-	other int
-	at    func(d float64) float64
-	sign  float64
+// A weighing passes what each moment says of the others along the potentials.
+type weighing struct {
+	cells []cellBox
+	all   []potential
+	near  [][]int      // of each moment the potentials in which it is
+	said  [][2]message // of each potential what its first moment says of the second, and the reverse
+}
+
+type message []float64
+
+func (w *weighing) run() {
+	w.said = make([][2]message, len(w.all))
+	for k, p := range w.all {
+		w.near[p.i] = append(w.near[p.i], k)
+		w.near[p.j] = append(w.near[p.j], k)
+	}
+	// Of every part the potentials in the order in which a walk meets them.
+	var order []int
+	met, taken, circles := make([]bool, len(w.cells)), make([]bool, len(w.all)), false
+	for root := range w.cells {
+		if met[root] {
+			continue
+		}
+		met[root] = true
+		for todo := []int{root}; len(todo) > 0; todo = todo[1:] {
+			for _, k := range w.near[todo[0]] {
+				if taken[k] {
+					continue
+				}
+				taken[k] = true
+				order = append(order, k)
+				other := w.all[k].i + w.all[k].j - todo[0]
+				if met[other] {
+					circles = true
+					continue
+				}
+				met[other] = true
+				todo = append(todo, other)
+			}
+		}
+	}
+	rounds := 1
+	if circles {
+		rounds = 3
+	}
+	// Towards the roots and back: a potential met later is further out.
+	depth := w.depths(order)
+	for range rounds {
+		for i := len(order) - 1; i >= 0; i-- {
+			w.say(order[i], depth)
+		}
+		for _, k := range order {
+			w.say(k, nil)
+		}
+	}
+	for i := range w.cells {
+		w.cells[i].belief = w.without(i, -1)
+	}
+}
+
+// depths numbers the moments in the order in which the walk met them.
+func (w *weighing) depths(order []int) []int {
+	depth := make([]int, len(w.cells))
+	n := 0
+	for _, k := range order {
+		for _, i := range []int{w.all[k].i, w.all[k].j} {
+			if depth[i] == 0 {
+				n++
+				depth[i] = n
+			}
+		}
+	}
+	return depth
+}
+
+// say passes a message along a potential: with depths from the further moment to the nearer
+// one, else both ways.
+func (w *weighing) say(k int, depth []int) {
+	p := &w.all[k]
+	if depth == nil || depth[p.i] > depth[p.j] {
+		w.said[k][0] = w.send(p.i, k, p.j, p.at, 1)
+	}
+	if depth == nil || depth[p.i] < depth[p.j] {
+		w.said[k][1] = w.send(p.j, k, p.i, p.at, -1)
+	}
+}
+
+// without gives what moment i knows but for what came along potential k.
+func (w *weighing) without(i, k int) []float64 {
+	b := make([]float64, w.cells[i].n)
+	for c := range b {
+		b[c] = 1
+	}
+	for _, o := range w.near[i] {
+		if o == k {
+			continue
+		}
+		m := w.said[o][0]
+		if w.all[o].i == i {
+			m = w.said[o][1]
+		}
+		if m != nil {
+			multiply(b, m)
+		}
+	}
+	return b
+}
+
+// send gives what moment i says of moment j along potential k; sign is 1 if j is the later one.
+func (w *weighing) send(i, k, j int, at func(d float64) float64, sign float64) message {
+	from, to, belief := &w.cells[i], &w.cells[j], w.without(i, k)
+	out := make(message, to.n)
+	top := 0.0
+	for c := range out {
+		y, sum := to.x(c), 0.0
+		for d, b := range belief {
+			if b > 1e-9 {
+				sum += b * at(sign*(y-from.x(d)))
+			}
+		}
+		out[c] = sum
+		top = max(top, sum)
+	}
+	for c := range out {
+		if top > 0 {
+			out[c] = max(out[c]/top, 1e-12)
+		} else {
+			out[c] = 1 // nothing fits: it says nothing
+		}
+	}
+	return out
 }
 
 // A cellBox is the places where a moment may be, and how likely each is.
 type cellBox struct {
 	first, width float64
-	weight       []float64 // by itself
-	up           []float64 // product of what comes from below in the tree
+	n            int
 	belief       []float64
 }
 
 func newCellBox(lo, hi float64) cellBox {
 	n := int(min(cellsPerMoment, max(1, math.Ceil((hi-lo)/cellWidth))))
-	b := cellBox{first: lo, width: (hi - lo) / float64(n), weight: make([]float64, n)}
-	for i := range b.weight {
-		b.weight[i] = 1
-	}
-	return b
+	return cellBox{first: lo, width: (hi - lo) / float64(n), n: n}
 }
 
 func (b *cellBox) x(i int) float64 { return b.first + (float64(i)+0.5)*b.width }
-
-// weighTree passes what each moment of the tree says towards the root and back.
-func weighTree(root int, cells []cellBox, near [][]neighbour, done []bool) {
-	type step struct{ node, parent int }
-	order := []step{{root, -1}}
-	done[root] = true
-	for k := 0; k < len(order); k++ {
-		for _, e := range near[order[k].node] {
-			if !done[e.other] {
-				done[e.other] = true
-				order = append(order, step{e.other, order[k].node})
-			}
-		}
-	}
-	up := map[int][]float64{} // what a node says of its parent
-	for k := len(order) - 1; k >= 0; k-- {
-		s := order[k]
-		b := &cells[s.node]
-		b.belief = slices.Clone(b.weight)
-		for _, e := range near[s.node] {
-			if e.other != s.parent {
-				multiply(b.belief, up[e.other])
-			}
-		}
-		if s.parent >= 0 {
-			up[s.node] = send(b, b.belief, &cells[s.parent], edgeTo(near[s.node], s.parent))
-		}
-	}
-	for _, s := range order[1:] {
-		// The parent's belief without what this node said, passed down.
-		p, b := &cells[s.parent], &cells[s.node]
-		without := slices.Clone(p.belief)
-		for i, u := range up[s.node] {
-			if u > 0 {
-				without[i] /= u
-			}
-		}
-		multiply(b.belief, send(p, without, b, edgeTo(near[s.parent], s.node)))
-	}
-}
-
-func edgeTo(list []neighbour, other int) neighbour {
-	i := slices.IndexFunc(list, func(e neighbour) bool { return e.other == other })
-	return list[i]
-}
-
-// send gives what a moment with these beliefs says of the other end of an edge.
-func send(from *cellBox, belief []float64, to *cellBox, e neighbour) []float64 {
-	out := make([]float64, len(to.weight))
-	top := 0.0
-	for j := range out {
-		y, sum := to.x(j), 0.0
-		for i, w := range belief {
-			if w > 0 {
-				sum += w * e.at(e.sign*(y-from.x(i)))
-			}
-		}
-		out[j] = sum
-		top = max(top, sum)
-	}
-	for j := range out {
-		if top > 0 {
-			out[j] = max(out[j]/top, 1e-12)
-		} else {
-			out[j] = 1 // nothing fits: it says nothing
-		}
-	}
-	return out
-}
 
 func multiply(a, b []float64) {
 	top := 0.0
@@ -201,7 +222,7 @@ func (b *cellBox) tell() (median, low, high float64) {
 			}
 			sum += w
 		}
-		return b.first + b.width*float64(len(b.belief))
+		return b.first + b.width*float64(b.n)
 	}
 	return at(0.5), at(0.025), at(0.975)
 }
