@@ -40,6 +40,7 @@ type clockNode struct {
 	ahead float64
 	// inconsistent says that bounds contradict the model too often.
 	inconsistent bool
+	sigma        float64 // standard deviation of the best guess, microseconds
 }
 
 // localSuffix marks the clock of a host's stamps without zone.
@@ -90,7 +91,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		}
 		for i, h := range s.hosts {
 			n := m.nodes[s.names[i]]
-			n.calls, n.gross, n.runs, n.knots, n.cuts, n.inconsistent = h.calls, h.gross, h.runs, h.knots, h.cuts, h.inconsistent
+			n.calls, n.gross, n.runs, n.knots, n.cuts, n.inconsistent, n.sigma = h.calls, h.gross, h.runs, h.knots, h.cuts, h.inconsistent, h.sigma
 			n.tied = i == s.ref || slices.ContainsFunc(h.knots, func(ks []clockKnot) bool { return len(ks) > 0 })
 			if n.inconsistent {
 				n.reason = "its calls contradict each other more than drift and steps explain"
@@ -266,11 +267,6 @@ func (m *ClockModel) offset(n *clockNode, run int, raw int64) (off, minus, plus 
 
 // curve gives the densities of a delay of the model.
 func (m *ClockModel) curve(d delay) *delayCurve { return m.curves[d] }
-
-// sigma is the standard deviation of the best guess of a clock.
-func (m *ClockModel) sigma(n *clockNode, run int, minus, plus float64) float64 {
-	return (minus + plus) / 2 * 0.2
-}
 
 // beside is the offset at time t, the rough offset apart.
 func (n *clockNode) beside(run int, t float64) float64 {

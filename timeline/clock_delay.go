@@ -350,44 +350,57 @@ func (s *solver) fillDelays() {
 }
 
 // shiftToDelays moves the best guess of every clock, within its interval, to where requests
-// and answers take the same time at least: by weighted least squares over all pairs.
+// and answers take the same time at least: by weighted least squares over all pairs. That requests are
+// slower than answers by the same share on every pair can be told as far as pairs that lie beside each other
+// differ in length; it is a further unknown. What is left open is the guess's standard deviation.
+//
+// Note: a fit that holds the largest misfit small instead, since no way is shorter than nothing, was no better;
+// nor were the midpoints of the hosts' intervals, nor a mean of both.
 func (s *solver) shiftToDelays() {
 	n := len(s.hosts)
-	type near struct {
-		other       int
-		mid, weight float64
+	normal, right := newMatrix(n+1), make([]float64, n+1)
+	for i := range normal {
+		for j := range normal[i] {
+			normal[i][j] = 0
+		}
 	}
-	nears := make([][]near, n)
 	for _, p := range s.pairs {
-		if p.delays == nil || p.guessed {
+		d := p.delays
+		if d == nil || p.guessed {
 			continue
 		}
-		w := 1 / p.delays.variance
-		if !p.delays.oneWay {
-			sd := asymmetry * max((p.delays.forth.floor+p.delays.back.floor)/2, 50)
-			w = 1 / (p.delays.variance + sd*sd)
+		floor := max((d.forth.floor+d.back.floor)/2, 50)
+		w := 1 / d.variance
+		if !d.oneWay {
+			sd, vague := asymmetry*floor, vagueFloor*(d.forth.scale+d.back.scale)/2
+			w = 1 / (d.variance + sd*sd + vague*vague)
 		}
-		nears[p.c] = append(nears[p.c], near{p.p, p.delays.ahead, w})
-		nears[p.p] = append(nears[p.p], near{p.c, -p.delays.ahead, w})
-	}
-	x := make([]float64, n)
-	for range 100 {
-		for i := range n {
-			if i == s.ref || len(nears[i]) == 0 {
-				continue
+		terms := [...]struct {
+			i int
+			c float64
+		}{{p.c, 1}, {p.p, -1}, {n, floor}}
+		for _, a := range terms {
+			for _, b := range terms {
+				normal[a.i][b.i] += w * a.c * b.c
 			}
-			sum, w := 0.0, 0.0
-			for _, e := range nears[i] {
-				sum += e.weight * (x[e.other] + e.mid)
-				w += e.weight
-			}
-			x[i] = sum / w
+			right[a.i] += w * a.c * d.ahead
 		}
 	}
+	normal[n][n] += 1 / (commonAsymmetry * commonAsymmetry)
+	normal[s.ref][s.ref] += 1e12 // the reference stays where it is
+	for i := range n {
+		normal[i][i] += 1e-12 // of some hosts no delay is known
+	}
+	inverse := normal.invert()
 	for h, host := range s.hosts {
+		x := 0.0
+		for j := range right {
+			x += inverse[h][j] * right[j]
+		}
+		host.sigma = math.Sqrt(max(0, inverse[h][h]))
 		for _, ks := range host.knots {
 			for i := range ks {
-				d := max(-ks[i].minus, min(ks[i].plus, x[h]))
+				d := max(-ks[i].minus, min(ks[i].plus, x))
 				ks[i].off += d
 				ks[i].minus += d
 				ks[i].plus -= d
@@ -396,5 +409,48 @@ func (s *solver) shiftToDelays() {
 	}
 }
 
+// invert gives the inverse of a symmetric, positive definite matrix (Gauss and Jordan).
+func (m matrix) invert() matrix {
+	n := len(m)
+	a, out := newMatrix(n), newMatrix(n)
+	for i := range n {
+		for j := range n {
+			a[i][j], out[i][j] = m[i][j], 0
+		}
+		out[i][i] = 1
+	}
+	for k := range n {
+		p := k
+		for i := k + 1; i < n; i++ {
+			if math.Abs(a[i][k]) > math.Abs(a[p][k]) {
+				p = i
+			}
+		}
+		a[k], a[p], out[k], out[p] = a[p], a[k], out[p], out[k]
+		d := a[k][k]
+		for j := range n {
+			a[k][j] /= d
+			out[k][j] /= d
+		}
+		for i := range n {
+			if f := a[i][k]; i != k && f != 0 {
+				for j := range n {
+					a[i][j] -= f * a[k][j]
+					out[i][j] -= f * out[k][j]
+				}
+			}
+		}
+	}
+	return out
+}
+
+// commonAsymmetry is by how much of itself the way of a request is usually longer than the
+// way back, alike on all pairs: one standard deviation.
+const commonAsymmetry = 0.15
+
+// vagueFloor is by how much of its scale a floor is usually wrong, since delays are not just
+// as they are taken to be.
+const vagueFloor = 0.3
+
 // asymmetry is by how much of the floor one way is usually longer than the other.
-const asymmetry = 0.25
+const asymmetry = 0.35

@@ -78,6 +78,7 @@ type solverHost struct {
 	// inconsistent says that the bounds contradict the model too often.
 	inconsistent bool
 	calls        int
+	sigma        float64 // standard deviation of the best guess, microseconds
 }
 
 // A clockKnot says at a time by how much the offset differs from the run's line: it lies

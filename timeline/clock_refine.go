@@ -84,7 +84,7 @@ type lasting struct {
 func (l lasting) density(d float64) float64 {
 	switch {
 	case d < l.low || d > l.high:
-		return math.Exp(-max(l.low-d, d-l.high)/softFloor) / 50
+		return max(1e-4, 0.02-max(l.low-d, d-l.high)/5e3) // lengths are taken by another clock
 	case l.peaked:
 		return 0.02 + 1 - math.Abs(2*d-l.low-l.high)/(l.high-l.low)
 	}
@@ -143,7 +143,7 @@ func (f *refinement) add(e *Event, s RawSpan) int {
 	mid := lo + (hi-lo)/2
 	off, minus, plus := f.m.offset(n, run, mid)
 	a, b := float64(lo-f.base)/1e3-off, float64(hi-f.base)/1e3-off
-	x := moment{lo: a - plus, hi: b + minus, a: a, b: b, clock: n, run: run, rawLo: lo, rawHi: hi, sure: run == other, minus: minus, plus: plus, sigma: f.m.sigma(n, run, minus, plus)}
+	x := moment{lo: a - plus, hi: b + minus, a: a, b: b, clock: n, run: run, rawLo: lo, rawHi: hi, sure: run == other, minus: minus, plus: plus, sigma: n.sigma}
 	if run != other {
 		o, minus, plus := f.m.offset(n, other, mid)
 		x.lo = min(x.lo, float64(lo-f.base)/1e3-o-plus)

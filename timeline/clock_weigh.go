@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	cellsPerMoment = 48
+	cellsPerMoment = 32
 	cellWidth      = 20.0 // microseconds: cells need be no smaller
 )
 
@@ -160,10 +160,10 @@ func (w *weighing) send(i, k, j int, at func(d float64) float64, sign float64) m
 	out := make(message, to.n)
 	top := 0.0
 	for c := range out {
-		y, sum := to.x(c), 0.0
+		y, sum := sign*(to.x(c)-from.x(0)), 0.0
 		for d, b := range belief {
-			if b > 1e-9 {
-				sum += b * at(sign*(y-from.x(d)))
+			if b > 1e-6 {
+				sum += b * at(y-sign*from.width*float64(d))
 			}
 		}
 		out[c] = sum

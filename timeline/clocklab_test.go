@@ -778,8 +778,9 @@ func writeAligned(path string, set *labSet, m *ClockModel, requests []*Request) 
 	w := bufio.NewWriter(f)
 	row := func(e *Joined, s *labStamp, at Instant) {
 		if s != nil && at.Known() {
-			fmt.Fprintf(w, `{"file": %q, "line": %d, "event": %q, "t_us": %s, "lo_us": %s, "hi_us": %s}`+"\n",
-				e.Pos.Path, s.line, s.event, microseconds(at.Time), microseconds(at.Earliest), microseconds(at.Latest))
+			fmt.Fprintf(w, `{"file": %q, "line": %d, "event": %q, "t_us": %s, "lo_us": %s, "hi_us": %s, "lo95_us": %s, "hi95_us": %s}`+"\n",
+				e.Pos.Path, s.line, s.event, microseconds(at.Time), microseconds(at.Earliest), microseconds(at.Latest),
+				microseconds(at.Time.Add(-at.Spread)), microseconds(at.Time.Add(at.Spread)))
 		}
 	}
 	for _, r := range requests {
