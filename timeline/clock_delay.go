@@ -143,6 +143,7 @@ type seenDelay struct {
 	forth, back     delay
 	ahead, variance float64
 	oneWay          bool // of answers nothing was seen
+	vague           bool // only the sum of both ways was seen, or nothing: the clock is as far ahead as it was taken to be
 }
 
 // A seenFloor is the floor that makes what was seen most likely, if the scale is this.
@@ -223,17 +224,51 @@ func (s *solver) gaps(p *solverPair) (forth, back []gap, wide [4]float64) {
 	return forth, back, wide
 }
 
+// totals gives how long both ways together took, from pairs whose stamps are too coarse to tell more:
+// by how much the caller's exchange was longer than the callee's, which no clock can hide.
+func (s *solver) totals(p *solverPair) []gap {
+	var out []gap
+	for j := range p.links {
+		l := &p.links[j]
+		if l.soft || l.exact || !p.keep[j] || l.lo == negInf || l.hi == inf || !l.lengths {
+			continue
+		}
+		wide := float64(l.pWide[0]+l.cWide[0]+l.pWide[1]+l.cWide[1]) / 2
+		out = append(out, gap{l.hi - l.lo - wide, float64(l.weight)})
+	}
+	return out
+}
+
+// total finds the delays of one pair from the sums of both ways, told to a millisecond; nil if there are too few.
+func (f *delayFitter) total(sums []gap) *seenDelay {
+	if len(sums) < 12 {
+		return nil
+	}
+	most, best := negInf, delay{}
+	for _, a := range f.scales(sums, 1000, 1000) {
+		if a.likely > most {
+			most, best = a.likely, a.delay
+		}
+	}
+	half := delay{max(0, best.floor/2), best.scale * 0.7} // the sum of two waits is less spread than either
+	return &seenDelay{forth: half, back: half, vague: true}
+}
+
 // measureDelays finds the delays of every pair. Where stamps are too wide to tell, they are
 // what is usual among the others.
 func (s *solver) measureDelays() {
 	const few = 12
 	f := &delayFitter{tables: map[[3]float64]*delayTable{}}
-	found := make([][2][]seenFloor, len(s.pairs))
+	found, totals := make([][2][]seenFloor, len(s.pairs)), make([]*seenDelay, len(s.pairs))
 	each(len(s.pairs), func(i int) {
 		p := s.pairs[i]
 		p.delays = nil
 		forth, back, wide := s.gaps(p)
-		if slices.Max(wide[:]) >= coarse || len(forth) < few {
+		if slices.Max(wide[:]) >= coarse {
+			totals[i] = f.total(s.totals(p))
+			return
+		}
+		if len(forth) < few {
 			return
 		}
 		found[i][0] = f.scales(forth, wide[0], wide[1])
@@ -241,6 +276,9 @@ func (s *solver) measureDelays() {
 			found[i][1] = f.scales(back, wide[2], wide[3])
 		}
 	})
+	for i, p := range s.pairs {
+		p.delays = totals[i]
+	}
 	// One pair alone tells its scale badly, for stamps hide what is below their resolution:
 	// scales are usually alike, those of the two ways of one pair more so.
 	votes := make([]float64, len(delayScales))
@@ -273,7 +311,7 @@ func (s *solver) measureDelays() {
 				likely := a.likely + b.likely - square(float64(k-l)/steps(waysAlike)) - square(float64(k-usual)/steps(scalesAlike)) - square(float64(l-usual)/steps(scalesAlike))
 				if likely > most {
 					most = likely
-					p.delays = &seenDelay{a.delay, b.delay, (a.floor - b.floor) / 2, (a.variance + b.variance) / 4, false}
+					p.delays = &seenDelay{a.delay, b.delay, (a.floor - b.floor) / 2, (a.variance + b.variance) / 4, false, false}
 				}
 			}
 		}
@@ -301,7 +339,7 @@ func (s *solver) oneWay(forth func(pair int) *seenFloor) {
 		floor := usual.floor
 		var same []float64
 		for _, j := range s.of[p.p] {
-			if o := s.pairs[j]; o.p == p.p && o.delays != nil && !o.delays.oneWay {
+			if o := s.pairs[j]; o.p == p.p && o.delays != nil && !o.delays.oneWay && !o.delays.vague {
 				same = append(same, (o.delays.forth.floor+o.delays.back.floor)/2)
 			}
 		}
@@ -309,7 +347,7 @@ func (s *solver) oneWay(forth func(pair int) *seenFloor) {
 			floor = median(same)
 		}
 		sd := unlike * max(floor, 50)
-		p.delays = &seenDelay{a.delay, usualBack, a.floor - floor, a.variance + sd*sd, true}
+		p.delays = &seenDelay{a.delay, usualBack, a.floor - floor, a.variance + sd*sd, true, false}
 	}
 }
 
@@ -326,7 +364,7 @@ const (
 func (s *solver) usualDelays() (forth, back delay) {
 	var floors, scales [2][]float64
 	for _, p := range s.pairs {
-		if p.delays != nil && !p.delays.oneWay {
+		if p.delays != nil && !p.delays.oneWay && !p.delays.vague {
 			for i, d := range []delay{p.delays.forth, p.delays.back} {
 				floors[i] = append(floors[i], d.floor)
 				scales[i] = append(scales[i], d.scale)
@@ -339,12 +377,12 @@ func (s *solver) usualDelays() (forth, back delay) {
 	return delay{median(floors[0]), median(scales[0])}, delay{median(floors[1]), median(scales[1])}
 }
 
-// fillDelays takes what is usual for the pairs of which nothing can be told.
+// fillDelays takes what is usual, with more room, for the pairs of which nothing can be told.
 func (s *solver) fillDelays() {
 	forth, back := s.usualDelays()
 	for _, p := range s.pairs {
 		if p.delays == nil {
-			p.delays = &seenDelay{forth: forth, back: back}
+			p.delays = &seenDelay{forth: delay{0, 2 * forth.scale}, back: delay{0, 2 * back.scale}, vague: true}
 		}
 	}
 }
@@ -367,11 +405,15 @@ func (s *solver) shiftToDelays() {
 	for _, p := range s.pairs {
 		d := p.delays
 		if d == nil || p.guessed {
-			continue
+			d = &seenDelay{vague: true}
 		}
 		floor := max((d.forth.floor+d.back.floor)/2, 50)
 		w := 1 / d.variance
-		if !d.oneWay {
+		switch {
+		case d.vague:
+			sd := guessWithin * max(s.halfOf(p.p), s.halfOf(p.c))
+			w, floor = 1/(sd*sd), 0
+		case !d.oneWay:
 			sd, vague := asymmetry*floor, vagueFloor*(d.forth.scale+d.back.scale)/2
 			w = 1 / (d.variance + sd*sd + vague*vague)
 		}
@@ -398,16 +440,28 @@ func (s *solver) shiftToDelays() {
 			x += inverse[h][j] * right[j]
 		}
 		host.sigma = math.Sqrt(max(0, inverse[h][h]))
-		for _, ks := range host.knots {
-			for i := range ks {
-				d := max(-ks[i].minus, min(ks[i].plus, x))
-				ks[i].off += d
-				ks[i].minus += d
-				ks[i].plus -= d
-			}
-		}
+		shiftKnots(host.knots, x)
 	}
 }
+
+// halfOf is half the width of a host's interval in the middle of its longest run.
+func (s *solver) halfOf(h int) float64 {
+	var longest []clockKnot
+	for _, ks := range s.hosts[h].knots {
+		if len(ks) > len(longest) {
+			longest = ks
+		}
+	}
+	if len(longest) == 0 {
+		return 1e6
+	}
+	k := longest[len(longest)/2]
+	return max(10, (k.minus+k.plus)/2)
+}
+
+// guessWithin is how far the best guess is usually from the truth, as a share of half the interval, where
+// nothing is known of delays.
+const guessWithin = 0.3
 
 // invert gives the inverse of a symmetric, positive definite matrix (Gauss and Jordan).
 func (m matrix) invert() matrix {
@@ -454,3 +508,79 @@ const vagueFloor = 0.3
 
 // asymmetry is by how much of the floor one way is usually longer than the other.
 const asymmetry = 0.35
+
+// Bounds of how clocks are settled by whole requests.
+const (
+	settledBy    = 250 // requests
+	settleRounds = 3   // times
+	settleWidth  = 5e3 // microseconds: wider stamps say too little
+	settleLeast  = 20  // moments of a clock
+)
+
+// hasCoarse says whether a pair's stamps were too wide to tell its delays.
+func (s *solver) hasCoarse() bool {
+	return slices.ContainsFunc(s.pairs, func(p *solverPair) bool {
+		return p.delays.vague && slices.ContainsFunc(p.links, func(l clockLink) bool { return max(l.pWide[1], l.cWide[1]) >= coarse })
+	})
+}
+
+// settle moves every clock, within its interval, to where the moments that it stamped lie in
+// the middle of their stamps on average once the requests are refined, as they must if the clock is right:
+// what the whole of a request says where its calls by themselves have stamps too wide to tell (the E and M steps of Dempster, Laird and
+// Rubin, 1977).
+func (m *ClockModel) settle(requests []*Request) {
+	type tally struct {
+		sum float64
+		n   int
+	}
+	for range settleRounds {
+		parts := make([]map[*clockNode]tally, len(requests))
+		each(len(requests), func(i int) {
+			f := newRefinement(m, requests[i])
+			f.own(requests[i])
+			f.within(requests[i])
+			if f.solve(requests[i]) != nil {
+				return
+			}
+			f.guess()
+			parts[i] = map[*clockNode]tally{}
+			for j := range f.moments {
+				if x := &f.moments[j]; x.sure && x.b-x.a < settleWidth {
+					t := parts[i][x.clock]
+					parts[i][x.clock] = tally{t.sum + x.mean - (x.a+x.b)/2, t.n + 1}
+				}
+			}
+		})
+		all := map[*clockNode]tally{}
+		for _, part := range parts {
+			for n, t := range part {
+				all[n] = tally{all[n].sum + t.sum, all[n].n + t.n}
+			}
+		}
+		ref := all[m.nodes[m.ref]]
+		if ref.n < settleLeast {
+			return
+		}
+		base := ref.sum / float64(ref.n)
+		for n, t := range all {
+			if t.n >= settleLeast && n != m.nodes[m.ref] {
+				// Aligned is raw less offset: what lies too late in its stamps runs behind where it is taken to be.
+				n.shift(base - t.sum/float64(t.n))
+			}
+		}
+	}
+}
+
+// shift moves the best guess of a clock, within its interval.
+func (n *clockNode) shift(x float64) { shiftKnots(n.knots, x) }
+
+func shiftKnots(knots [][]clockKnot, x float64) {
+	for _, ks := range knots {
+		for i := range ks {
+			d := max(-ks[i].minus, min(ks[i].plus, x))
+			ks[i].off += d
+			ks[i].minus += d
+			ks[i].plus -= d
+		}
+	}
+}

@@ -17,6 +17,8 @@ type clockFit struct {
 	// taken for what holds them. They count only where nothing else ties a clock.
 	guesses map[clockPair]*clockLinks
 	fixed   map[string]time.Duration // host -> offset from the configuration
+	sample  []*Request               // some of the requests that it learnt from
+	learnt  int
 }
 
 // A seenClock is what the records say of one clock by themselves.
@@ -113,6 +115,9 @@ func (f *clockFit) fit() *ClockModel {
 		s.fillDelays()
 	}
 	m.take(f, s)
+	if s != nil && s.hasCoarse() {
+		m.settle(f.sample)
+	}
 	return m
 }
 

@@ -116,13 +116,15 @@ func (f *lineFitter) fit(bs []bound) line {
 	}
 	around, m := firstSlope(bs, span), 4
 	for step := 20.0; step > 0.01; step, m = step/4, 5 {
-		wide := step == 20
-		for i := -m; i <= m; i++ {
+		try(around) // first, for the first of equals is taken
+		for i := 1; i <= m; i++ {
 			try(around + step*float64(i))
+			try(around - step*float64(i))
 		}
-		if wide {
-			for b := -maxSlope; b <= maxSlope; b += step {
+		if step == 20 {
+			for b := step; b <= maxSlope; b += step {
 				try(b)
+				try(-b)
 			}
 		}
 		around = best.b
@@ -137,7 +139,7 @@ func (f *lineFitter) fit(bs []bound) line {
 	b := best.b
 	radius := max(2, 3e3/max(span, 60))
 	for range 4 {
-		at, w := b, negInf
+		at, w := b, width(b)
 		for i := -4; i <= 4; i++ {
 			c := b + radius*float64(i)/4
 			if x := width(c); x > w {

@@ -5,6 +5,7 @@ import "time"
 // learn adds to the fit what the calls of one request say of the clocks of their hosts: a
 // caller's window holds what the callee logged.
 func (f *clockFit) learn(r *Request) {
+	f.keep(r)
 	for i := range r.Events {
 		f.see(r.Events[i].Event)
 	}
@@ -33,6 +34,25 @@ func (f *clockFit) learn(r *Request) {
 			f.call(into, w, in, openEnd)
 		}
 	}
+}
+
+// keep keeps some requests whole, evenly spread over all that were learnt from.
+func (f *clockFit) keep(r *Request) {
+	every := 1
+	for every*2*settledBy <= f.learnt {
+		every *= 2
+	}
+	if f.learnt%every == 0 {
+		if len(f.sample) == 2*settledBy {
+			kept := f.sample[:0]
+			for i := 0; i < len(f.sample); i += 2 {
+				kept = append(kept, f.sample[i])
+			}
+			f.sample = kept
+		}
+		f.sample = append(f.sample, r)
+	}
+	f.learnt++
 }
 
 // A clockWindow is what one clock says of an exchange: where it began and where it was over.
@@ -148,7 +168,7 @@ func openEnded(c *Call) bool {
 // callee began before it did so.
 func (f *clockFit) call(into map[clockPair]*clockLinks, caller, callee clockWindow, openEnd bool) {
 	p, c := f.clock(caller.event), f.clock(callee.event)
-	l := clockLink{lo: negInf, hi: inf, soft: openEnd || callee.loose}
+	l := clockLink{lo: negInf, hi: inf, soft: openEnd || callee.loose, lengths: caller.event.Stamp.HasDuration() && callee.event.Stamp.HasDuration()}
 	if caller.startOK && callee.startOK {
 		l.hi = micros(callee.start.Hi.Sub(caller.start.Lo))
 	}

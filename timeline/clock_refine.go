@@ -38,20 +38,20 @@ type Contradiction struct {
 // A moment is a start or an end that a record tells, as it lies on the common time line, in
 // microseconds since the refinement's base.
 type moment struct {
-	lo, hi float64 // it lies within for certain
-	a, b   float64 // by the best guess of its clock
-	off    float64 // how much of the box the clock leaves open, below and above
-	sigma  float64 // of the clock
-	at     float64 // the best guess
-	lo95   float64
-	hi95   float64
-	clock  *clockNode
-	run    int
-	rawLo  int64 // nanoseconds since 1970, by its own clock
-	rawHi  int64
-	sure   bool // its clock's run is sure
-	minus  float64
-	plus   float64
+	lo, hi   float64 // it lies within for certain
+	a, b     float64 // by the best guess of its clock
+	off      float64 // how much of the box the clock leaves open, below and above
+	sigma    float64 // of the clock
+	at, mean float64 // the best guess: the median and the mean of where it may be
+	lo95     float64
+	hi95     float64
+	clock    *clockNode
+	run      int
+	rawLo    int64 // nanoseconds since 1970, by its own clock
+	rawHi    int64
+	sure     bool // its clock's run is sure
+	minus    float64
+	plus     float64
 }
 
 // An order says that moment j is at least w microseconds after moment i.
@@ -129,6 +129,11 @@ func newRefinement(m *ClockModel, r *Request) *refinement {
 	return f
 }
 
+// unseenShare of half a clock's interval is by how much its best guess is usually off for what the delays do not
+// tell: wander, few calls, delays that are not as they are taken to be. It was measured on simulated logs of 300 to
+// 10,000 requests, so that 95 of 100 moments lie in the interval that says so.
+const unseenShare = 0.07
+
 // add puts a moment that e tells on the common time line.
 func (f *refinement) add(e *Event, s RawSpan) int {
 	n := f.m.node(ClockOf(e))
@@ -143,7 +148,7 @@ func (f *refinement) add(e *Event, s RawSpan) int {
 	mid := lo + (hi-lo)/2
 	off, minus, plus := f.m.offset(n, run, mid)
 	a, b := float64(lo-f.base)/1e3-off, float64(hi-f.base)/1e3-off
-	x := moment{lo: a - plus, hi: b + minus, a: a, b: b, clock: n, run: run, rawLo: lo, rawHi: hi, sure: run == other, minus: minus, plus: plus, sigma: n.sigma}
+	x := moment{lo: a - plus, hi: b + minus, a: a, b: b, clock: n, run: run, rawLo: lo, rawHi: hi, sure: run == other, minus: minus, plus: plus, sigma: math.Hypot(n.sigma, unseenShare*(minus+plus)/2)}
 	if run != other {
 		o, minus, plus := f.m.offset(n, other, mid)
 		x.lo = min(x.lo, float64(lo-f.base)/1e3-o-plus)

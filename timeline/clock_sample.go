@@ -18,19 +18,20 @@ type seat struct {
 // A clockLink is what one call says of the clocks of its two ends: how far the callee's
 // is ahead of the caller's, in microseconds, lies in [lo, hi].
 type clockLink struct {
-	raw    int64 // the caller's stamp, in nanoseconds since 1970
-	p, c   seat
-	lo, hi float64
-	t      float64    // seconds on the common time line, once the clocks are roughly known
-	pWide  [2]float32 // microseconds: how wide the caller's stamps of start and end are
-	cWide  [2]float32 // and the callee's
-	weight float32    // of how many links this one is left
-	soft   bool       // nothing says when the callee was done
-	exact  bool       // said by the user: never given up
-	pPlace int32      // place of the caller's record among those of its clock, and of the callee's
-	cPlace int32
-	pRun   int16 // run of the caller's clock, and of the callee's, in which the link lies
-	cRun   int16
+	raw     int64 // the caller's stamp, in nanoseconds since 1970
+	p, c    seat
+	lo, hi  float64
+	t       float64    // seconds on the common time line, once the clocks are roughly known
+	pWide   [2]float32 // microseconds: how wide the caller's stamps of start and end are
+	cWide   [2]float32 // and the callee's
+	weight  float32    // of how many links this one is left
+	soft    bool       // nothing says when the callee was done
+	lengths bool       // both exchanges tell how long they took
+	exact   bool       // said by the user: never given up
+	pPlace  int32      // place of the caller's record among those of its clock, and of the callee's
+	cPlace  int32
+	pRun    int16 // run of the caller's clock, and of the callee's, in which the link lies
+	cRun    int16
 }
 
 // clockLinks are the links of one pair of clocks: all of them, or if there are too many

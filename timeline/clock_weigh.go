@@ -39,7 +39,7 @@ func (f *refinement) weigh(lo, hi []float64) {
 	for i := range f.moments {
 		x := &f.moments[i]
 		mid, low, high := w.cells[i].tell()
-		x.at = min(x.hi, max(x.lo, mid))
+		x.at, x.mean = min(x.hi, max(x.lo, mid)), w.cells[i].mean()
 		c := 1.96 * x.sigma
 		x.lo95 = max(x.lo, x.at-math.Hypot(x.at-low, c))
 		x.hi95 = min(x.hi, x.at+math.Hypot(high-x.at, c))
@@ -225,4 +225,14 @@ func (b *cellBox) tell() (median, low, high float64) {
 		return b.first + b.width*float64(b.n)
 	}
 	return at(0.5), at(0.025), at(0.975)
+}
+
+// mean is the mean of where the moment is.
+func (b *cellBox) mean() float64 {
+	sum, total := 0.0, 0.0
+	for i, w := range b.belief {
+		sum += w * b.x(i)
+		total += w
+	}
+	return sum / total
 }
