@@ -220,10 +220,21 @@ func (s *solver) edgesOf(bs []bound, weight func(b *bound) float64, dropped int)
 			near += weight(&bs[i])
 		}
 	}
-	e := edges{kLow: 1 + max(0, int(math.Round(s.late*(near+float64(dropped))-float64(dropped)))), kHigh: 1}
+	e := edges{kLow: max(0, int(math.Round(s.late*(near+float64(dropped))-float64(dropped))))}
+	if s.links > toBeDoubted {
+		e.kLow, e.kHigh = e.kLow+1, 1
+	}
 	e.fill(bs)
 	return e
 }
+
+const (
+	// toBeDoubted is how many links there must be in all before the tightest bound of a pair is given up
+	// without need: among fewer it is unlikely that one is wrong, and little is left without it.
+	toBeDoubted = 30
+	// fewBounds is how many bounds of a pair are so few that without the tightest its midpoint says little.
+	fewBounds = 8
+)
 
 func (e *edges) fill(bs []bound) {
 	e.n, e.first, e.last = len(bs), inf, negInf
@@ -494,7 +505,7 @@ func (s *solver) close() {
 				}
 			}
 		}
-		m := newMatrix(n)
+		m, likely := newMatrix(n), newMatrix(n)
 		var probe prober
 		for j := range s.all {
 			st := &s.all[j]
@@ -509,10 +520,19 @@ func (s *solver) close() {
 			}
 			m[p.p][p.c] = min(m[p.p][p.c], hi)
 			m[p.c][p.p] = min(m[p.c][p.p], -lo)
+			if st.edges.n < fewBounds { // for the best guess none is given up
+				all := st.edges
+				all.kLow, all.kHigh = 0, 0
+				if x, y, ok := probe.over(&all, t, p.slopes, s.wander); ok {
+					lo, hi = x, y
+				}
+			}
+			likely[p.p][p.c] = min(likely[p.p][p.c], hi)
+			likely[p.c][p.p] = min(likely[p.c][p.p], -lo)
 		}
 		paths, widened := m.shortest()
 		k.contradicted = widened > 0
-		point := m.balance(paths, s.ref, loose)
+		point := likely.balance(paths, s.ref, loose)
 		for h := range n {
 			k.lo[h], k.hi[h] = -paths[h][s.ref], paths[s.ref][h]
 			k.mid[h] = min(k.hi[h], max(k.lo[h], point[h]))
@@ -626,9 +646,13 @@ func (s *solver) narrowHosts() {
 	}
 }
 
+// narrowLeast is how many bounds a host must have to be bounded by all its neighbours at once:
+// fewer leave its slope too open.
+const narrowLeast = 100
+
 // narrowRun intersects the knots with what the bounds say of them at once; nil if that is nothing.
 func (s *solver) narrowRun(knots []clockKnot, bs []bound) []clockKnot {
-	if len(knots) == 0 || len(bs) < 20 {
+	if len(knots) == 0 || len(bs) < narrowLeast {
 		return nil
 	}
 	narrow := 0

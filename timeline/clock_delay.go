@@ -75,19 +75,17 @@ const softFloor = 40.0
 // between two stamps that are truncated to widths a and b: the sum of a mixture of exponentials and two
 // uniform distributions, told from the middle of the stamps.
 type delayTable struct {
-	first float64
-	logs  []float32
-	tail  float32 // slope beyond the end, per microsecond
+	first, step float64
+	logs        []float32
 }
 
 func newDelayTable(scale, a, b float64) *delayTable {
 	a, b = max(a, 20), max(b, 20) // narrower ones make no difference
 	half := (a + b) / 2
-	t := &delayTable{first: -half}
-	n := int((2*half+30*scale)/delayStep) + 2
-	n = min(n, 40_000)
+	t := &delayTable{first: -half, step: max(delayStep, scale/20)}
+	n := int((2*half+30*scale)/t.step) + 2
 	for i := range n {
-		x := t.first + delayStep*float64(i)
+		x := t.first + t.step*float64(i)
 		p := strayShare / strayWidth
 		for _, m := range delayMix {
 			s := scale * m.times
@@ -108,7 +106,7 @@ func twice(x, m float64) float64 {
 }
 
 func (t *delayTable) at(x float64) float32 {
-	i := int((x - t.first) / delayStep)
+	i := int((x - t.first) / t.step)
 	if x < t.first {
 		i = 0
 	}

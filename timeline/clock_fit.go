@@ -54,6 +54,7 @@ type solver struct {
 	end   float64 // the last t
 
 	wander float64 // ppm: by how much clocks are allowed to leave their lines
+	links  int     // in all
 	late   float64 // share of lower bounds that are of lines written late
 	all    []stretch
 	knots  []float64
@@ -103,7 +104,6 @@ func (f *clockFit) fit() *ClockModel {
 	if s != nil {
 		s.rank()      // in which order each clock stamped its records
 		s.bootstrap() // a line with steps for each clock
-		s.rebase(f.preferred(s.names))
 		s.placeKnots()
 		s.straighten() // slopes; how much the clocks wander
 		s.close()      // intervals at the knots that any chain of hosts allows
@@ -243,6 +243,7 @@ func (f *clockFit) solver() *solver {
 	for i, p := range s.pairs {
 		s.of[p.p] = append(s.of[p.p], int32(i))
 		s.of[p.c] = append(s.of[p.c], int32(i))
+		s.links += p.n
 		s.hosts[p.p].calls += p.n
 		s.hosts[p.c].calls += p.n
 		soft := 0
@@ -295,8 +296,7 @@ func (f *clockFit) components(pairs map[clockPair]*clockLinks) []int32 {
 		old := both[clockPair{a, b}]
 		both[clockPair{a, b}] = sides{old.lo || s.lo, old.hi || s.hi}
 	}
-	var find func(i int32) int32
-	find = func(i int32) int32 {
+	find := func(i int32) int32 {
 		for part[i] != i {
 			part[i] = part[part[i]]
 			i = part[i]
@@ -607,23 +607,4 @@ func (s *solver) setStretches() {
 			l.cRun = int16(s.hosts[p.c].runAt(l.cPlace))
 		}
 	}
-}
-
-// rebase tells all clocks against the wanted one instead of that against which they were
-// fitted, unless it was stepped.
-func (s *solver) rebase(want string) {
-	r := slices.Index(s.names, want)
-	if r < 0 || r == s.ref || len(s.hosts[r].runs) > 1 {
-		return
-	}
-	gross, ln := s.hosts[r].gross, s.hosts[r].runs[0].line
-	for _, h := range s.hosts {
-		h.gross -= gross
-		for i := range h.runs {
-			h.runs[i].a -= ln.a
-			h.runs[i].b -= ln.b
-		}
-	}
-	s.base += int64(gross * 1e3)
-	s.ref = r
 }

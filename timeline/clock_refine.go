@@ -40,7 +40,6 @@ type Contradiction struct {
 type moment struct {
 	lo, hi   float64 // it lies within for certain
 	a, b     float64 // by the best guess of its clock
-	off      float64 // how much of the box the clock leaves open, below and above
 	sigma    float64 // of the clock
 	at, mean float64 // the best guess: the median and the mean of where it may be
 	lo95     float64
