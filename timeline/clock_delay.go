@@ -193,15 +193,18 @@ func (f *delayFitter) floor(gaps []gap, scale, a, b float64) seenFloor {
 	return seenFloor{delay{at, scale}, top, h * h / max(bend, 1e-3)}
 }
 
-// gapsKept bounds how many gaps one delay is fitted to.
-const gapsKept = 800
+// Bounds of how many gaps one delay is fitted to, and all of them together.
+const (
+	gapsKept  = 800
+	gapsInAll = 300_000
+)
 
 // gaps gives what the links of a pair show of its delays by the offsets found, and how
 // wide the stamps are.
 func (s *solver) gaps(p *solverPair) (forth, back []gap, wide [4]float64) {
 	caller, callee := s.hosts[p.p], s.hosts[p.c]
 	g := callee.gross - caller.gross
-	every := max(1, len(p.links)/gapsKept)
+	every := max(1, len(p.links)/max(150, min(gapsKept, gapsInAll/len(s.pairs))))
 	for j := 0; j < len(p.links); j++ {
 		l := &p.links[j]
 		if l.exact || !p.keep[j] || every > 1 && l.weight == 1 && j%every != 0 {

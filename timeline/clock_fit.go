@@ -146,6 +146,11 @@ func (f *clockFit) solver() *solver {
 			return
 		}
 		to := all[k]
+		if to == nil && shift == 0 && pBack == 0 && cBack == 0 {
+			ls.guessed = guessed
+			all[k] = ls
+			return
+		}
 		if to == nil {
 			to = &clockLinks{guessed: guessed}
 			all[k] = to

@@ -49,10 +49,10 @@ type clockLinks struct {
 // Bounds of what a fit keeps: memory follows the pairs of hosts, not the requests.
 const (
 	tightGap     = 3000      // microseconds: where a gap is smaller nearly every late line is contradicted
-	linksInAll   = 1_500_000 // of all pairs
+	linksInAll   = 600_000 // of all pairs, about
 	linksPerPair = 12_000    // of one pair at most
-	linksAtLeast = 400       // of one pair, however many pairs there are
-	marksPerHost = 20_000    // places of records, to tell where a clock was stepped
+	linksAtLeast = 250       // of one pair, however many pairs there are
+	marksPerHost = 10_000    // places of records, to tell where a clock was stepped
 )
 
 func (f *clockFit) add(into map[clockPair]*clockLinks, k clockPair, l clockLink) {
@@ -62,11 +62,15 @@ func (f *clockFit) add(into map[clockPair]*clockLinks, k clockPair, l clockLink)
 		into[k] = ls
 	}
 	l.weight = 1
-	ls.links = append(ls.links, l)
 	ls.n++
-	if limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses)))); len(ls.links) > limit {
+	limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses))))
+	if len(ls.links) >= limit {
 		ls.thin(limit / 2)
 	}
+	if n := len(ls.links); n == cap(ls.links) { // no more room than will be used
+		ls.links = slices.Grow(ls.links, min(n/2+16, max(limit-n, 1)))
+	}
+	ls.links = append(ls.links, l)
 }
 
 // thin keeps about so many links: of each of many stretches of time the tightest of each
