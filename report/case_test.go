@@ -96,6 +96,27 @@ func panicCase() *correlate.Case {
 	}
 }
 
+// steppedClocks are clocks of which much can be told.
+func steppedClocks() []timeline.HostClock {
+	return []timeline.HostClock{
+		{Host: "edge", Reference: true, Tied: true, Calls: 2114},
+		{Host: "app-2", OffsetMS: -400.2, SlackMS: 0.6, DriftPPM: 12.34, Calls: 1040, Tied: true, Steps: []timeline.ClockStep{
+			{At: t0.Add(-time.Hour), SizeMS: 61_250}, {At: t0.Add(10 * time.Second), SizeMS: -400}, {At: t0.Add(48 * time.Hour), SizeMS: -0.4},
+		}},
+		{Host: "app-3", OffsetMS: 0.2, SlackMS: 0.6, DriftPPM: 0.04, Calls: 980, Tied: true},
+		{Host: "app-4", OffsetMS: -0.1, SlackMS: 85.5, DriftPPM: -0.05, Calls: 970, Tied: true, Inconsistent: true, Reason: "its calls contradict each other more than drift and steps explain"},
+		{Host: "lb-1", OffsetMS: 2000, Tied: true, Reason: "set by the configuration"},
+		{Host: "db-1", Reason: "no call between it and a tied host was found"},
+	}
+}
+
+// steppedCase is a request on clocks that do not fit together well.
+func steppedCase() *correlate.Case {
+	c := panicCase()
+	c.Clocks, c.ClocksWeak = steppedClocks(), true
+	return c
+}
+
 // okCase is the same request with a success at its end.
 func okCase() *correlate.Case {
 	c := panicCase()

@@ -110,15 +110,22 @@ type eventJSON struct {
 }
 
 type clockJSON struct {
-	Host      string   `json:"host"`
-	OffsetMS  *float64 `json:"offset_ms,omitempty"`
-	SlackMS   *float64 `json:"slack_ms,omitempty"`
-	DriftPPM  *float64 `json:"drift_ppm,omitempty"`
-	Zone      string   `json:"zone,omitempty"`
-	Reference bool     `json:"reference"`
-	Calls     int      `json:"calls"`
-	Tied      bool     `json:"tied"`
-	Reason    string   `json:"reason,omitempty"`
+	Host         string     `json:"host"`
+	OffsetMS     *float64   `json:"offset_ms,omitempty"`
+	SlackMS      *float64   `json:"slack_ms,omitempty"`
+	DriftPPM     *float64   `json:"drift_ppm,omitempty"`
+	Steps        []stepJSON `json:"steps,omitempty"`
+	Zone         string     `json:"zone,omitempty"`
+	Reference    bool       `json:"reference"`
+	Calls        int        `json:"calls"`
+	Tied         bool       `json:"tied"`
+	Inconsistent bool       `json:"inconsistent,omitempty"`
+	Reason       string     `json:"reason,omitempty"`
+}
+
+type stepJSON struct {
+	At     string  `json:"at"`
+	SizeMS float64 `json:"size_ms"` // forward positive
 }
 
 type rivalJSON struct {
@@ -265,9 +272,12 @@ func eventValue(e *timeline.Joined) eventJSON {
 func clockValues(clocks []timeline.HostClock) []clockJSON {
 	out := []clockJSON{}
 	for _, k := range clocks {
-		j := clockJSON{Host: valid(k.Host), Zone: k.Zone, Reference: k.Reference, Calls: k.Calls, Tied: k.Tied, Reason: valid(k.Reason)}
+		j := clockJSON{Host: valid(k.Host), Zone: k.Zone, Reference: k.Reference, Calls: k.Calls, Tied: k.Tied, Inconsistent: k.Inconsistent, Reason: valid(k.Reason)}
 		if k.Tied || k.Reference {
 			j.OffsetMS, j.SlackMS, j.DriftPPM = number(k.OffsetMS), number(k.SlackMS), number(k.DriftPPM)
+		}
+		for _, s := range k.Steps {
+			j.Steps = append(j.Steps, stepJSON{jsonTime(s.At), round(s.SizeMS, 1e6)})
 		}
 		out = append(out, j)
 	}

@@ -40,7 +40,8 @@ func TestGoldens(t *testing.T) {
 	text := func(c *correlate.Case, o TextOptions) func(io.Writer) error {
 		return func(w io.Writer) error { return Text(w, c, o) }
 	}
-	clocks := &correlate.ClockReport{Hosts: panicCase().Clocks, Sources: panicCase().Sources, Skipped: panicCase().Skipped}
+	clocks := &correlate.ClockReport{Hosts: panicCase().Clocks, Trusted: true, Sources: panicCase().Sources, Skipped: panicCase().Skipped}
+	stepped := &correlate.ClockReport{Hosts: steppedClocks()}
 	for name, f := range map[string]func(io.Writer) error{
 		"panic.text":               text(panicCase(), TextOptions{}),
 		"panic.color.text":         text(panicCase(), TextOptions{Width: 160, Color: true}),
@@ -64,6 +65,10 @@ func TestGoldens(t *testing.T) {
 		"digest.md":                func(w io.Writer) error { return DigestMarkdown(w, digest(), MarkdownOptions{}) },
 		"digest.groups.jsonl":      func(w io.Writer) error { return DigestJSONL(w, digest(), true) },
 		"clocks.text":              func(w io.Writer) error { return ClocksText(w, clocks, TextOptions{}) },
+		"clocks.steps.text":        func(w io.Writer) error { return ClocksText(w, stepped, TextOptions{}) },
+		"clocks.steps.80.text":     func(w io.Writer) error { return ClocksText(w, stepped, TextOptions{Width: 80, Location: berlin}) },
+		"clocks.steps.json":        func(w io.Writer) error { return ClocksJSON(w, stepped) },
+		"stepped.text":             text(steppedCase(), TextOptions{}),
 		"clocks.none.text":         func(w io.Writer) error { return ClocksText(w, &correlate.ClockReport{}, TextOptions{}) },
 		"clocks.json":              func(w io.Writer) error { return ClocksJSON(w, clocks) },
 		"hostile.text":             text(hostileCase(), TextOptions{}),

@@ -8,6 +8,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -596,7 +597,7 @@ func (p *printer) reasons(c *correlate.Case) {
 		name = p.label(name, s)
 	}
 	name = "clocks"
-	for _, s := range clockLines(c) {
+	for _, s := range clockLines(c, p.o.Location) {
 		name = p.label(name, s)
 	}
 	name = "not read"
@@ -640,7 +641,7 @@ func otherText(ids []string) string {
 }
 
 // clockLines tell what is known of the clocks of this request's hosts.
-func clockLines(c *correlate.Case) []string {
+func clockLines(c *correlate.Case, loc *time.Location) []string {
 	if c.Request == nil || len(c.Clocks) == 0 {
 		return nil
 	}
@@ -652,6 +653,7 @@ func clockLines(c *correlate.Case) []string {
 	}
 	var lines, untied []string
 	tied, small := 0, 0
+	start := c.Request.Start
 	for _, k := range c.Clocks {
 		if !mine[k.Host] {
 			continue
@@ -669,11 +671,11 @@ func clockLines(c *correlate.Case) []string {
 			continue
 		}
 		tied++
-		if math.Abs(k.OffsetMS) <= max(k.SlackMS, 1) {
+		if math.Abs(k.OffsetMS) <= max(k.SlackMS, 1) && len(k.Steps) == 0 && !k.Inconsistent {
 			small++
 			continue
 		}
-		lines = append(lines, clockText(k))
+		lines = append(lines, clockText(k, start.Time, loc))
 	}
 	switch {
 	case tied > 1 && small == tied-1:
@@ -683,16 +685,28 @@ func clockLines(c *correlate.Case) []string {
 	case tied == 1 && len(untied) == 0 && len(mine) == 1:
 		lines = append(lines, "one host, one clock")
 	}
-	return append(lines, untied...)
+	lines = append(lines, untied...)
+	if c.ClocksWeak {
+		lines = append(lines, weakClocks)
+	}
+	return lines
 }
 
-func clockText(k timeline.HostClock) string {
-	s := fmt.Sprintf("%s %s ±%s", k.Host, offset(k.OffsetMS), slack(time.Duration(k.SlackMS*float64(time.Millisecond))))
+// clockText tells of one clock as it was at a moment, with that of its steps that is the nearest.
+func clockText(k timeline.HostClock, at time.Time, loc *time.Location) string {
+	s := fmt.Sprintf("%s %s ±%s", k.Host, offset(k.OffsetMS), slackMS(k.SlackMS))
 	if k.Calls > 0 {
 		s += " by " + plural(k.Calls, "call")
 	}
 	if k.Zone != "" {
 		s += ", its zone is not written (" + k.Zone + " fits)"
+	}
+	if len(k.Steps) > 0 {
+		nearest := slices.MinFunc(k.Steps, func(a, b timeline.ClockStep) int { return cmp.Compare(a.At.Sub(at).Abs(), b.At.Sub(at).Abs()) })
+		s += ", " + stepText(nearest, loc)
+		if n := len(k.Steps) - 1; n > 0 {
+			s += " and " + plural(n, "other time")
+		}
 	}
 	if k.Reason != "" {
 		s += ", " + k.Reason
