@@ -87,6 +87,7 @@ type hopJSON struct {
 	Start           string   `json:"start,omitempty"`
 	End             string   `json:"end,omitempty"`
 	SlackMS         *float64 `json:"slack_ms,omitempty"`
+	LikelyMS        *float64 `json:"likely_ms,omitempty"`
 	Received        int      `json:"received,omitempty"`
 	Sent            int      `json:"sent,omitempty"`
 	SentProtocol    string   `json:"sent_protocol,omitempty"` // "grpc"; left out for HTTP
@@ -101,6 +102,7 @@ type eventJSON struct {
 	Time       string   `json:"time,omitempty"`
 	Aligned    string   `json:"aligned,omitempty"`
 	SlackMS    *float64 `json:"slack_ms,omitempty"`
+	LikelyMS   *float64 `json:"likely_ms,omitempty"`
 	Host       string   `json:"host,omitempty"`
 	Service    string   `json:"service,omitempty"`
 	Position   string   `json:"position"`
@@ -148,17 +150,24 @@ type skippedJSON struct {
 	First  string `json:"first,omitempty"`
 }
 
+// JSONOptions say what is written of a case.
+type JSONOptions struct {
+	// NoAlign leaves out every time on the common time line: of events only their stamps
+	// are written.
+	NoAlign bool
+}
+
 // JSON writes the case by the contract correlate/v1, indented.
-func JSON(w io.Writer, c *correlate.Case) error {
-	return encode(w, caseValue(c), "  ")
+func JSON(w io.Writer, c *correlate.Case, o JSONOptions) error {
+	return encode(w, caseValue(c, o), "  ")
 }
 
 // JSONL writes the same value as [JSON] in one line.
-func JSONL(w io.Writer, c *correlate.Case) error {
-	return encode(w, caseValue(c), "")
+func JSONL(w io.Writer, c *correlate.Case, o JSONOptions) error {
+	return encode(w, caseValue(c, o), "")
 }
 
-func caseValue(c *correlate.Case) *caseJSON {
+func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 	out := &caseJSON{
 		Schema:    correlate.Schema,
 		RequestID: valid(c.RequestID),
@@ -177,16 +186,18 @@ func caseValue(c *correlate.Case) *caseJSON {
 		}
 		out.ClientStatus = r.Client.Code
 		out.Method, out.Path, out.Route = valid(r.Method), valid(r.Path), valid(r.Route)
-		out.Start = jsonTime(r.Start.Time)
+		if !o.NoAlign {
+			out.Start = jsonTime(r.Start.Time)
+		}
 		if r.Length >= 0 {
 			out.DurationMS = millis(r.Length)
 		}
 		out.Partial = out.Partial || r.Truncated
 		for _, h := range r.Hops {
-			out.Hops = append(out.Hops, hopValue(h))
+			out.Hops = append(out.Hops, hopValue(h, o))
 		}
 		for i := range r.Events {
-			out.Events = append(out.Events, eventValue(&r.Events[i]))
+			out.Events = append(out.Events, eventValue(&r.Events[i], o))
 		}
 	}
 	if v := c.Verdict; v != nil {
@@ -227,18 +238,19 @@ func verdictValue(out *caseJSON, v *rules.Verdict) {
 	out.NextChecks = validAll(v.NextChecks)
 }
 
-func hopValue(h *timeline.Hop) hopJSON {
+func hopValue(h *timeline.Hop, o JSONOptions) hopJSON {
 	j := hopJSON{
 		ID: h.ID, Attempt: h.Attempt, Service: valid(h.Service), Host: valid(h.Host), Role: h.Role.String(), Depth: h.Depth,
-		Start: jsonTime(h.Start.Time), End: jsonTime(h.End.Time), Received: h.Received.Code,
-		Sent: h.Status().Code, SentProtocol: h.Status().Protocol,
+		Received: h.Received.Code,
+		Sent:     h.Status().Code, SentProtocol: h.Status().Protocol,
 		Lineage: h.Lineage.String(), HandledByCaller: h.HandledByCaller, Sources: []string{},
 	}
 	if h.Caller != nil && h.Caller.Caller != nil {
 		j.Parent = h.Caller.Caller.ID
 	}
-	if h.Start.Known() {
-		j.SlackMS = millis(h.Start.Slack())
+	if !o.NoAlign {
+		j.Start, j.End = jsonTime(h.Start.Time), jsonTime(h.End.Time)
+		j.SlackMS, j.LikelyMS = widths(h.Start)
 	}
 	seen := map[string]bool{}
 	for _, e := range h.Events {
@@ -254,7 +266,7 @@ func hopValue(h *timeline.Hop) hopJSON {
 	return j
 }
 
-func eventValue(e *timeline.Joined) eventJSON {
+func eventValue(e *timeline.Joined, o JSONOptions) eventJSON {
 	j := eventJSON{
 		ID: e.ID, Time: jsonTime(e.Time), Host: valid(e.Host), Service: valid(e.Service), Position: valid(e.Pos.String()),
 		Join: e.Join.String(), Candidates: max(e.Candidates, 1), Text: valid(eventText(e)),
@@ -262,11 +274,23 @@ func eventValue(e *timeline.Joined) eventJSON {
 	if e.Hop != nil {
 		j.Hop = e.Hop.ID
 	}
-	if e.Start.Known() {
+	if !o.NoAlign {
 		j.Aligned = jsonTime(e.Start.Time)
-		j.SlackMS = millis(e.Start.Slack())
+		j.SlackMS, j.LikelyMS = widths(e.Start)
 	}
 	return j
+}
+
+// widths gives half the width of the interval in which a moment lies, and of that in which
+// it lies in 95 of 100 cases; nil for what is not known.
+func widths(a timeline.Instant) (slack, likely *float64) {
+	if a.Known() {
+		slack = millis(a.Slack())
+	}
+	if a.Spread > 0 {
+		likely = millis(a.Spread)
+	}
+	return slack, likely
 }
 
 func clockValues(clocks []timeline.HostClock) []clockJSON {
