@@ -112,10 +112,15 @@ func steppedClocks() []timeline.HostClock {
 	}
 }
 
-// steppedCase is a request on clocks that do not fit together well.
+// steppedCase is a request on clocks that do not fit together well, whose records contradict
+// each other.
 func steppedCase() *correlate.Case {
 	c := panicCase()
 	c.Clocks, c.ClocksWeak = steppedClocks(), true
+	c.Request.Contradictions = []timeline.Contradiction{
+		{Call: c.Request.Calls[1], What: "orders was at work after lb-1 had its answer"},
+		{What: "the records of several hosts deny the order in which they must have happened"},
+	}
 	return c
 }
 

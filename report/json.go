@@ -38,6 +38,7 @@ type caseJSON struct {
 	Hops           []hopJSON     `json:"hops"`
 	Events         []eventJSON   `json:"events"`
 	Clocks         []clockJSON   `json:"clocks"`
+	Contradictions []againstJSON `json:"contradictions"`
 	Rivals         []rivalJSON   `json:"rivals"`
 	Missing        []missingJSON `json:"missing"`
 	NextChecks     []string      `json:"next_checks"`
@@ -130,6 +131,17 @@ type stepJSON struct {
 	SizeMS float64 `json:"size_ms"` // forward positive
 }
 
+// An againstJSON is an order that must hold and that the records deny.
+type againstJSON struct {
+	Call *betweenJSON `json:"call,omitempty"` // left out if no single call explains it
+	What string       `json:"what"`
+}
+
+type betweenJSON struct {
+	From int `json:"from,omitempty"` // id of the calling hop
+	To   int `json:"to,omitempty"`
+}
+
 type rivalJSON struct {
 	Service    string `json:"service"`
 	Host       string `json:"host,omitempty"`
@@ -172,7 +184,7 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 		Schema:    correlate.Schema,
 		RequestID: valid(c.RequestID),
 		Partial:   c.Partial,
-		LinkedIDs: []string{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Rivals: []rivalJSON{},
+		LinkedIDs: []string{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Contradictions: []againstJSON{}, Rivals: []rivalJSON{},
 		Missing: []missingJSON{}, NextChecks: []string{}, Skipped: skippedValues(c.Skipped, c.Sources), OtherRequests: validAll(c.Other),
 	}
 	if r := c.Request; r != nil {
@@ -195,6 +207,9 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 		out.Partial = out.Partial || r.Truncated
 		for _, h := range r.Hops {
 			out.Hops = append(out.Hops, hopValue(h, o))
+		}
+		for _, x := range r.Contradictions {
+			out.Contradictions = append(out.Contradictions, againstValue(x))
 		}
 		for i := range r.Events {
 			out.Events = append(out.Events, eventValue(&r.Events[i], o))
@@ -291,6 +306,20 @@ func widths(a timeline.Instant) (slack, likely *float64) {
 		likely = millis(a.Spread)
 	}
 	return slack, likely
+}
+
+func againstValue(x timeline.Contradiction) againstJSON {
+	j := againstJSON{What: valid(x.What)}
+	if c := x.Call; c != nil {
+		j.Call = &betweenJSON{}
+		if c.Caller != nil {
+			j.Call.From = c.Caller.ID
+		}
+		if c.Callee != nil {
+			j.Call.To = c.Callee.ID
+		}
+	}
+	return j
 }
 
 func clockValues(clocks []timeline.HostClock) []clockJSON {

@@ -83,6 +83,7 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 	}
 	mdList(&b, next, mdAll(v.NextChecks))
 	mdList(&b, "Clocks", mdAll(clockLines(c, o.Location)))
+	mdList(&b, "Contradicted", mdAll(contradictionLines(c.Request)))
 	mdList(&b, "Not read", mdAll(skippedLines(c.Skipped, c.Sources, c.Request != nil && c.Request.Truncated)))
 	if len(c.Other) > 0 {
 		mdList(&b, "Other requests under the same ID", mdAll(c.Other))

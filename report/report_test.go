@@ -77,6 +77,8 @@ func TestGoldens(t *testing.T) {
 		"lanes.wide.text":          text(lanesCase(), TextOptions{Wide: true}),
 		"lanes.json":               func(w io.Writer) error { return JSON(w, lanesCase(), JSONOptions{}) },
 		"lanes.md":                 func(w io.Writer) error { return Markdown(w, lanesCase(), MarkdownOptions{Wide: true}) },
+		"stepped.md":               func(w io.Writer) error { return Markdown(w, steppedCase(), MarkdownOptions{}) },
+		"stepped.json":             func(w io.Writer) error { return JSON(w, steppedCase(), JSONOptions{}) },
 		"stepped.text":             text(steppedCase(), TextOptions{}),
 		"clocks.none.text":         func(w io.Writer) error { return ClocksText(w, &correlate.ClockReport{}, TextOptions{}) },
 		"clocks.json":              func(w io.Writer) error { return ClocksJSON(w, clocks) },
@@ -127,6 +129,7 @@ func hostileCase() *correlate.Case {
 	c.Clocks[1].Host, c.Clocks[1].Reason = r.Hops[2].Host, evil
 	c.Skipped = []timeline.Skipped{{Source: evil, What: evil, Count: 2, First: evil}}
 	c.Other = []string{evil}
+	r.Contradictions = []timeline.Contradiction{{What: evil}}
 	return c
 }
 
@@ -409,7 +412,7 @@ func TestJSONOfUnknownThings(t *testing.T) {
 	if err := JSONL(&b, c, JSONOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":"correlate/v1","request_id":"x","linked_ids":[],"partial":false,"hops":[],"events":[],"clocks":[],"rivals":[],"missing":[],"next_checks":[],"skipped":[],"other_requests":[]}` + "\n"
+	want := `{"schema":"correlate/v1","request_id":"x","linked_ids":[],"partial":false,"hops":[],"events":[],"clocks":[],"contradictions":[],"rivals":[],"missing":[],"next_checks":[],"skipped":[],"other_requests":[]}` + "\n"
 	if b.String() != want {
 		t.Errorf("got  %swant %s", &b, want)
 	}

@@ -781,6 +781,10 @@ func (p *printer) reasons(c *correlate.Case) {
 	for _, s := range clockLines(c, p.o.Location) {
 		name = p.label(name, s)
 	}
+	name = "contradicted"
+	for _, s := range contradictionLines(c.Request) {
+		name = p.label(name, s)
+	}
 	name = "not read"
 	for _, s := range skippedLines(c.Skipped, c.Sources, c.Request != nil && c.Request.Truncated) {
 		name = p.label(name, s)
@@ -871,6 +875,25 @@ func clockLines(c *correlate.Case, loc *time.Location) []string {
 		lines = append(lines, weakClocks)
 	}
 	return lines
+}
+
+// contradictionLines tell which orders that must hold the records deny, and what may explain it.
+func contradictionLines(r *timeline.Request) []string {
+	if r == nil || len(r.Contradictions) == 0 {
+		return nil
+	}
+	const most = 5
+	var lines []string
+	for i, x := range r.Contradictions {
+		if i == most && len(r.Contradictions) > most+1 {
+			lines = append(lines, plural(len(r.Contradictions)-most, "further contradiction")+" (-o json has all)")
+			break
+		}
+		if !slices.Contains(lines, x.What) {
+			lines = append(lines, x.What)
+		}
+	}
+	return append(lines, "a line written late, a call not waited for or a wrong clock explains it; no time above rests on it")
 }
 
 // clockText tells of one clock as it was at a moment, with that of its steps that is the nearest.
