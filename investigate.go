@@ -21,6 +21,10 @@ type Options struct {
 	Rules    *rules.Set
 	// Offsets are what the user says of clocks: host -> how far its stamps are ahead.
 	Offsets map[string]time.Duration
+	// Clocks are the hosts that share a clock: host -> its name.
+	Clocks map[string]string
+	// Anchors are records of one moment on two hosts.
+	Anchors []timeline.Anchor
 	// Roles are what the user says of services: service.name -> role.
 	Roles map[string]timeline.Role
 }
@@ -40,7 +44,7 @@ func (e *NotFoundError) Error() string {
 
 // Investigate finds everything about the request with this ID and judges it. Without
 // an ID it takes the latest failing request that the options let through. The error
-// is a *NotFoundError if there is none.
+// is a *NotFoundError if there is none, and a *timeline.AnchorError if an anchor cannot be used.
 //
 // Where one ID covers several requests (a client's own retries), the first that
 // failed is judged and the others are named in Case.Other.
@@ -145,6 +149,8 @@ func collect(ctx context.Context, srcs []timeline.Named, o Options, want timelin
 		Filter:  timeline.Filter{From: o.From, To: o.To, Any: []timeline.Want{want}},
 		Limits:  o.Limits,
 		Offsets: o.Offsets,
+		Clocks:  o.Clocks,
+		Anchors: o.Anchors,
 		Roles:   o.Roles,
 	})
 }
