@@ -24,7 +24,10 @@ type Case struct {
 	Request   *timeline.Request
 	Near      *timeline.Surroundings
 	Verdict   *rules.Verdict
-	Clocks    []timeline.HostClock // of the hosts of this request first, then the others, by name
+	// Clocks are as they were when the request began: those of its hosts first, then the
+	// others, by name.
+	Clocks     []timeline.HostClock
+	ClocksWeak bool // the clocks do not fit together well: see [timeline.ClockModel.Trusted]
 	// Other holds the IDs of further requests under the same key (a client's own retries).
 	Other []string
 	// Skipped is what was not read, by source and reason; Failed names the sources that ended with an error.

@@ -21,6 +21,10 @@ type Options struct {
 	Rules    *rules.Set
 	// Offsets are what the user says of clocks: host -> how far its stamps are ahead.
 	Offsets map[string]time.Duration
+	// Clocks are the hosts that share a clock: host -> its name.
+	Clocks map[string]string
+	// Anchors are records of one moment on two hosts.
+	Anchors []timeline.Anchor
 	// Roles are what the user says of services: service.name -> role.
 	Roles map[string]timeline.Role
 }
@@ -40,7 +44,7 @@ func (e *NotFoundError) Error() string {
 
 // Investigate finds everything about the request with this ID and judges it. Without
 // an ID it takes the latest failing request that the options let through. The error
-// is a *NotFoundError if there is none.
+// is a *NotFoundError if there is none, and a *timeline.AnchorError if an anchor cannot be used.
 //
 // Where one ID covers several requests (a client's own retries), the first that
 // failed is judged and the others are named in Case.Other.
@@ -74,7 +78,7 @@ func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Option
 	} else if i := slices.IndexFunc(found, func(x *timeline.Request) bool { return x.Failed && mentions(x, id) == mentions(r, id) }); i >= 0 {
 		r = found[i]
 	}
-	c, err := judge(ctx, col, col.Clocks.Hosts(), r, o)
+	c, err := judge(ctx, col, r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +113,11 @@ func Batch(ctx context.Context, srcs []timeline.Named, o Options) (*Digest, erro
 		return nil, err
 	}
 	d := &Digest{Skipped: col.Skipped, Sources: sources(col), Sampled: col.Sampled, Partial: col.Truncated}
-	clocks := col.Clocks.Hosts()
 	for _, r := range col.Requests {
 		if !r.Failed || !o.lets(r) {
 			continue
 		}
-		c, err := judge(ctx, col, clocks, r, o)
+		c, err := judge(ctx, col, r, o)
 		if err != nil {
 			return nil, err
 		}
@@ -127,6 +130,7 @@ func Batch(ctx context.Context, srcs []timeline.Named, o Options) (*Digest, erro
 // A ClockReport is what can be told of the clocks of all hosts.
 type ClockReport struct {
 	Hosts   []timeline.HostClock // the reference first, then by name
+	Trusted bool                 // the whole holds together: see [timeline.ClockModel.Trusted]
 	Sources []SourceInfo
 	Skipped []timeline.Skipped
 }
@@ -137,7 +141,7 @@ func Clocks(ctx context.Context, srcs []timeline.Named, o Options) (*ClockReport
 	if err != nil {
 		return nil, err
 	}
-	return &ClockReport{col.Clocks.Hosts(), sources(col), col.Skipped}, nil
+	return &ClockReport{col.Clocks.Hosts(), col.Clocks.Trusted(), sources(col), col.Skipped}, nil
 }
 
 func collect(ctx context.Context, srcs []timeline.Named, o Options, want timeline.Want) (*timeline.Collection, error) {
@@ -145,6 +149,8 @@ func collect(ctx context.Context, srcs []timeline.Named, o Options, want timelin
 		Filter:  timeline.Filter{From: o.From, To: o.To, Any: []timeline.Want{want}},
 		Limits:  o.Limits,
 		Offsets: o.Offsets,
+		Clocks:  o.Clocks,
+		Anchors: o.Anchors,
 		Roles:   o.Roles,
 	})
 }
@@ -154,32 +160,36 @@ func (o *Options) lets(r *timeline.Request) bool {
 	return o.Route == "" || r.Route == o.Route || r.Path == o.Route
 }
 
-func judge(ctx context.Context, col *timeline.Collection, clocks []timeline.HostClock, r *timeline.Request, o Options) (*Case, error) {
+func judge(ctx context.Context, col *timeline.Collection, r *timeline.Request, o Options) (*Case, error) {
 	near := col.Surroundings(r)
 	v, err := o.Rules.Judge(ctx, r, near)
 	if err != nil {
 		return nil, fmt.Errorf("judge %s: %w", r.ID, err)
 	}
 	return &Case{
-		RequestID: r.ID,
-		Request:   r,
-		Near:      near,
-		Verdict:   v,
-		Clocks:    clocksOf(clocks, r),
-		Skipped:   col.Skipped,
-		Sources:   sources(col),
-		Partial:   col.Truncated || r.Truncated,
+		RequestID:  r.ID,
+		Request:    r,
+		Near:       near,
+		Verdict:    v,
+		Clocks:     clocksOf(col.Clocks, r),
+		ClocksWeak: !col.Clocks.Trusted(),
+		Skipped:    col.Skipped,
+		Sources:    sources(col),
+		Partial:    col.Truncated || r.Truncated,
 	}, nil
 }
 
-// clocksOf gives the clocks of the hosts of r first, then the others, each by the
-// order of the model.
-func clocksOf(clocks []timeline.HostClock, r *timeline.Request) []timeline.HostClock {
+// clocksOf gives the clocks as they were at the time of r, those of its hosts first, then
+// the others, each by the order of the model.
+func clocksOf(m *timeline.ClockModel, r *timeline.Request) []timeline.HostClock {
+	all := m.Hosts()
+	if r.Start.Known() {
+		all = m.HostsAt(r.Start.Time)
+	}
 	own := map[string]bool{}
 	for _, h := range r.Hops {
 		own[h.Host] = true
 	}
-	all := slices.Clone(clocks)
 	slices.SortStableFunc(all, func(a, b timeline.HostClock) int {
 		switch {
 		case own[a.Host] == own[b.Host]:

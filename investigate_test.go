@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"testing"
 	"time"
 
@@ -140,5 +141,40 @@ func TestBatchGroups(t *testing.T) {
 	o = correlate.Options{Rules: rules.Builtin(), From: noon.Add(2500 * time.Millisecond)}
 	if d, err = correlate.Batch(t.Context(), named(src), o); err != nil || len(d.Cases) != 1 {
 		t.Errorf("from 2.5 s on: %d cases, %v; want 1", len(d.Cases), err)
+	}
+}
+
+// A clock is told as it was when the request began, not as it is on average.
+func TestClocksAreThoseOfTheRequest(t *testing.T) {
+	var src memory
+	for i := range 600 {
+		id, status := fmt.Sprintf("req-%03d", i), 200
+		if i == 100 || i == 500 {
+			status = 500
+		}
+		edge := exchange(id, i, status, "/a")
+		edge.Service, edge.Host, edge.Role, edge.Duration, edge.Pos.Path = "edge", "edge-1", timeline.RoleGateway, 12*time.Millisecond, "edge.log"
+		edge.Calls = []timeline.Outcall{{Peer: "orders", Status: status, Ended: timeline.Complete}}
+		app := exchange(id, i, status, "/a")
+		app.Time = app.Time.Add(-time.Millisecond)
+		if i >= 300 {
+			app.Time = app.Time.Add(-400 * time.Millisecond) // app-1 was set back
+		}
+		src.events = append(src.events, edge, app)
+	}
+	d, err := correlate.Batch(t.Context(), named(src), correlate.Options{Rules: rules.Builtin()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range d.Cases {
+		for _, k := range c.Clocks {
+			if !k.Reference { // of two hosts alone nobody can tell which one was set
+				got = append(got, fmt.Sprintf("%s %.0f, %d steps", c.RequestID, math.Abs(k.OffsetMS)/100, len(k.Steps)))
+			}
+		}
+	}
+	if want := "[req-100 0, 1 steps req-500 4, 1 steps]"; fmt.Sprint(got) != want {
+		t.Errorf("in hundreds of milliseconds: got %v, want %s", got, want)
 	}
 }

@@ -48,6 +48,8 @@ type Options struct {
 	// Created is written into the manifest; zero is the end of the request, so that
 	// one case gives one bundle.
 	Created time.Time
+	// NoAlign writes reports with times as stamped by each host.
+	NoAlign bool
 }
 
 // A Manifest lists what a bundle holds.
@@ -108,13 +110,13 @@ func Write(w io.Writer, c *correlate.Case, o Options) (*Manifest, error) {
 	clean := red.clean(c)
 
 	var caseJSON, caseMD, text bytes.Buffer
-	if err := report.JSON(&caseJSON, clean); err != nil {
+	if err := report.JSON(&caseJSON, clean, report.JSONOptions{NoAlign: o.NoAlign}); err != nil {
 		return nil, fmt.Errorf("write case.json: %w", err)
 	}
-	if err := report.Markdown(&caseMD, clean, report.MarkdownOptions{}); err != nil {
+	if err := report.Markdown(&caseMD, clean, report.MarkdownOptions{NoAlign: o.NoAlign}); err != nil {
 		return nil, fmt.Errorf("write case.md: %w", err)
 	}
-	if err := report.Text(&text, clean, report.TextOptions{Wide: true}); err != nil {
+	if err := report.Text(&text, clean, report.TextOptions{Wide: true, NoAlign: o.NoAlign}); err != nil {
 		return nil, fmt.Errorf("write report.txt: %w", err)
 	}
 	redactions, err := marshal(redactionsFile{Schema, red.redactions})

@@ -40,6 +40,9 @@ type Config struct {
 	Role timeline.Role
 	// Zone is that of stamps that write none; nil if it is not known.
 	Zone *time.Location
+	// Clock names the clock that the source's hosts share with those of all sources that name
+	// the same one; "" is a clock for each host. As with ClockOffset, who opens the source hands it on.
+	Clock string
 	// ClockOffset is how far the stamps of the source's hosts are ahead, as the user
 	// says. No source applies it, as raw times are never changed: who opens the
 	// source hands it, for each of its [Hosts], to the clock model.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/correlatehq/correlate"
@@ -65,6 +66,7 @@ func panicCase() *correlate.Case {
 		{Event: event(orders, -3166*time.Millisecond, "app-2/orders.log", 10412, timeline.LogRecord, 0, panicText, panicText), Hop: orders, Start: at(38, 0.6), End: at(38, 0.6),
 			Join: timeline.ByInferred, Candidates: 1, Reason: "the only request that orders held when it broke off"},
 	}
+	calls[0].Record, calls[1].Record = &r.Events[0], &r.Events[1]
 	r.Events[4].Stamp.Zone = timeline.ZoneUnknown
 	r.Events[4].Exception = x
 	for i := range r.Events {
@@ -94,6 +96,73 @@ func panicCase() *correlate.Case {
 		Skipped: []timeline.Skipped{{Source: "logs", What: "not in the format of its file", Count: 3, First: "edge/access.log:88"}},
 		Sources: []correlate.SourceInfo{{Name: "logs", Info: timeline.Info{Files: 6, Bytes: 1 << 20}}},
 	}
+}
+
+// steppedClocks are clocks of which much can be told.
+func steppedClocks() []timeline.HostClock {
+	return []timeline.HostClock{
+		{Host: "edge", Reference: true, Tied: true, Calls: 2114},
+		{Host: "app-2", OffsetMS: -400.2, SlackMS: 0.6, DriftPPM: 12.34, Calls: 1040, Tied: true, Steps: []timeline.ClockStep{
+			{At: t0.Add(-time.Hour), SizeMS: 61_250}, {At: t0.Add(10 * time.Second), SizeMS: -400}, {At: t0.Add(48 * time.Hour), SizeMS: -0.4},
+		}},
+		{Host: "app-3", OffsetMS: 0.2, SlackMS: 0.6, DriftPPM: 0.04, Calls: 980, Tied: true},
+		{Host: "app-4", OffsetMS: -0.1, SlackMS: 85.5, DriftPPM: -0.05, Calls: 970, Tied: true, Inconsistent: true, Reason: "its calls contradict each other more than drift and steps explain"},
+		{Host: "lb-1", OffsetMS: 2000, Tied: true, Reason: "set by the configuration"},
+		{Host: "db-1", Reason: "no call between it and a tied host was found"},
+	}
+}
+
+// steppedCase is a request on clocks that do not fit together well, whose records contradict
+// each other.
+func steppedCase() *correlate.Case {
+	c := panicCase()
+	c.Clocks, c.ClocksWeak = steppedClocks(), true
+	c.Request.Contradictions = []timeline.Contradiction{
+		{Call: c.Request.Calls[1], What: "orders was at work after lb-1 had its answer"},
+		{What: "the records of several hosts deny the order in which they must have happened"},
+	}
+	return c
+}
+
+// lanesCase is a request in which one host's clock is not tied to the others, and in which
+// the order of some is only likely.
+func lanesCase() *correlate.Case {
+	c := panicCase()
+	r := c.Request
+	inventory, recs := r.Hops[3], r.Hops[4]
+	recs.Start = at(9, 6)
+	recs.Start.Spread = 1500 * time.Microsecond
+	alone := at(250, 0)
+	alone.Earliest, alone.Latest = alone.Time.Add(-2*time.Hour), alone.Time.Add(2*time.Hour)
+	query := &timeline.Hop{ID: 6, Service: "postgres", Host: "db-1", System: "postgresql", Role: timeline.RoleDependency, Depth: 4, Attempt: 1,
+		Start: alone, End: alone.Add(3 * time.Millisecond), Lineage: timeline.Answered}
+	second := &timeline.Hop{ID: 7, Service: "postgres", Host: "db-1", System: "postgresql", Role: timeline.RoleDependency, Depth: 4, Attempt: 1,
+		Start: alone.Add(5 * time.Millisecond), End: alone.Add(6 * time.Millisecond), Lineage: timeline.Answered}
+	for i, h := range []*timeline.Hop{query, second} {
+		call := &timeline.Call{ID: 5 + i, Caller: inventory, Callee: h, Peer: "db-1:5432", Attempt: 1, Ended: timeline.Complete}
+		h.Caller = call
+		inventory.Calls = append(inventory.Calls, call)
+		r.Calls = append(r.Calls, call)
+		text := fmt.Sprintf("statement %d", i+1)
+		r.Events = append(r.Events, timeline.Joined{Event: &timeline.Event{Time: h.Start.Time, Stamp: timeline.Stamp{Resolution: time.Millisecond, Zone: timeline.ZoneWritten, Meaning: timeline.Within},
+			Kind: timeline.LogRecord, Service: h.Service, Host: h.Host, Body: text, Raw: []byte(text), Pos: timeline.Pos{Source: "logs", Path: "db-1/postgresql.log", Line: 7 + i}},
+			ID: 6 + i, Hop: h, Start: h.Start, End: h.Start, Candidates: 1})
+	}
+	for i := range r.Events { // they have moved
+		e := &r.Events[i]
+		if i < 5 {
+			e.Hop.Events = nil
+		}
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		e.Hop.Events = append(e.Hop.Events, e)
+	}
+	r.Hops = append(r.Hops[:4:4], query, second, recs)
+	r.Events[2].Start = at(10, 6)
+	r.Events[3].Start.Spread = 200 * time.Microsecond
+	c.Verdict.Evidence = []*timeline.Joined{&r.Events[4], &r.Events[5]}
+	return c
 }
 
 // okCase is the same request with a success at its end.

@@ -361,7 +361,7 @@ const groupExamples = 3
 // DigestJSONL writes one object per failing request, and with groups then one per group.
 func DigestJSONL(w io.Writer, d *correlate.Digest, groups bool) error {
 	for _, c := range d.Cases {
-		if err := JSONL(w, c); err != nil {
+		if err := JSONL(w, c, JSONOptions{}); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,7 @@ type caseJSON struct {
 	Hops           []hopJSON     `json:"hops"`
 	Events         []eventJSON   `json:"events"`
 	Clocks         []clockJSON   `json:"clocks"`
+	Contradictions []againstJSON `json:"contradictions"`
 	Rivals         []rivalJSON   `json:"rivals"`
 	Missing        []missingJSON `json:"missing"`
 	NextChecks     []string      `json:"next_checks"`
@@ -87,6 +88,7 @@ type hopJSON struct {
 	Start           string   `json:"start,omitempty"`
 	End             string   `json:"end,omitempty"`
 	SlackMS         *float64 `json:"slack_ms,omitempty"`
+	LikelyMS        *float64 `json:"likely_ms,omitempty"`
 	Received        int      `json:"received,omitempty"`
 	Sent            int      `json:"sent,omitempty"`
 	SentProtocol    string   `json:"sent_protocol,omitempty"` // "grpc"; left out for HTTP
@@ -101,6 +103,7 @@ type eventJSON struct {
 	Time       string   `json:"time,omitempty"`
 	Aligned    string   `json:"aligned,omitempty"`
 	SlackMS    *float64 `json:"slack_ms,omitempty"`
+	LikelyMS   *float64 `json:"likely_ms,omitempty"`
 	Host       string   `json:"host,omitempty"`
 	Service    string   `json:"service,omitempty"`
 	Position   string   `json:"position"`
@@ -110,15 +113,33 @@ type eventJSON struct {
 }
 
 type clockJSON struct {
-	Host      string   `json:"host"`
-	OffsetMS  *float64 `json:"offset_ms,omitempty"`
-	SlackMS   *float64 `json:"slack_ms,omitempty"`
-	DriftPPM  *float64 `json:"drift_ppm,omitempty"`
-	Zone      string   `json:"zone,omitempty"`
-	Reference bool     `json:"reference"`
-	Calls     int      `json:"calls"`
-	Tied      bool     `json:"tied"`
-	Reason    string   `json:"reason,omitempty"`
+	Host         string     `json:"host"`
+	OffsetMS     *float64   `json:"offset_ms,omitempty"`
+	SlackMS      *float64   `json:"slack_ms,omitempty"`
+	DriftPPM     *float64   `json:"drift_ppm,omitempty"`
+	Steps        []stepJSON `json:"steps,omitempty"`
+	Zone         string     `json:"zone,omitempty"`
+	Reference    bool       `json:"reference"`
+	Calls        int        `json:"calls"`
+	Tied         bool       `json:"tied"`
+	Inconsistent bool       `json:"inconsistent,omitempty"`
+	Reason       string     `json:"reason,omitempty"`
+}
+
+type stepJSON struct {
+	At     string  `json:"at"`
+	SizeMS float64 `json:"size_ms"` // forward positive
+}
+
+// An againstJSON is an order that must hold and that the records deny.
+type againstJSON struct {
+	Call *betweenJSON `json:"call,omitempty"` // left out if no single call explains it
+	What string       `json:"what"`
+}
+
+type betweenJSON struct {
+	From int `json:"from,omitempty"` // id of the calling hop
+	To   int `json:"to,omitempty"`
 }
 
 type rivalJSON struct {
@@ -141,22 +162,29 @@ type skippedJSON struct {
 	First  string `json:"first,omitempty"`
 }
 
+// JSONOptions say what is written of a case.
+type JSONOptions struct {
+	// NoAlign leaves out every time on the common time line: of events only their stamps
+	// are written.
+	NoAlign bool
+}
+
 // JSON writes the case by the contract correlate/v1, indented.
-func JSON(w io.Writer, c *correlate.Case) error {
-	return encode(w, caseValue(c), "  ")
+func JSON(w io.Writer, c *correlate.Case, o JSONOptions) error {
+	return encode(w, caseValue(c, o), "  ")
 }
 
 // JSONL writes the same value as [JSON] in one line.
-func JSONL(w io.Writer, c *correlate.Case) error {
-	return encode(w, caseValue(c), "")
+func JSONL(w io.Writer, c *correlate.Case, o JSONOptions) error {
+	return encode(w, caseValue(c, o), "")
 }
 
-func caseValue(c *correlate.Case) *caseJSON {
+func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 	out := &caseJSON{
 		Schema:    correlate.Schema,
 		RequestID: valid(c.RequestID),
 		Partial:   c.Partial,
-		LinkedIDs: []string{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Rivals: []rivalJSON{},
+		LinkedIDs: []string{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Contradictions: []againstJSON{}, Rivals: []rivalJSON{},
 		Missing: []missingJSON{}, NextChecks: []string{}, Skipped: skippedValues(c.Skipped, c.Sources), OtherRequests: validAll(c.Other),
 	}
 	if r := c.Request; r != nil {
@@ -170,16 +198,21 @@ func caseValue(c *correlate.Case) *caseJSON {
 		}
 		out.ClientStatus = r.Client.Code
 		out.Method, out.Path, out.Route = valid(r.Method), valid(r.Path), valid(r.Route)
-		out.Start = jsonTime(r.Start.Time)
+		if !o.NoAlign {
+			out.Start = jsonTime(r.Start.Time)
+		}
 		if r.Length >= 0 {
 			out.DurationMS = millis(r.Length)
 		}
 		out.Partial = out.Partial || r.Truncated
 		for _, h := range r.Hops {
-			out.Hops = append(out.Hops, hopValue(h))
+			out.Hops = append(out.Hops, hopValue(h, o))
+		}
+		for _, x := range r.Contradictions {
+			out.Contradictions = append(out.Contradictions, againstValue(x))
 		}
 		for i := range r.Events {
-			out.Events = append(out.Events, eventValue(&r.Events[i]))
+			out.Events = append(out.Events, eventValue(&r.Events[i], o))
 		}
 	}
 	if v := c.Verdict; v != nil {
@@ -220,18 +253,19 @@ func verdictValue(out *caseJSON, v *rules.Verdict) {
 	out.NextChecks = validAll(v.NextChecks)
 }
 
-func hopValue(h *timeline.Hop) hopJSON {
+func hopValue(h *timeline.Hop, o JSONOptions) hopJSON {
 	j := hopJSON{
 		ID: h.ID, Attempt: h.Attempt, Service: valid(h.Service), Host: valid(h.Host), Role: h.Role.String(), Depth: h.Depth,
-		Start: jsonTime(h.Start.Time), End: jsonTime(h.End.Time), Received: h.Received.Code,
-		Sent: h.Status().Code, SentProtocol: h.Status().Protocol,
+		Received: h.Received.Code,
+		Sent:     h.Status().Code, SentProtocol: h.Status().Protocol,
 		Lineage: h.Lineage.String(), HandledByCaller: h.HandledByCaller, Sources: []string{},
 	}
 	if h.Caller != nil && h.Caller.Caller != nil {
 		j.Parent = h.Caller.Caller.ID
 	}
-	if h.Start.Known() {
-		j.SlackMS = millis(h.Start.Slack())
+	if !o.NoAlign {
+		j.Start, j.End = jsonTime(h.Start.Time), jsonTime(h.End.Time)
+		j.SlackMS, j.LikelyMS = widths(h.Start)
 	}
 	seen := map[string]bool{}
 	for _, e := range h.Events {
@@ -247,7 +281,7 @@ func hopValue(h *timeline.Hop) hopJSON {
 	return j
 }
 
-func eventValue(e *timeline.Joined) eventJSON {
+func eventValue(e *timeline.Joined, o JSONOptions) eventJSON {
 	j := eventJSON{
 		ID: e.ID, Time: jsonTime(e.Time), Host: valid(e.Host), Service: valid(e.Service), Position: valid(e.Pos.String()),
 		Join: e.Join.String(), Candidates: max(e.Candidates, 1), Text: valid(eventText(e)),
@@ -255,9 +289,35 @@ func eventValue(e *timeline.Joined) eventJSON {
 	if e.Hop != nil {
 		j.Hop = e.Hop.ID
 	}
-	if e.Start.Known() {
+	if !o.NoAlign {
 		j.Aligned = jsonTime(e.Start.Time)
-		j.SlackMS = millis(e.Start.Slack())
+		j.SlackMS, j.LikelyMS = widths(e.Start)
+	}
+	return j
+}
+
+// widths gives half the width of the interval in which a moment lies, and of that in which
+// it lies in 95 of 100 cases; nil for what is not known.
+func widths(a timeline.Instant) (slack, likely *float64) {
+	if a.Known() {
+		slack = millis(a.Slack())
+	}
+	if a.Spread > 0 {
+		likely = millis(a.Spread)
+	}
+	return slack, likely
+}
+
+func againstValue(x timeline.Contradiction) againstJSON {
+	j := againstJSON{What: valid(x.What)}
+	if c := x.Call; c != nil {
+		j.Call = &betweenJSON{}
+		if c.Caller != nil {
+			j.Call.From = c.Caller.ID
+		}
+		if c.Callee != nil {
+			j.Call.To = c.Callee.ID
+		}
 	}
 	return j
 }
@@ -265,9 +325,12 @@ func eventValue(e *timeline.Joined) eventJSON {
 func clockValues(clocks []timeline.HostClock) []clockJSON {
 	out := []clockJSON{}
 	for _, k := range clocks {
-		j := clockJSON{Host: valid(k.Host), Zone: k.Zone, Reference: k.Reference, Calls: k.Calls, Tied: k.Tied, Reason: valid(k.Reason)}
+		j := clockJSON{Host: valid(k.Host), Zone: k.Zone, Reference: k.Reference, Calls: k.Calls, Tied: k.Tied, Inconsistent: k.Inconsistent, Reason: valid(k.Reason)}
 		if k.Tied || k.Reference {
 			j.OffsetMS, j.SlackMS, j.DriftPPM = number(k.OffsetMS), number(k.SlackMS), number(k.DriftPPM)
+		}
+		for _, s := range k.Steps {
+			j.Steps = append(j.Steps, stepJSON{jsonTime(s.At), round(s.SizeMS, 1e6)})
 		}
 		out = append(out, j)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type MarkdownOptions struct {
 	Location *time.Location
 	// Wide adds every event with its record, each cut at 2,000 bytes.
 	Wide bool
+	// NoAlign writes the stamps as they are, each on the clock of its own host.
+	NoAlign bool
 }
 
 // Markdown writes a case as a document to paste into a postmortem. Text from logs
@@ -26,7 +29,7 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 	var b bytes.Buffer
 	text, _ := answer(c)
 	fmt.Fprintf(&b, "# %s\n\n", mdText(text))
-	if s := facts(c.Request, o.Location); s != "" {
+	if s := facts(c.Request, o.Location, o.NoAlign); s != "" {
 		kept, cut := head(s, 512)
 		if cut > 0 {
 			kept += cutNote(cut)
@@ -57,7 +60,7 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 		}
 		fmt.Fprintf(&b, "## %s\n\n", title)
 		for _, e := range v.Evidence {
-			mdRecord(&b, e)
+			mdRecord(&b, c, e, o)
 		}
 	}
 	var points []string
@@ -79,7 +82,8 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 		next = "This would decide it"
 	}
 	mdList(&b, next, mdAll(v.NextChecks))
-	mdList(&b, "Clocks", mdAll(clockLines(c)))
+	mdList(&b, "Clocks", mdAll(clockLines(c, o.Location)))
+	mdList(&b, "Contradicted", mdAll(contradictionLines(c.Request)))
 	mdList(&b, "Not read", mdAll(skippedLines(c.Skipped, c.Sources, c.Request != nil && c.Request.Truncated)))
 	if len(c.Other) > 0 {
 		mdList(&b, "Other requests under the same ID", mdAll(c.Other))
@@ -87,7 +91,7 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 	if o.Wide && c.Request != nil {
 		b.WriteString("## Events\n\n")
 		for i := range c.Request.Events {
-			mdRecord(&b, &c.Request.Events[i])
+			mdRecord(&b, c, &c.Request.Events[i], o)
 		}
 	}
 	_, err := w.Write(append(bytes.TrimRight(b.Bytes(), "\n"), '\n'))
@@ -95,8 +99,34 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 }
 
 func mdHops(b *bytes.Buffer, c *correlate.Case, o MarkdownOptions) {
-	b.WriteString("## Hops\n\n| when | ± ms | hop | host | role | got | sent | what it did | |\n|---:|---:|---|---|---|---:|---:|---|---|\n")
-	for _, r := range hopRows(c, TextOptions{Location: o.Location}) {
+	rows, lanes := hopRows(c, TextOptions{Location: o.Location, NoAlign: o.NoAlign})
+	b.WriteString("## Hops\n\n")
+	if o.NoAlign {
+		fmt.Fprintf(b, "%s\n\n", mdText(noAlignNote))
+	}
+	mdRows(b, rows, o)
+	if slices.ContainsFunc(rows, func(r row) bool { return r.likely }) {
+		fmt.Fprintf(b, "%s\n\n", mdTilde(likelyLegend))
+	}
+	for _, l := range lanes {
+		fmt.Fprintf(b, "%s\n\n", mdText(l.head()))
+		mdRows(b, l.rows, o)
+	}
+}
+
+// mdTilde keeps a tilde from beginning a strike-through.
+func mdTilde(s string) string { return strings.ReplaceAll(s, likelyMark, `\`+likelyMark) }
+
+func mdRows(b *bytes.Buffer, rows []row, o MarkdownOptions) {
+	if len(rows) == 0 {
+		return
+	}
+	if o.NoAlign {
+		b.WriteString("| raw | hop | host | role | got | sent | what it did | |\n|---:|---|---|---|---:|---:|---|---|\n")
+	} else {
+		b.WriteString("| when | ± ms | hop | host | role | got | sent | what it did | |\n|---:|---:|---|---|---|---:|---:|---|---|\n")
+	}
+	for _, r := range rows {
 		h := r.hop
 		// Figure spaces: Markdown drops common ones at the start of a cell.
 		name := strings.Repeat("\u2007\u2007", min(h.Depth, 12)) + mdText(orUnknown(h.Service))
@@ -104,8 +134,11 @@ func mdHops(b *bytes.Buffer, c *correlate.Case, o MarkdownOptions) {
 			name = strings.Repeat("\u2007\u2007", min(h.Depth, 12)) + "**" + mdText(orUnknown(h.Service)) + "**"
 		}
 		note := strings.Replace(mdText(r.note), "&lt;- origin", "**origin**", 1)
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.when, r.slack, name, mdText(h.Host),
-			h.Role, r.got, r.sent, mdText(r.did), note)
+		fmt.Fprintf(b, "| %s | ", mdTilde(r.when))
+		if !o.NoAlign {
+			fmt.Fprintf(b, "%s | ", r.slack)
+		}
+		fmt.Fprintf(b, "%s | %s | %s | %s | %s | %s | %s |\n", name, mdText(h.Host), h.Role, r.got, r.sent, mdText(r.did), note)
 	}
 	b.WriteByte('\n')
 }
@@ -117,11 +150,22 @@ func orUnknown(s string) string {
 	return s
 }
 
-// mdRecord writes one record behind its position.
-func mdRecord(b *bytes.Buffer, e *timeline.Joined) {
+// mdRecord writes one record behind its position and its times.
+func mdRecord(b *bytes.Buffer, c *correlate.Case, e *timeline.Joined, o MarkdownOptions) {
 	note := joinNote(e)
 	if note != "" {
 		note = " (" + note + ")"
+	}
+	if !e.Time.IsZero() {
+		note += ", raw " + rawStamp(e, o.Location, true) + zoneNote(e.Stamp)
+	}
+	if r := c.Request; !o.NoAlign && e.Start.Known() && r != nil && r.Start.Known() {
+		untied := untiedHosts(c)
+		if _, alone := untied[e.Host]; alone {
+			note += ", " + e.Host + " not tied to the others"
+		} else {
+			note += fmt.Sprintf(", aligned %s ±%s", since(e.Start.Time.Sub(zeroOf(r, untied))), slack(e.Start.Slack()))
+		}
 	}
 	text := string(e.Raw)
 	if text == "" {
@@ -133,7 +177,7 @@ func mdRecord(b *bytes.Buffer, e *timeline.Joined) {
 		lines[len(lines)-1] += cutNote(cut)
 	}
 	fence := mdFence(lines)
-	fmt.Fprintf(b, "%s%s\n\n%stext\n%s\n%s\n\n", mdCode(e.Pos.String(), false), note, fence, strings.Join(lines, "\n"), fence)
+	fmt.Fprintf(b, "%s%s\n\n%stext\n%s\n%s\n\n", mdCode(e.Pos.String(), false), mdText(note), fence, strings.Join(lines, "\n"), fence)
 }
 
 func mdList(b *bytes.Buffer, title string, points []string) {

@@ -40,7 +40,8 @@ func TestGoldens(t *testing.T) {
 	text := func(c *correlate.Case, o TextOptions) func(io.Writer) error {
 		return func(w io.Writer) error { return Text(w, c, o) }
 	}
-	clocks := &correlate.ClockReport{Hosts: panicCase().Clocks, Sources: panicCase().Sources, Skipped: panicCase().Skipped}
+	clocks := &correlate.ClockReport{Hosts: panicCase().Clocks, Trusted: true, Sources: panicCase().Sources, Skipped: panicCase().Skipped}
+	stepped := &correlate.ClockReport{Hosts: steppedClocks()}
 	for name, f := range map[string]func(io.Writer) error{
 		"panic.text":               text(panicCase(), TextOptions{}),
 		"panic.color.text":         text(panicCase(), TextOptions{Width: 160, Color: true}),
@@ -50,13 +51,13 @@ func TestGoldens(t *testing.T) {
 		"panic.wide.text":          text(panicCase(), TextOptions{Wide: true}),
 		"panic.noalign.text":       text(panicCase(), TextOptions{NoAlign: true}),
 		"panic.tz.text":            text(panicCase(), TextOptions{Location: berlin}),
-		"panic.json":               func(w io.Writer) error { return JSON(w, panicCase()) },
-		"panic.jsonl":              func(w io.Writer) error { return JSONL(w, panicCase()) },
+		"panic.json":               func(w io.Writer) error { return JSON(w, panicCase(), JSONOptions{}) },
+		"panic.jsonl":              func(w io.Writer) error { return JSONL(w, panicCase(), JSONOptions{}) },
 		"panic.md":                 func(w io.Writer) error { return Markdown(w, panicCase(), MarkdownOptions{}) },
 		"ok.text":                  text(okCase(), TextOptions{}),
 		"ok.md":                    func(w io.Writer) error { return Markdown(w, okCase(), MarkdownOptions{Wide: true}) },
 		"undetermined.text":        text(undeterminedCase(), TextOptions{}),
-		"undetermined.json":        func(w io.Writer) error { return JSON(w, undeterminedCase()) },
+		"undetermined.json":        func(w io.Writer) error { return JSON(w, undeterminedCase(), JSONOptions{}) },
 		"undetermined.md":          func(w io.Writer) error { return Markdown(w, undeterminedCase(), MarkdownOptions{}) },
 		"digest.text":              func(w io.Writer) error { return DigestText(w, digest(), TextOptions{}) },
 		"digest.80.text":           func(w io.Writer) error { return DigestText(w, digest(), TextOptions{Width: 80}) },
@@ -64,11 +65,26 @@ func TestGoldens(t *testing.T) {
 		"digest.md":                func(w io.Writer) error { return DigestMarkdown(w, digest(), MarkdownOptions{}) },
 		"digest.groups.jsonl":      func(w io.Writer) error { return DigestJSONL(w, digest(), true) },
 		"clocks.text":              func(w io.Writer) error { return ClocksText(w, clocks, TextOptions{}) },
+		"clocks.steps.text":        func(w io.Writer) error { return ClocksText(w, stepped, TextOptions{}) },
+		"clocks.steps.80.text":     func(w io.Writer) error { return ClocksText(w, stepped, TextOptions{Width: 80, Location: berlin}) },
+		"clocks.steps.json":        func(w io.Writer) error { return ClocksJSON(w, stepped) },
+		"panic.noalign.80.text":    text(panicCase(), TextOptions{NoAlign: true, Width: 80}),
+		"panic.noalign.wide.text":  text(panicCase(), TextOptions{NoAlign: true, Wide: true, Location: berlin}),
+		"panic.noalign.json":       func(w io.Writer) error { return JSON(w, panicCase(), JSONOptions{NoAlign: true}) },
+		"panic.noalign.md":         func(w io.Writer) error { return Markdown(w, panicCase(), MarkdownOptions{Wide: true, NoAlign: true}) },
+		"lanes.text":               text(lanesCase(), TextOptions{}),
+		"lanes.80.text":            text(lanesCase(), TextOptions{Width: 80}),
+		"lanes.wide.text":          text(lanesCase(), TextOptions{Wide: true}),
+		"lanes.json":               func(w io.Writer) error { return JSON(w, lanesCase(), JSONOptions{}) },
+		"lanes.md":                 func(w io.Writer) error { return Markdown(w, lanesCase(), MarkdownOptions{Wide: true}) },
+		"stepped.md":               func(w io.Writer) error { return Markdown(w, steppedCase(), MarkdownOptions{}) },
+		"stepped.json":             func(w io.Writer) error { return JSON(w, steppedCase(), JSONOptions{}) },
+		"stepped.text":             text(steppedCase(), TextOptions{}),
 		"clocks.none.text":         func(w io.Writer) error { return ClocksText(w, &correlate.ClockReport{}, TextOptions{}) },
 		"clocks.json":              func(w io.Writer) error { return ClocksJSON(w, clocks) },
 		"hostile.text":             text(hostileCase(), TextOptions{}),
 		"hostile.md":               func(w io.Writer) error { return Markdown(w, hostileCase(), MarkdownOptions{Wide: true}) },
-		"hostile.json":             func(w io.Writer) error { return JSON(w, hostileCase()) },
+		"hostile.json":             func(w io.Writer) error { return JSON(w, hostileCase(), JSONOptions{}) },
 		"hostile.digest.text":      func(w io.Writer) error { return DigestText(w, hostileDigest(), TextOptions{}) },
 		"hostile.digest.md":        func(w io.Writer) error { return DigestMarkdown(w, hostileDigest(), MarkdownOptions{}) },
 		"hostile.digest.80.text":   func(w io.Writer) error { return DigestText(w, hostileDigest(), TextOptions{Width: 80}) },
@@ -113,6 +129,7 @@ func hostileCase() *correlate.Case {
 	c.Clocks[1].Host, c.Clocks[1].Reason = r.Hops[2].Host, evil
 	c.Skipped = []timeline.Skipped{{Source: evil, What: evil, Count: 2, First: evil}}
 	c.Other = []string{evil}
+	r.Contradictions = []timeline.Contradiction{{What: evil}}
 	return c
 }
 
@@ -131,8 +148,8 @@ func TestHostileTextIsInert(t *testing.T) {
 		"wide":     func(w io.Writer) error { return Text(w, c, TextOptions{Wide: true}) },
 		"narrow":   func(w io.Writer) error { return Text(w, c, TextOptions{Width: 40}) },
 		"markdown": func(w io.Writer) error { return Markdown(w, c, MarkdownOptions{Wide: true}) },
-		"json":     func(w io.Writer) error { return JSON(w, c) },
-		"jsonl":    func(w io.Writer) error { return JSONL(w, c) },
+		"json":     func(w io.Writer) error { return JSON(w, c, JSONOptions{}) },
+		"jsonl":    func(w io.Writer) error { return JSONL(w, c, JSONOptions{}) },
 		"digest":   func(w io.Writer) error { return DigestText(w, d, TextOptions{}) },
 		"digestmd": func(w io.Writer) error { return DigestMarkdown(w, d, MarkdownOptions{}) },
 		"groups":   func(w io.Writer) error { return DigestJSONL(w, d, true) },
@@ -228,7 +245,7 @@ func checkInertMarkdown(t *testing.T, md string) {
 
 func TestTerminalLinesFit(t *testing.T) {
 	for _, w := range []int{30, 40, 60, 80, 100, 132, 200} {
-		for name, c := range map[string]*correlate.Case{"panic": panicCase(), "ok": okCase(), "undetermined": undeterminedCase(), "hostile": hostileCase()} {
+		for name, c := range map[string]*correlate.Case{"panic": panicCase(), "ok": okCase(), "undetermined": undeterminedCase(), "hostile": hostileCase(), "lanes": lanesCase()} {
 			var b bytes.Buffer
 			if err := Text(&b, c, TextOptions{Width: w}); err != nil {
 				t.Fatal(err)
@@ -341,7 +358,7 @@ func TestVisible(t *testing.T) {
 // The names of the contract, as others read them.
 func TestJSONContract(t *testing.T) {
 	var b bytes.Buffer
-	if err := JSON(&b, panicCase()); err != nil {
+	if err := JSON(&b, panicCase(), JSONOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	var got map[string]any
@@ -392,10 +409,10 @@ func TestJSONContract(t *testing.T) {
 func TestJSONOfUnknownThings(t *testing.T) {
 	c := &correlate.Case{RequestID: "x", Request: &timeline.Request{Length: -1}}
 	var b bytes.Buffer
-	if err := JSONL(&b, c); err != nil {
+	if err := JSONL(&b, c, JSONOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":"correlate/v1","request_id":"x","linked_ids":[],"partial":false,"hops":[],"events":[],"clocks":[],"rivals":[],"missing":[],"next_checks":[],"skipped":[],"other_requests":[]}` + "\n"
+	want := `{"schema":"correlate/v1","request_id":"x","linked_ids":[],"partial":false,"hops":[],"events":[],"clocks":[],"contradictions":[],"rivals":[],"missing":[],"next_checks":[],"skipped":[],"other_requests":[]}` + "\n"
 	if b.String() != want {
 		t.Errorf("got  %swant %s", &b, want)
 	}

@@ -8,6 +8,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -39,7 +40,7 @@ func Text(w io.Writer, c *correlate.Case, o TextOptions) error {
 	p.reasons(c)
 	if o.Wide && c.Request != nil {
 		p.buf.WriteByte('\n')
-		p.events(c.Request)
+		p.events(c)
 	}
 	return p.flush(w)
 }
@@ -120,8 +121,9 @@ func where(h *timeline.Hop) string {
 	return s
 }
 
-// facts gives method, path, time and length of a request.
-func facts(r *timeline.Request, loc *time.Location) string {
+// facts gives method, path, time and length of a request; the time as stamped where
+// clocks are not corrected.
+func facts(r *timeline.Request, loc *time.Location, noAlign bool) string {
 	if r == nil {
 		return ""
 	}
@@ -129,7 +131,9 @@ func facts(r *timeline.Request, loc *time.Location) string {
 	if s := strings.TrimSpace(r.Method + " " + r.Path); s != "" {
 		parts = append(parts, s)
 	}
-	if r.Start.Known() {
+	if e := rootRecord(r); noAlign && e != nil {
+		parts = append(parts, rawStamp(e, loc, true))
+	} else if !noAlign && r.Start.Known() {
 		parts = append(parts, stamp(r.Start.Time, loc))
 	}
 	if r.Length >= 0 {
@@ -141,7 +145,7 @@ func facts(r *timeline.Request, loc *time.Location) string {
 func (p *printer) headline(c *correlate.Case) {
 	text, st := answer(c)
 	text = Visible(text)
-	right := facts(c.Request, p.o.Location)
+	right := facts(c.Request, p.o.Location, p.o.NoAlign)
 	if kept, cut := head(right, 512); cut > 0 {
 		right = Visible(kept) + cutNote(cut)
 	} else {
@@ -216,6 +220,7 @@ func location(x *timeline.Exception) string {
 type row struct {
 	hop                    *timeline.Hop
 	when, slack            string
+	likely                 bool   // it is below the row above it only by the best guess
 	name, short            string // short is without software, role and host
 	got, sent, did         string
 	bar                    string
@@ -225,34 +230,52 @@ type row struct {
 	origin, broke, handled bool
 }
 
-// hopRows makes the table of hops without bars.
-func hopRows(c *correlate.Case, o TextOptions) []row {
-	r := c.Request
-	zero := r.Start.Time
-	if o.NoAlign && r.Root() != nil {
-		if s, _, ok, _ := rawTimes(r.Root()); ok {
-			zero = s
-		}
+// A lane is the rows of a host whose clock is not tied to the others: beside theirs its
+// times say nothing.
+type lane struct {
+	host, reason string
+	from         string // its first stamp, from which its times count
+	rows         []row
+}
+
+// head says what the rows of the lane are.
+func (l *lane) head() string { return untiedHead(l.host, l.reason) + ", from " + l.from }
+
+// untiedHead says why the records of a host stand for themselves.
+func untiedHead(host, reason string) string {
+	s := host + " not tied to the others"
+	if reason != "" {
+		s += " (" + reason + ")"
 	}
+	return s + ": own time only"
+}
+
+const (
+	// likelyMark stands before a time that is after that of the line above only by the best guess.
+	likelyMark   = "~"
+	likelyLegend = "~ likely after the line above, not certain"
+	noAlignNote  = "times are as stamped by each host; --no-align was given"
+)
+
+// hopRows makes the table of hops without bars, and the lanes below it. Where clocks are
+// not corrected there are no lanes: every host stands for itself.
+func hopRows(c *correlate.Case, o TextOptions) ([]row, []lane) {
+	r := c.Request
 	var origin *timeline.Hop
 	if c.Verdict != nil {
 		origin = c.Verdict.Origin
 	}
-	rows := make([]row, 0, len(r.Hops))
+	untied, dated := map[string]string{}, false
+	if o.NoAlign {
+		dated = stampedOnSeveralDays(r, o.Location)
+	} else {
+		untied = untiedHosts(c)
+	}
+	zero := zeroOf(r, untied)
+	var rows []row
+	var lanes []lane
 	for _, h := range r.Hops {
-		x := row{hop: h, origin: h == origin, handled: h.HandledByCaller}
-		if o.NoAlign {
-			x.start, x.end, x.startKnown, x.endKnown = rawTimes(h)
-		} else {
-			x.start, x.end, x.startKnown, x.endKnown = h.Start.Time, h.End.Time, h.Start.Known(), h.End.Known()
-			if x.startKnown {
-				x.slack = slack(h.Start.Slack())
-			}
-		}
-		x.when = "?"
-		if x.startKnown && !zero.IsZero() {
-			x.when = since(x.start.Sub(zero))
-		}
+		x := row{hop: h, when: "?", origin: h == origin, handled: h.HandledByCaller}
 		indent := strings.Repeat("  ", min(h.Depth, 12))
 		x.name, x.short = indent+hopName(h), indent+Visible(orUnknown(h.Service))
 		x.got, x.sent = h.Received.String(), h.Status().String()
@@ -262,9 +285,112 @@ func hopRows(c *correlate.Case, o TextOptions) []row {
 		}
 		x.broke = h.Lineage == timeline.Died || h.Ended == timeline.Reset || h.Ended == timeline.Truncated
 		x.note = Visible(strings.Join(hopNotes(h, x.origin), ", "))
+		if o.NoAlign {
+			if e := stamped(h); e != nil {
+				x.when = rawStamp(e, o.Location, dated)
+			}
+			rows = append(rows, x)
+			continue
+		}
+		x.start, x.end, x.startKnown, x.endKnown = h.Start.Time, h.End.Time, h.Start.Known(), h.End.Known()
+		if reason, ok := untied[h.Host]; ok && x.startKnown && len(h.Events) > 0 {
+			i := slices.IndexFunc(lanes, func(l lane) bool { return l.host == h.Host })
+			if i < 0 {
+				i = len(lanes)
+				lanes = append(lanes, lane{host: h.Host, reason: reason})
+			}
+			lanes[i].rows = append(lanes[i].rows, x)
+			continue
+		}
+		if x.startKnown {
+			x.slack = slack(h.Start.Slack())
+		}
+		if x.startKnown && !zero.IsZero() {
+			x.when = since(x.start.Sub(zero))
+		}
+		if n := len(rows); n > 0 && h.Host != rows[n-1].hop.Host && likelyAfter(rows[n-1].hop.Start, h.Start) && !calledBy(r, h, rows[n-1].hop) {
+			x.likely = true
+			x.when = likelyMark + x.when
+		}
 		rows = append(rows, x)
 	}
-	return rows
+	for i := range lanes {
+		lanes[i].count(o.Location)
+	}
+	return rows, lanes
+}
+
+// count tells the times of the lane from its first one on.
+func (l *lane) count(loc *time.Location) {
+	first := slices.MinFunc(l.rows, func(a, b row) int { return a.start.Compare(b.start) })
+	l.from = stamp(first.start, loc)
+	for i := range l.rows {
+		l.rows[i].when = since(l.rows[i].start.Sub(first.start))
+	}
+}
+
+// untiedHosts gives the hosts of the request whose clock is not tied to the others, with the
+// reason. If none is tied the outermost one is taken for the others' reference.
+func untiedHosts(c *correlate.Case) map[string]string {
+	clocks := map[string]timeline.HostClock{}
+	for _, k := range c.Clocks {
+		clocks[k.Host] = k
+	}
+	out := map[string]string{}
+	first, tied := "", false
+	for _, h := range c.Request.Hops {
+		if len(h.Events) == 0 {
+			continue
+		}
+		if k, ok := clocks[h.Host]; ok && !k.Tied && !k.Reference {
+			out[h.Host] = k.Reason
+			if first == "" {
+				first = h.Host
+			}
+		} else {
+			tied = true
+		}
+	}
+	if !tied {
+		delete(out, first)
+	}
+	return out
+}
+
+// zeroOf is the moment from which times are told: the start of the request, or if the outermost
+// hop's clock is not tied to the others, the first start that is told beside others.
+func zeroOf(r *timeline.Request, untied map[string]string) time.Time {
+	if root := r.Root(); root != nil {
+		if _, alone := untied[root.Host]; !alone {
+			return r.Start.Time
+		}
+	}
+	for _, h := range r.Hops {
+		if _, alone := untied[h.Host]; !alone && h.Start.Known() {
+			return h.Start.Time
+		}
+	}
+	return r.Start.Time
+}
+
+// likelyAfter says whether b is after a only by the best guess.
+func likelyAfter(a, b timeline.Instant) bool {
+	before, certain := a.Before(b)
+	return before && !certain
+}
+
+// calledBy says whether h worked for the other hop, so that it began after it whatever the
+// clocks say; not so if the caller of one of them has no record of it, or if the records deny the order.
+func calledBy(r *timeline.Request, h, other *timeline.Hop) bool {
+	for depth := 0; h != nil && h.Caller != nil && depth < 64; depth++ {
+		if h.Caller.Record == nil || slices.ContainsFunc(r.Contradictions, func(x timeline.Contradiction) bool { return x.Call == h.Caller }) {
+			return false
+		}
+		if h = h.Caller.Caller; h == other {
+			return h != nil
+		}
+	}
+	return false
 }
 
 // hopName names a hop in the tree: service, software, role and host, as far as they
@@ -355,25 +481,62 @@ func hopNotes(h *timeline.Hop, origin bool) []string {
 	return notes
 }
 
-// rawTimes gives the earliest start and latest end that the hop's own records state,
-// on the clock of its host.
-func rawTimes(h *timeline.Hop) (start, end time.Time, startOK, endOK bool) {
+// stamped is the record whose stamp tells of a hop where clocks are not corrected: that of
+// its exchange, else its first; nil if none has a time.
+func stamped(h *timeline.Hop) *timeline.Joined {
+	var first *timeline.Joined
 	for _, e := range h.Events {
-		if e.Event == nil || e.Time.IsZero() {
-			continue
-		}
-		s, t, sOK, tOK := e.Interval()
-		if !sOK && !tOK {
-			s, t, sOK, tOK = timeline.RawSpan{Lo: e.Time}, timeline.RawSpan{Lo: e.Time}, true, true
-		}
-		if sOK && (!startOK || s.Lo.Before(start)) {
-			start, startOK = s.Lo, true
-		}
-		if tOK && (!endOK || t.Lo.After(end)) {
-			end, endOK = t.Lo, true
+		switch {
+		case e.Event == nil || e.Time.IsZero():
+		case e.Kind == timeline.ServerSpan:
+			return e
+		case first == nil:
+			first = e
 		}
 	}
-	return start, end, startOK, endOK
+	return first
+}
+
+func rootRecord(r *timeline.Request) *timeline.Joined {
+	if root := r.Root(); root != nil {
+		return stamped(root)
+	}
+	return nil
+}
+
+// stampedOnSeveralDays says whether a time of day alone would mislead.
+func stampedOnSeveralDays(r *timeline.Request, loc *time.Location) bool {
+	days := map[string]bool{}
+	for _, h := range r.Hops {
+		if e := stamped(h); e != nil {
+			days[rawStamp(e, loc, true)[:len(time.DateOnly)]] = true
+		}
+	}
+	return len(days) > 1
+}
+
+// rawStamp prints the stamp of a record, as finely as it was written; without a zone if none was.
+func rawStamp(e *timeline.Joined, loc *time.Location, date bool) string {
+	if e.Time.IsZero() {
+		return "?"
+	}
+	layout := "15:04:05.000"
+	switch res := e.Stamp.Resolution; {
+	case res >= time.Second:
+		layout = "15:04:05"
+	case res > 0 && res < time.Millisecond:
+		layout = "15:04:05.000000"
+	}
+	if date {
+		layout = time.DateOnly + " " + layout
+	}
+	if e.Stamp.Zone == timeline.ZoneUnknown {
+		return e.Time.UTC().Format(layout)
+	}
+	if loc == nil {
+		loc = time.UTC
+	}
+	return e.Time.In(loc).Format(layout + "Z07:00")
 }
 
 const (
@@ -384,14 +547,23 @@ const (
 // hops prints the table. In a narrow terminal the bars go first, then the column of
 // the uncertainty, then software and host; what is still too long is cut.
 func (p *printer) hops(c *correlate.Case) {
-	rows := hopRows(c, p.o)
-	if len(rows) == 0 {
+	rows, lanes := hopRows(c, p.o)
+	all := make([]*row, 0, len(c.Request.Hops))
+	for i := range rows {
+		all = append(all, &rows[i])
+	}
+	for _, l := range lanes {
+		for i := range l.rows {
+			all = append(all, &l.rows[i])
+		}
+	}
+	if len(all) == 0 {
 		return
 	}
 	cols := func(head string, get func(*row) string) int {
 		n := displaywidth.String(head)
-		for i := range rows {
-			n = max(n, displaywidth.String(get(&rows[i])))
+		for _, r := range all {
+			n = max(n, displaywidth.String(get(r)))
 		}
 		return n
 	}
@@ -423,13 +595,13 @@ func (p *printer) hops(c *correlate.Case) {
 			slackCols = 0
 		}
 		if fixed+noteCols > p.o.Width {
-			for i := range rows {
-				rows[i].name = rows[i].short
+			for _, r := range all {
+				r.name = r.short
 			}
 			nName = cols("hop", func(r *row) string { return r.name })
 		}
 	}
-	if bars > 0 && !drawBars(rows, bars) {
+	if p.o.NoAlign || bars > 0 && !drawBars(rows, bars) {
 		bars = 0
 	}
 	print := func(when, sl, name, got, sent, did, bar, note string, st, noteStyle style) {
@@ -450,14 +622,11 @@ func (p *printer) hops(c *correlate.Case) {
 	whenHead := "when"
 	if p.o.NoAlign {
 		whenHead = "raw"
-		nWhen = max(nWhen, 3)
-	}
-	if p.o.NoAlign {
-		p.put(span{"   as stamped, each hop on the clock of its own host", dim})
+		p.prose("   ", noAlignNote, dim)
 	}
 	print(whenHead, "±", "hop", "got", "sent", "what it did", "", "", dim, plain)
-	for i := range rows {
-		r := &rows[i]
+	likely := false
+	show := func(r *row) {
 		st := plain
 		switch {
 		case r.origin:
@@ -466,6 +635,19 @@ func (p *printer) hops(c *correlate.Case) {
 			st = dim
 		}
 		print(padLeft(r.when, nWhen), r.slack, r.name, r.got, r.sent, r.did, r.bar, r.note, st, st)
+		likely = likely || r.likely
+	}
+	for i := range rows {
+		show(&rows[i])
+	}
+	if likely {
+		p.prose("   ", likelyLegend, dim)
+	}
+	for i := range lanes {
+		p.prose("   ", lanes[i].head(), dim)
+		for j := range lanes[i].rows {
+			show(&lanes[i].rows[j])
+		}
 	}
 }
 
@@ -596,7 +778,11 @@ func (p *printer) reasons(c *correlate.Case) {
 		name = p.label(name, s)
 	}
 	name = "clocks"
-	for _, s := range clockLines(c) {
+	for _, s := range clockLines(c, p.o.Location) {
+		name = p.label(name, s)
+	}
+	name = "contradicted"
+	for _, s := range contradictionLines(c.Request) {
 		name = p.label(name, s)
 	}
 	name = "not read"
@@ -640,7 +826,7 @@ func otherText(ids []string) string {
 }
 
 // clockLines tell what is known of the clocks of this request's hosts.
-func clockLines(c *correlate.Case) []string {
+func clockLines(c *correlate.Case, loc *time.Location) []string {
 	if c.Request == nil || len(c.Clocks) == 0 {
 		return nil
 	}
@@ -652,6 +838,7 @@ func clockLines(c *correlate.Case) []string {
 	}
 	var lines, untied []string
 	tied, small := 0, 0
+	start := c.Request.Start
 	for _, k := range c.Clocks {
 		if !mine[k.Host] {
 			continue
@@ -669,11 +856,11 @@ func clockLines(c *correlate.Case) []string {
 			continue
 		}
 		tied++
-		if math.Abs(k.OffsetMS) <= max(k.SlackMS, 1) {
+		if math.Abs(k.OffsetMS) <= max(k.SlackMS, 1) && len(k.Steps) == 0 && !k.Inconsistent {
 			small++
 			continue
 		}
-		lines = append(lines, clockText(k))
+		lines = append(lines, clockText(k, start.Time, loc))
 	}
 	switch {
 	case tied > 1 && small == tied-1:
@@ -683,16 +870,47 @@ func clockLines(c *correlate.Case) []string {
 	case tied == 1 && len(untied) == 0 && len(mine) == 1:
 		lines = append(lines, "one host, one clock")
 	}
-	return append(lines, untied...)
+	lines = append(lines, untied...)
+	if c.ClocksWeak {
+		lines = append(lines, weakClocks)
+	}
+	return lines
 }
 
-func clockText(k timeline.HostClock) string {
-	s := fmt.Sprintf("%s %s ±%s", k.Host, offset(k.OffsetMS), slack(time.Duration(k.SlackMS*float64(time.Millisecond))))
+// contradictionLines tell which orders that must hold the records deny, and what may explain it.
+func contradictionLines(r *timeline.Request) []string {
+	if r == nil || len(r.Contradictions) == 0 {
+		return nil
+	}
+	const most = 5
+	var lines []string
+	for i, x := range r.Contradictions {
+		if i == most && len(r.Contradictions) > most+1 {
+			lines = append(lines, plural(len(r.Contradictions)-most, "further contradiction")+" (-o json has all)")
+			break
+		}
+		if !slices.Contains(lines, x.What) {
+			lines = append(lines, x.What)
+		}
+	}
+	return append(lines, "a line written late, a call not waited for or a wrong clock explains it; no time above rests on it")
+}
+
+// clockText tells of one clock as it was at a moment, with that of its steps that is the nearest.
+func clockText(k timeline.HostClock, at time.Time, loc *time.Location) string {
+	s := fmt.Sprintf("%s %s ±%s", k.Host, offset(k.OffsetMS), slackMS(k.SlackMS))
 	if k.Calls > 0 {
 		s += " by " + plural(k.Calls, "call")
 	}
 	if k.Zone != "" {
 		s += ", its zone is not written (" + k.Zone + " fits)"
+	}
+	if len(k.Steps) > 0 {
+		nearest := slices.MinFunc(k.Steps, func(a, b timeline.ClockStep) int { return cmp.Compare(a.At.Sub(at).Abs(), b.At.Sub(at).Abs()) })
+		s += ", " + stepText(nearest, loc)
+		if n := len(k.Steps) - 1; n > 0 {
+			s += " and " + plural(n, "other time")
+		}
 	}
 	if k.Reason != "" {
 		s += ", " + k.Reason
@@ -743,45 +961,108 @@ func skippedLines(skipped []timeline.Skipped, sources []correlate.SourceInfo, tr
 	return out
 }
 
-// events prints every event of the request with its raw and its aligned time.
-func (p *printer) events(r *timeline.Request) {
+// events prints every event of the request with its raw and its aligned time; those of
+// hosts that are not tied to the others below, each host's for itself.
+func (p *printer) events(c *correlate.Case) {
+	r := c.Request
 	p.put(span{"events", bold})
-	zero := r.Start.Time
+	main := make([]*timeline.Joined, 0, len(r.Events))
+	if p.o.NoAlign {
+		p.prose("  ", noAlignNote, dim)
+		for i := range r.Events {
+			main = append(main, &r.Events[i])
+		}
+		slices.SortStableFunc(main, asCalled)
+		for _, e := range main {
+			p.event(e, "", "")
+		}
+		return
+	}
+	untied := untiedHosts(c)
+	zero := zeroOf(r, untied)
+	lanes := map[string][]*timeline.Joined{}
+	var hosts []string
 	for i := range r.Events {
 		e := &r.Events[i]
+		if _, ok := untied[e.Host]; !ok {
+			main = append(main, e)
+			continue
+		}
+		if lanes[e.Host] == nil {
+			hosts = append(hosts, e.Host)
+		}
+		lanes[e.Host] = append(lanes[e.Host], e)
+	}
+	likely := false
+	for i, e := range main {
 		when, sl := "?", ""
-		if e.Start.Known() && !zero.IsZero() && !p.o.NoAlign {
+		if e.Start.Known() && !zero.IsZero() {
 			when, sl = since(e.Start.Time.Sub(zero)), "±"+slack(e.Start.Slack())
 		}
-		hop := ""
-		if e.Hop != nil {
-			hop = fmt.Sprintf("%d ", e.Hop.ID)
+		if i > 0 && e.Host != main[i-1].Host && likelyAfter(main[i-1].Start, e.Start) && !follows(r, e, main[i-1]) {
+			when, likely = likelyMark+when, true
 		}
-		join := e.Join.String()
-		if e.Join == timeline.ByInferred {
-			join = fmt.Sprintf("inferred, 1 of %s", plural(max(e.Candidates, 1), "candidate"))
-			if e.Reason != "" {
-				join += ": " + e.Reason
-			}
+		p.event(e, when, sl)
+	}
+	if likely {
+		p.prose("  ", likelyLegend, dim)
+	}
+	for _, h := range hosts {
+		p.prose("  ", untiedHead(h, untied[h]), dim)
+		for _, e := range lanes[h] {
+			p.event(e, "", "")
 		}
-		who := strings.TrimSpace(e.Service + " " + e.Host)
-		if e.Service == e.Host {
-			who = e.Service
+	}
+}
+
+// follows says whether e is a record of a hop that worked for the one whose exchange the
+// other record is: it was made after that had begun.
+func follows(r *timeline.Request, e, other *timeline.Joined) bool {
+	return other.Kind == timeline.ServerSpan && e.Hop != nil && other.Hop != nil && calledBy(r, e.Hop, other.Hop)
+}
+
+// asCalled orders events by their hops, callers first, and those of one hop by position.
+func asCalled(a, b *timeline.Joined) int {
+	id := func(e *timeline.Joined) int {
+		if e.Hop == nil {
+			return math.MaxInt
 		}
-		l := line{{fmt.Sprintf("%4d  ", e.ID), dim}}
-		if !p.o.NoAlign {
-			l = append(l, span{padLeft(when, 9) + " " + pad(sl, 6) + "  ", plain})
+		return e.Hop.ID
+	}
+	return cmp.Or(cmp.Compare(id(a), id(b)), a.Pos.Compare(b.Pos))
+}
+
+// event prints one event: when it was and how well that is known (not where clocks are not
+// corrected), its stamp, whose it is and where it stands, and its record.
+func (p *printer) event(e *timeline.Joined, when, sl string) {
+	hop := ""
+	if e.Hop != nil {
+		hop = fmt.Sprintf("%d ", e.Hop.ID)
+	}
+	join := e.Join.String()
+	if e.Join == timeline.ByInferred {
+		join = fmt.Sprintf("inferred, 1 of %s", plural(max(e.Candidates, 1), "candidate"))
+		if e.Reason != "" {
+			join += ": " + e.Reason
 		}
-		l = append(l, span{"raw " + stamp(e.Time, p.o.Location) + zoneNote(e.Stamp) + "  ", plain}, span{"hop " + hop + Visible(who) + "  ", plain},
-			span{e.Kind.String() + "  ", dim}, span{Visible(e.Pos.String()) + "  ", plain}, span{Visible(join), dim})
-		p.whole(l)
-		text := string(e.Raw)
-		if text == "" {
-			text = e.Body
-		}
-		for _, s := range visibleLines(text) {
-			p.whole(line{{"      " + s, plain}})
-		}
+	}
+	who := strings.TrimSpace(e.Service + " " + e.Host)
+	if e.Service == e.Host {
+		who = e.Service
+	}
+	l := line{{fmt.Sprintf("%4d  ", e.ID), dim}}
+	if !p.o.NoAlign {
+		l = append(l, span{padLeft(when, 9) + " " + pad(sl, 6) + "  ", plain})
+	}
+	l = append(l, span{"raw " + rawStamp(e, p.o.Location, true) + zoneNote(e.Stamp) + "  ", plain}, span{"hop " + hop + Visible(who) + "  ", plain},
+		span{e.Kind.String() + "  ", dim}, span{Visible(e.Pos.String()) + "  ", plain}, span{Visible(join), dim})
+	p.whole(l)
+	text := string(e.Raw)
+	if text == "" {
+		text = e.Body
+	}
+	for _, s := range visibleLines(text) {
+		p.whole(line{{"      " + s, plain}})
 	}
 }
 

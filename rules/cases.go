@@ -377,7 +377,7 @@ type attributes struct {
 	rest   string         // the message
 }
 
-var hopFlags = []string{"own_made", "silent", "unlogged", "escaped"}
+var hopFlags = []string{"own_made", "silent", "unlogged", "contradicted", "escaped"}
 
 var hopValues = []string{"system", "ended", "hop_ended", "received", "purpose", "method", "target", "peer", "error", "exception", "slack", "waited", "file", "function"}
 
@@ -577,6 +577,9 @@ func (n *noter) callTo(caller *openHop, h *timeline.Hop, status timeline.Status,
 		c.Received, c.Start, c.End = timeline.Status{}, timeline.Instant{}, timeline.Instant{}
 	} else {
 		c.Record = n.recordOf(caller, c)
+	}
+	if a.flags["contradicted"] {
+		n.r.Contradictions = append(n.r.Contradictions, timeline.Contradiction{Call: c, What: "contradicted, says the case"})
 	}
 	caller.hop.Calls = append(caller.hop.Calls, c)
 	n.r.Calls = append(n.r.Calls, c)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -431,5 +432,33 @@ func TestDurationWords(t *testing.T) {
 		if got := durationWords(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
+	}
+}
+
+// A rule can tell a call whose two ends deny their order.
+func TestContradictedCall(t *testing.T) {
+	set, err := Load(fstest.MapFS{"late.yaml": {Data: []byte(`doc: A test.
+when: hop.failed && hop.calls.exists(c, c.contradicted)
+cause_class: other
+rests_on: [timing]
+summary: hop.service
+falsepositives: [a line written late]
+tests:
+  - name: the callee was at work after the answer
+    hops: |
+      a app 0ms +10ms 500
+        b app 2ms +20ms 200 contradicted
+    want: a
+  - name: nothing denies it
+    hops: |
+      a app 0ms +10ms 500
+        b app 2ms +5ms 200
+    want: none
+`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range set.Test() {
+		t.Error(f)
 	}
 }

@@ -141,6 +141,9 @@ type CallView struct {
 	Start    *MomentView   `cel:"start"`
 	End      *MomentView   `cel:"end"`
 	Duration time.Duration `cel:"duration"` // 0 if not known
+	// Contradicted says that records of its two ends deny an order that must hold: the
+	// callee began before it was called, or was at work after the caller had its answer.
+	Contradicted bool `cel:"contradicted"`
 
 	call *timeline.Call
 }
@@ -257,6 +260,7 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 	for _, hv := range v.request.Hops {
 		for _, c := range hv.hop.Calls {
 			cv := v.callView(c, hv)
+			cv.Contradicted = slices.ContainsFunc(r.Contradictions, func(x timeline.Contradiction) bool { return x.Call == c })
 			hv.Calls = append(hv.Calls, cv)
 			if cv.Callee != nil {
 				hv.Callees = append(hv.Callees, cv.Callee)

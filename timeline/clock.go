@@ -108,12 +108,31 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 			n.reason = f.untiedReason(int32(id))
 		}
 	}
+	for _, x := range f.anchored {
+		m.tellAnchor(x)
+	}
+	for name, zone := range f.zones {
+		if n := m.nodes[name]; n != nil && n.tied && n.reason == "" {
+			n.reason = "its zone is not written and was set to " + zone
+		}
+	}
 	for host, off := range f.fixed {
 		for _, name := range []string{host, host + localSuffix} {
 			if n := m.nodes[name]; n != nil {
 				*n = clockNode{tied: true, calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{firstPlace, lastPlace, line{}}}, reason: "set by the configuration"}
 			}
 		}
+	}
+}
+
+// tellAnchor says of that clock of an anchor of which less is known that it was anchored.
+func (m *ClockModel) tellAnchor(x anchored) {
+	own, other := x.b, x.a
+	if a, b := m.nodes[ClockOf(x.a)], m.nodes[ClockOf(x.b)]; ClockOf(x.b) == m.ref || ClockOf(x.a) != m.ref && a.calls < b.calls {
+		own, other = x.a, x.b
+	}
+	if n := m.nodes[ClockOf(own)]; n.tied && n.reason == "" {
+		n.reason = fmt.Sprintf("anchored to %s by %s", other.Host, own.Pos)
 	}
 }
 

@@ -19,6 +19,10 @@ type clockFit struct {
 	fixed   map[string]time.Duration // host -> offset from the configuration
 	sample  []*Request               // some of the requests that it learnt from
 	learnt  int
+	shared  map[string]string // host -> name of the clock that hosts share, from the configuration
+	zones   map[string]string // clock -> the zone of its stamps, which do not write one, from the configuration
+	// anchored are the records of one moment, of which the links stand in pairs.
+	anchored []anchored
 }
 
 // A seenClock is what the records say of one clock by themselves.
@@ -36,7 +40,19 @@ type seenClock struct {
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{ids: map[string]int32{}, streams: map[[2]string]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}}
+	return &clockFit{ids: map[string]int32{}, streams: map[[2]string]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}}
+}
+
+// tellZone keeps the zone in which a stamp is read that writes none.
+func (f *clockFit) tellZone(e *Event) {
+	if e.Stamp.Zone != ZoneConfig {
+		return
+	}
+	zone := e.Time.Location().String()
+	if zone == "" || zone == "Local" {
+		zone = e.Time.Format("-07:00")
+	}
+	f.zones[ClockOf(e)] = zone
 }
 
 // A solver finds the offsets of clocks that calls tie to each other. Its steps stand in

@@ -49,7 +49,7 @@ type SourceResult struct {
 // the windows of the wanted requests, for records without ID.
 //
 // A source that fails ends for itself: it is told in Sources. The error is that of
-// the context.
+// the context, or an *AnchorError.
 func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c := &collector{
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
@@ -58,6 +58,9 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	}
 	c.first()
 	c.byKeys()
+	if err := c.readAnchors(); err != nil {
+		return nil, err
+	}
 	c.learn()
 	c.neighbours()
 	c.draft()
@@ -84,6 +87,7 @@ type collector struct {
 	asked     map[string]bool // forms asked for
 	pending   []Key           // to ask for in the next round
 	services  map[string]bool
+	anchored  []anchored
 	truncated bool
 
 	book    *EndpointBook
@@ -103,13 +107,18 @@ type collector struct {
 // scan asks all sources at once and hands every event to each, with the number of its
 // source; each is called from one goroutine for every source, and the event is valid until it returns.
 func (c *collector) scan(wants []Want, each func(source int, e *Event)) {
+	c.scanWithin(c.widened(wants), each)
+}
+
+// scanWithin does the work of scan with a filter that has its bounds.
+func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
 	var wg sync.WaitGroup
 	for i, s := range c.srcs {
 		if c.errs[i] != nil {
 			continue
 		}
 		wg.Go(func() {
-			for e, err := range s.Source.Events(c.ctx, c.widened(wants)) {
+			for e, err := range s.Source.Events(c.ctx, f) {
 				var bad *RecordError
 				switch {
 				case errors.As(err, &bad):
@@ -507,11 +516,21 @@ func (c *collector) learn() {
 	for h, off := range c.q.Offsets {
 		fit.fixed[h] = off
 	}
+	fit.shared = c.q.Clocks
+	for _, x := range c.anchored {
+		fit.see(x.a)
+		fit.see(x.b)
+		fit.anchor(x.a, x.b)
+	}
+	fit.anchored = c.anchored
 	for _, s := range names {
 		for _, r := range c.builder().build(c.joined(sets[s])) {
 			Resolve(r)
 			votes.count(r)
 			fit.learn(r)
+			for i := range r.Events {
+				fit.tellZone(r.Events[i].Event)
+			}
 			if !hopFailed(r.Root()) && !c.isWanted(s, sets[s]) {
 				c.sampled++
 			}

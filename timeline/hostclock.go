@@ -28,7 +28,8 @@ type ClockStep struct {
 // An Anchor says that two records tell of one moment, which ties the clocks that stamped them.
 type Anchor struct{ A, B RecordAt }
 
-// A RecordAt is where a record stands: the path as results print it, and its line, from 1.
+// A RecordAt is where a record stands: the path as results print it, with slashes, or an end of
+// it that no other file has (see [RecordAt.Means]), and the line on which it begins, from 1.
 type RecordAt struct {
 	Path string
 	Line int

@@ -43,7 +43,7 @@ type Filter struct {
 	Any      []Want
 }
 
-// A Want asks for events in one of five ways; exactly one field is set.
+// A Want asks for events in one of six ways; exactly one field is set.
 type Want struct {
 	Keys   []Key   // events with one of these identity keys, in any spelling
 	Failed *Failed // candidates of failure
@@ -51,6 +51,8 @@ type Want struct {
 	Sample *Sample // a bounded sample of records that carry an identity key
 	// Lifecycle asks for the records of process lives: starts, stops, crashes.
 	Lifecycle bool
+	// At asks for the record at a place. A source whose events have no line has none there.
+	At *RecordAt
 }
 
 // Failed asks for events whose record is a failure: by its format's declaration, or

@@ -46,5 +46,6 @@ func clocksCommand(s streams) *cobra.Command {
 	}
 	flags.add(cmd)
 	output.add(cmd, "text", "json")
+	output.addZone(cmd)
 	return cmd
 }

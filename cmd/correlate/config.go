@@ -34,6 +34,7 @@ type configSource struct {
 	Services    []configService `yaml:"services"`
 	Role        string          `yaml:"role"`
 	Zone        string          `yaml:"zone"`
+	Clock       string          `yaml:"clock"` // of sources that name the same one the hosts share a clock
 	ClockOffset string          `yaml:"clock_offset"`
 	Format      string          `yaml:"format"`
 }
@@ -100,7 +101,7 @@ func loadConfig(flag string, formats *format.Set) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &configChecker{file: c.file, root: root}
+	k := &configChecker{file: c.file, root: root, clocks: map[string]time.Duration{}}
 	if len(f.Sources) == 0 {
 		k.at([]string{"sources"}, "no sources: list at least one, as '- source: PATH'")
 	}
@@ -116,9 +117,10 @@ func loadConfig(flag string, formats *format.Set) (*config, error) {
 
 // A configChecker gathers the complaints about a configuration file.
 type configChecker struct {
-	file string
-	root *yaml.Node
-	errs []error
+	file   string
+	root   *yaml.Node
+	errs   []error
+	clocks map[string]time.Duration // name of a clock -> the offset that a source said
 }
 
 func (k *configChecker) at(path []string, format string, args ...any) {
@@ -127,7 +129,7 @@ func (k *configChecker) at(path []string, format string, args ...any) {
 
 func (k *configChecker) source(i int, s configSource, formats *format.Set, names map[string]bool, roles map[string]timeline.Role) sourceConfig {
 	at := func(field ...string) []string { return append([]string{"sources", strconv.Itoa(i)}, field...) }
-	out := sourceConfig{source: s.Source, Config: ingest.Config{Name: s.Name, Host: s.Host}}
+	out := sourceConfig{source: s.Source, Config: ingest.Config{Name: s.Name, Host: s.Host, Clock: s.Clock}}
 	switch {
 	case s.Source == "":
 		k.at(at("source"), "no source: a file, a directory, a glob or a URL")
@@ -175,6 +177,12 @@ func (k *configChecker) source(i int, s configSource, formats *format.Set, names
 	if s.ClockOffset != "" {
 		if out.ClockOffset, err = time.ParseDuration(s.ClockOffset); err != nil {
 			k.at(at("clock_offset"), "%q is not a duration such as -3.2s or 1h", s.ClockOffset)
+		}
+		if s.Clock != "" {
+			if d, ok := k.clocks[s.Clock]; ok && d != out.ClockOffset {
+				k.at(at("clock_offset"), "the clock %q is off by %s at another source", s.Clock, d)
+			}
+			k.clocks[s.Clock] = out.ClockOffset
 		}
 	}
 	if s.Format != "" {

@@ -18,9 +18,10 @@ import (
 
 func exportCommand(s streams) *cobra.Command {
 	var (
-		judge judgeFlags
-		to    string
-		force bool
+		judge   judgeFlags
+		to      string
+		force   bool
+		noAlign bool
 	)
 	cmd := &cobra.Command{
 		Use:   "export ID [SOURCE...] --to FILE",
@@ -60,7 +61,7 @@ Exit status: 0 if it was written, also where no hop can be named.`,
 			if err != nil {
 				return err
 			}
-			m, err := writeBundle(to, c)
+			m, err := writeBundle(to, c, evidence.Options{ToolVersion: version.Version, NoAlign: noAlign})
 			if err != nil {
 				return err
 			}
@@ -75,11 +76,12 @@ Exit status: 0 if it was written, also where no hop can be named.`,
 	judge.add(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "file to write")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
+	addNoAlign(cmd, &noAlign)
 	return cmd
 }
 
 // writeBundle writes beside the file and renames: what is there is whole or not there.
-func writeBundle(to string, c *correlate.Case) (m *evidence.Manifest, err error) {
+func writeBundle(to string, c *correlate.Case, o evidence.Options) (m *evidence.Manifest, err error) {
 	f, err := os.CreateTemp(filepath.Dir(to), ".correlate-*.zip")
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", to, bare(err))
@@ -90,7 +92,7 @@ func writeBundle(to string, c *correlate.Case) (m *evidence.Manifest, err error)
 			os.Remove(f.Name())
 		}
 	}()
-	if m, err = evidence.Write(f, c, evidence.Options{ToolVersion: version.Version}); err != nil {
+	if m, err = evidence.Write(f, c, o); err != nil {
 		return nil, fmt.Errorf("write %s: %w", to, err)
 	}
 	if err = f.Chmod(0o644); err != nil && !errors.Is(err, fs.ErrInvalid) {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/timeline"
@@ -40,6 +43,55 @@ func TestParseMoment(t *testing.T) {
 	}
 	if _, _, err := parseSpan("1h", "2h", now); err == nil {
 		t.Error("a span that ends before it begins is let through")
+	}
+}
+
+func TestParseAnchor(t *testing.T) {
+	at := func(p string, n int) timeline.RecordAt { return timeline.RecordAt{Path: p, Line: n} }
+	for in, want := range map[string]timeline.Anchor{
+		"app-1/orders.log:12=db-1/postgresql.log.2.gz:7": {A: at("app-1/orders.log", 12), B: at("db-1/postgresql.log.2.gz", 7)},
+		"./a:b/x=1.log:3=y=2:4.log:5":                    {A: at("a:b/x=1.log", 3), B: at("y=2:4.log", 5)},
+		"C:/logs/a.log:12=D:/b.log:1":                    {A: at("C:/logs/a.log", 12), B: at("D:/b.log", 1)},
+	} {
+		if got, err := parseAnchor(in); err != nil || got != want {
+			t.Errorf("parseAnchor(%q) = %v, %v, want %v", in, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "=", "a:1", "a:1=", "=b:1", "a=b", "a:1=b", "a:x=b:1", "a:0=b:1", "a:-1=b:1", ":1=b:1", "C:/a.log=b:1"} {
+		if got, err := parseAnchor(bad); err == nil {
+			t.Errorf("parseAnchor(%q) = %v", bad, got)
+		} else if !strings.HasPrefix(err.Error(), "--anchor ") {
+			t.Errorf("parseAnchor(%q): %v does not name the flag", bad, err)
+		}
+	}
+}
+
+// Sources that name one clock hand it on for all of their hosts.
+func TestConfigClock(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a/one.log": "{}\n", "b/two.log": `{"time":"2026-03-01T12:00:07.415Z","msg":"x"}` + "\n", "c/three.log": `{"time":"2026-03-01T12:00:07.415Z","msg":"x"}` + "\n",
+		"correlate.yaml": "sources:\n  - {source: b, host: app-1, clock: vm-7, clock_offset: 2s}\n  - {source: c, host: app-2, clock: vm-7, clock_offset: 2s}\n  - {source: a, host: app-3}\n",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var f sourceFlags
+	f.add(&cobra.Command{})
+	f.config = filepath.Join(dir, "correlate.yaml")
+	src, err := f.open(t.Context(), streams{strings.NewReader(""), io.Discard, io.Discard}, nil, format.Builtin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.close()
+	o := src.options()
+	if want := "map[app-1:vm-7 app-2:vm-7] map[app-1:2s app-2:2s]"; fmt.Sprint(o.Clocks, " ", o.Offsets) != want {
+		t.Errorf("got %v %v, want %s", o.Clocks, o.Offsets, want)
 	}
 }
 

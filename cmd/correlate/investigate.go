@@ -86,18 +86,18 @@ then all arguments are sources.`,
 	output.add(cmd, "text", "wide", "json", "jsonl", "markdown")
 	output.addZone(cmd)
 	cmd.Flags().BoolVar(&latest, "latest", false, "take the latest failing request instead of an ID")
-	cmd.Flags().BoolVar(&output.noAlign, "no-align", false, "print times as stamped, without correcting clocks")
+	addNoAlign(cmd, &output.noAlign)
 	return cmd
 }
 
 func printCase(w io.Writer, c *correlate.Case, f *outputFlags, text report.TextOptions) error {
 	switch f.format {
 	case "json":
-		return report.JSON(w, c)
+		return report.JSON(w, c, report.JSONOptions{NoAlign: f.noAlign})
 	case "jsonl":
-		return report.JSONL(w, c)
+		return report.JSONL(w, c, report.JSONOptions{NoAlign: f.noAlign})
 	case "markdown":
-		return report.Markdown(w, c, report.MarkdownOptions{Location: text.Location})
+		return report.Markdown(w, c, report.MarkdownOptions{Location: text.Location, NoAlign: f.noAlign})
 	}
 	return report.Text(w, c, text)
 }

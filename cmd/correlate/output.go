@@ -37,6 +37,11 @@ func (f *outputFlags) addZone(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.tz, "tz", "UTC", "zone in which times are printed: a name such as Europe/Berlin, local, or +01:00")
 }
 
+// addNoAlign adds --no-align, for commands that tell of one request.
+func addNoAlign(cmd *cobra.Command, noAlign *bool) {
+	cmd.Flags().BoolVar(noAlign, "no-align", false, "print times as stamped by each host, without correcting clocks; the verdict is the same")
+}
+
 func (f *outputFlags) check() error {
 	if !slices.Contains(f.formats, f.format) {
 		return fmt.Errorf("unknown output %q: %s", f.format, strings.Join(f.formats, ", "))

@@ -4,11 +4,14 @@ import (
 	"compress/gzip"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -33,6 +36,7 @@ func TestScripts(t *testing.T) {
 			"flip":  flip,
 			"fill":  fill,
 			"bytes": writeBytes,
+			"calls": calls,
 		},
 	})
 }
@@ -100,6 +104,57 @@ func fill(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = f.WriteString(strings.Repeat(args[2], n/len(args[2])+1)[:n] + "\n")
 	ts.Check(err)
 	ts.Check(f.Close())
+}
+
+// calls DIR N [set=I:MS] [fail=I] [late=I:MS] writes the logs of N requests, one each second,
+// that lb-1 hands on to orders on app-2 and app-1 in turn: from the I-th on app-2's clock is ahead
+// by so many milliseconds, or back if they are below zero; the I-th fails; of the I-th alone the app writes a
+// stamp that is later. The ID of the I-th is I in 32 hexadecimal digits.
+func calls(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: calls DIR N [set=I:MS] [fail=I] [late=I:MS]")
+	}
+	var set, setBy, late, lateBy int
+	fail := -1
+	for _, a := range args[2:] {
+		name, value, _ := strings.Cut(a, "=")
+		at, by, _ := strings.Cut(value, ":")
+		switch name {
+		case "set":
+			set, setBy = number(ts, at), number(ts, by)
+		case "late":
+			late, lateBy = number(ts, at), number(ts, by)
+		case "fail":
+			fail = number(ts, at)
+		default:
+			ts.Fatalf("unknown option %q", a)
+		}
+	}
+	var lb strings.Builder
+	var app [2]strings.Builder
+	for i := range number(ts, args[1]) {
+		began := time.Date(2026, 3, 1, 12, 0, i, 120_000_000+i%7*1_000_000, time.UTC)
+		ended := began.Add(10600 * time.Microsecond)
+		if setBy != 0 && i >= set && i%2 == 0 {
+			ended = ended.Add(time.Duration(setBy) * time.Millisecond)
+		}
+		if lateBy != 0 && i == late {
+			ended = ended.Add(time.Duration(lateBy) * time.Millisecond)
+		}
+		status := 200
+		if i == fail {
+			status = 500
+		}
+		fmt.Fprintf(&lb, "%s lb-1 haproxy[41]: 10.0.1.1:51002 [%s] fe_shop be_orders/app-%d 0/0/0/11/11 %d 190 - - ---- 1/1/0/0/0 0/0 {%032x} \"GET /api/stock HTTP/1.1\"\n",
+			began.Format("Jan _2 15:04:05"), began.Format("02/Jan/2006:15:04:05.000"), 2-i%2, status, i)
+		fmt.Fprintf(&app[i%2], `{"time":%q,"level":"INFO","msg":"request finished","method":"GET","path":"/api/stock","status":%d,"duration_ms":10.210,"request_id":"%032x"}`+"\n",
+			ended.Format("2006-01-02T15:04:05.000000Z07:00"), status, i)
+	}
+	for name, text := range map[string]string{"lb-1/haproxy.log": lb.String(), "app-2/orders.log": app[0].String(), "app-1/orders.log": app[1].String()} {
+		path := ts.MkAbs(filepath.Join(args[0], name))
+		ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+		ts.Check(os.WriteFile(path, []byte(text), 0o644))
+	}
 }
 
 // bytes FILE TEXT appends TEXT, in which \x1b and the like stand for bytes, and a line feed.

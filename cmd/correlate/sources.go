@@ -32,6 +32,7 @@ type sourceFlags struct {
 	since    string
 	until    string
 	strict   bool
+	anchors  []string
 	logLevel *promslog.Level
 }
 
@@ -43,6 +44,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.since, "since", "", "only records from then on: 2h (ago), yesterday, or RFC 3339")
 	cmd.Flags().StringVar(&f.until, "until", "", "only records before then: 30m (ago), yesterday (its end), or RFC 3339")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 2 if a source cannot be read whole")
+	cmd.Flags().StringArrayVar(&f.anchors, "anchor", nil, "two records of one moment, which tie the clocks of their hosts: FILE:LINE=FILE:LINE, as results print positions; may be given several times")
 	cmd.Flags().Var(levelFlag{f.logLevel}, "log-level", "what to tell on stderr: "+strings.Join(promslog.LevelFlagOptions, "|"))
 }
 
@@ -56,6 +58,8 @@ type opened struct {
 	named   []timeline.Named
 	roles   map[string]timeline.Role
 	offsets map[string]time.Duration
+	clocks  map[string]string // host -> name of the clock that it shares
+	anchors []timeline.Anchor
 	from    time.Time
 	to      time.Time
 	log     *slog.Logger
@@ -65,11 +69,18 @@ type opened struct {
 // A source that cannot be opened stands in the result as one that fails; it is an
 // error only if no other is left.
 func (f *sourceFlags) open(ctx context.Context, s streams, args []string, formats *format.Set) (*opened, error) {
-	o := &opened{offsets: map[string]time.Duration{}}
+	o := &opened{offsets: map[string]time.Duration{}, clocks: map[string]string{}}
 	var err error
 	o.log = promslog.New(&promslog.Config{Level: f.logLevel, Writer: prefixed{s.err}})
 	if o.from, o.to, err = parseSpan(f.since, f.until, time.Now()); err != nil {
 		return nil, err
+	}
+	for _, a := range f.anchors {
+		x, err := parseAnchor(a)
+		if err != nil {
+			return nil, err
+		}
+		o.anchors = append(o.anchors, x)
 	}
 	var zone *time.Location
 	if f.zone != "" {
@@ -112,9 +123,12 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 		}
 		if h, ok := src.(ingest.Hosts); ok {
 			o.log.Debug("source opened", "source", c.Name, "hosts", strings.Join(h.Hosts(), " "))
-			if c.ClockOffset != 0 {
-				for _, host := range h.Hosts() {
+			for _, host := range h.Hosts() {
+				if c.ClockOffset != 0 {
 					o.offsets[host] = c.ClockOffset
+				}
+				if c.Clock != "" {
+					o.clocks[host] = c.Clock
 				}
 			}
 		}
@@ -139,7 +153,7 @@ func (o *opened) close() {
 
 // options begins the options of the pipeline with what the sources tell.
 func (o *opened) options() correlate.Options {
-	return correlate.Options{From: o.from, To: o.to, Offsets: o.offsets, Roles: o.roles}
+	return correlate.Options{From: o.from, To: o.to, Offsets: o.offsets, Clocks: o.clocks, Anchors: o.anchors, Roles: o.roles}
 }
 
 // A wantedSource is what is opened as one source: several paths of a command line

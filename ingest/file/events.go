@@ -40,6 +40,7 @@ type plan struct {
 	near     windows
 	sample   int  // records per stream
 	life     bool // records of process lives are wanted
+	at       []timeline.RecordAt
 }
 
 func newPlan(f timeline.Filter) *plan {
@@ -63,6 +64,9 @@ func newPlan(f timeline.Filter) *plan {
 			p.failed = append(p.failed, w.Failed)
 		}
 		p.life = p.life || w.Lifecycle
+		if w.At != nil {
+			p.at = append(p.at, *w.At)
+		}
 		if w.Near != nil {
 			near = append(near, w.Near)
 		}
@@ -227,10 +231,11 @@ type partReader struct {
 	pos  timeline.Pos
 
 	reader   *format.Reader
-	literals *search // nil: bytes cannot tell a failure
-	near     spans   // of the part's hosts
-	index    index   // of an earlier pass, nil if there was none
-	stamps   *index  // that this pass makes; nil if it makes none
+	literals *search      // nil: bytes cannot tell a failure
+	near     spans        // of the part's hosts
+	lines    map[int]bool // wanted by their place
+	index    index        // of an earlier pass, nil if there was none
+	stamps   *index       // that this pass makes; nil if it makes none
 	sampler  sampler
 	hits     []hit
 	skipped  map[string]skip
@@ -351,6 +356,14 @@ func unreadable(err error) string { return whatUnreadable + ": " + err.Error() }
 func (r *partReader) prepare() {
 	st := r.p.stream
 	r.near = r.pl.near.of(st)
+	for _, at := range r.pl.at {
+		if at.Means(r.p.path) {
+			if r.lines == nil {
+				r.lines = map[int]bool{}
+			}
+			r.lines[at.Line] = true
+		}
+	}
 	r.s.mu.Lock()
 	r.index = r.p.index
 	r.s.mu.Unlock()
@@ -384,12 +397,12 @@ func (s *Source) literalsOf(f *format.Format) *search {
 
 // canMatter says whether anything is asked of this part at all.
 func (r *partReader) canMatter() bool {
-	return r.pl.all || r.pl.life || r.pl.spelling != nil || len(r.pl.failed) > 0 || len(r.near) > 0 || r.sampler.on
+	return r.pl.all || r.pl.life || r.pl.spelling != nil || len(r.pl.failed) > 0 || len(r.near) > 0 || r.sampler.on || len(r.lines) > 0
 }
 
 // onlyBytes says whether bytes alone can show that a whole part holds nothing wanted.
 func (r *partReader) onlyBytes() bool {
-	return !r.pl.all && !r.pl.life && len(r.near) == 0 && !r.sampler.on && (len(r.pl.failed) == 0 || r.literals != nil)
+	return !r.pl.all && !r.pl.life && len(r.near) == 0 && !r.sampler.on && len(r.lines) == 0 && (len(r.pl.failed) == 0 || r.literals != nil)
 }
 
 // scan says whether a record of the part may be wanted, by its bytes, or is longer
@@ -471,7 +484,7 @@ func (r *partReader) records(ctx context.Context) bool {
 func (r *partReader) tries(rec format.Record) bool {
 	r.hits = r.findKeys(r.hits[:0], rec.Bytes)
 	switch {
-	case r.stamps != nil || r.pl.all || r.pl.life || len(r.hits) > 0:
+	case r.stamps != nil || r.pl.all || r.pl.life || len(r.hits) > 0 || r.lines[rec.Line]:
 		return true
 	case len(r.near) > 0 && r.index.meets(rec.Offset, r.near):
 		return true
@@ -607,7 +620,7 @@ func (r *partReader) wants(e *timeline.Event, hits []hit) bool {
 	if len(hits) > 0 && r.wantsKeys(e, hits) {
 		return true
 	}
-	return r.pl.life && e.Lifecycle != timeline.NoLifecycle ||
+	return r.lines[e.Pos.Line] || r.pl.life && e.Lifecycle != timeline.NoLifecycle ||
 		slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return f.Match(e) }) ||
 		r.pl.near.match(e)
 }

@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) timeline.Source, holds Holds) {
 		{"failures", failures},
 		{"windows", windows},
 		{"samples", samples},
+		{"places", places},
 		{"wants are a union", union},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.check(t, open, all) })
@@ -381,6 +382,37 @@ func samples(t *testing.T, open func(*testing.T) timeline.Source, all []*timelin
 	again, _ := gather(t.Context(), open(t), timeline.Filter{Any: []timeline.Want{{Sample: &timeline.Sample{PerStream: 2}}}})
 	if !slices.Equal(lines(got), lines(again)) {
 		t.Error("two samples of the same are different")
+	}
+}
+
+// places asks for single records by path and line. Events without a line cannot be asked for so.
+func places(t *testing.T, open func(*testing.T) timeline.Source, all []*timeline.Event) {
+	s := open(t)
+	lines := 0
+	for _, e := range all {
+		if e.Pos.Line > 0 {
+			lines++
+		}
+	}
+	ask := func(at timeline.RecordAt) {
+		got, _ := gather(t.Context(), s, timeline.Filter{Any: []timeline.Want{{At: &at}}})
+		atLeast(t, got, all, func(e *timeline.Event) bool { return e.Pos.Line == at.Line && at.Means(e.Pos.Path) }, "the record at "+at.String())
+		if lines > 1 && len(got) == len(all) {
+			t.Errorf("asked for the record at %s, the source gave all of its %d events", at, len(got))
+		}
+	}
+	for _, e := range []*timeline.Event{all[0], all[len(all)/2], all[len(all)-1]} {
+		if e.Pos.Line == 0 {
+			continue
+		}
+		ask(timeline.RecordAt{Path: e.Pos.Path, Line: e.Pos.Line})
+		if i := strings.LastIndexByte(e.Pos.Path, '/'); i >= 0 {
+			ask(timeline.RecordAt{Path: e.Pos.Path[i+1:], Line: e.Pos.Line})
+		}
+	}
+	got, _ := gather(t.Context(), s, timeline.Filter{Any: []timeline.Want{{At: &timeline.RecordAt{Path: "no-file-of-any-source", Line: 1}}}})
+	if len(got) == len(all) {
+		t.Errorf("asked for a record of a file that it does not have, the source gave all of its %d events", len(got))
 	}
 }
 

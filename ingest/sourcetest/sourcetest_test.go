@@ -95,7 +95,8 @@ func (m memory) wants(f timeline.Filter, e *timeline.Event) bool {
 		}
 		if w.Failed != nil && w.Failed.Match(e) && m.fault != "no failures" ||
 			w.Near != nil && w.Near.Match(e) && (m.fault != "no windows" || w.Near.From.Year() < 2000) ||
-			w.Sample != nil && m.fault != "no samples" {
+			w.Sample != nil && m.fault != "no samples" ||
+			w.At != nil && (m.fault == "all for places" || w.At.Line == e.Pos.Line && w.At.Means(e.Pos.Path) && m.fault != "no places") {
 			return true
 		}
 	}
@@ -120,21 +121,23 @@ func TestFaulty(t *testing.T) {
 // TestSuiteBites shows that every rule finds a source that breaks it.
 func TestSuiteBites(t *testing.T) {
 	for fault, rule := range map[string]string{
-		"unscoped":     "keys",
-		"no host":      "events_are_whole",
-		"disorder":     "order_within_a_stream",
-		"leak":         "a_break_stops_it",
-		"deaf":         "cancel_stops_it",
-		"changing":     "asked_twice_gives_the_same",
-		"stops":        "the source holds 10",
-		"twice":        "wants_are_a_union",
-		"dies":         "a_bad_record_does_not_stop_it",
-		"unbounded":    "bounds_hold",
-		"all for keys": "keys",
-		"no keys":      "keys",
-		"no failures":  "failures",
-		"no windows":   "windows",
-		"no samples":   "samples",
+		"unscoped":       "keys",
+		"no host":        "events_are_whole",
+		"disorder":       "order_within_a_stream",
+		"leak":           "a_break_stops_it",
+		"deaf":           "cancel_stops_it",
+		"changing":       "asked_twice_gives_the_same",
+		"stops":          "the source holds 10",
+		"twice":          "wants_are_a_union",
+		"dies":           "a_bad_record_does_not_stop_it",
+		"unbounded":      "bounds_hold",
+		"all for keys":   "keys",
+		"no keys":        "keys",
+		"no failures":    "failures",
+		"no windows":     "windows",
+		"no samples":     "samples",
+		"no places":      "places",
+		"all for places": "places",
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestFaulty$", "-test.v")
 		cmd.Env = append(os.Environ(), "SOURCETEST_FAULT="+fault)
