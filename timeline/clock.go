@@ -41,6 +41,8 @@ type clockNode struct {
 	// inconsistent says that bounds contradict the model too often.
 	inconsistent bool
 	sigma        float64 // standard deviation of the best guess, microseconds
+	slopeOpen    float64 // half the range in which its slope lies, ppm
+	name         string  // of the clock, of which this is maybe another name
 }
 
 // localSuffix marks the clock of a host's stamps without zone.
@@ -91,6 +93,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		}
 		for i, h := range s.hosts {
 			n := m.nodes[s.names[i]]
+			n.name, n.slopeOpen = s.names[i], h.slopeOpen
 			n.calls, n.gross, n.runs, n.knots, n.cuts, n.inconsistent, n.sigma = h.calls, h.gross, h.runs, h.knots, h.cuts, h.inconsistent, h.sigma
 			n.tied = i == s.ref || slices.ContainsFunc(h.knots, func(ks []clockKnot) bool { return len(ks) > 0 })
 			if n.inconsistent {
@@ -100,9 +103,13 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 	}
 	for id, c := range f.clocks {
 		n := m.nodes[c.name]
-		if c.zoned {
-			*n = *m.nodes[f.clocks[c.of].name]
-			n.zoned, n.ahead = true, c.ahead
+		if c.shared {
+			root, ahead := f.resolve(int32(id))
+			*n = *m.nodes[f.clocks[root].name]
+			n.zoned, n.ahead = c.zoned, ahead
+			if c.why != "" && n.reason == "" {
+				n.reason = c.why
+			}
 		}
 		if !n.tied {
 			n.reason = f.untiedReason(int32(id))
@@ -312,7 +319,7 @@ func (n *clockNode) slack(run int, t, wander float64) (minus, plus float64) {
 			k = last
 		}
 		far := max(first.t-t, t-last.t)
-		grown := wander * knotEvery / 2
+		grown := wander*knotEvery/2 + min(n.slopeOpen, slopeUnknown)*far
 		if far > knotEvery {
 			grown += 2 * wander * (far - knotEvery)
 		}
@@ -410,13 +417,16 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 	return out
 }
 
-// drift is the mean slope of a clock in one run, in ppm.
+// drift is the mean slope of a clock in one run, in ppm; 0 if it may be none.
 func (n *clockNode) drift(run int) float64 {
 	b := n.runs[run].b
 	if run < len(n.knots) {
 		if ks := n.knots[run]; len(ks) > 1 && ks[len(ks)-1].t > ks[0].t {
 			b += (ks[len(ks)-1].off - ks[0].off) / (ks[len(ks)-1].t - ks[0].t)
 		}
+	}
+	if math.Abs(b) <= n.slopeOpen {
+		return 0
 	}
 	return b
 }

@@ -11,7 +11,9 @@ import (
 const (
 	knotEvery  = 180.0   // seconds between two knots
 	lateBy     = 30000.0 // microseconds: lines stamped late (a pause of the collector, a buffered logger) are late by about this
-	slopeSteps = 4       // a range of slopes is looked at in so many steps
+	slopeSteps = 4       // a range of slopes is looked at in so many steps at least
+	slopesMost = 60      // and at most
+	slopeWide  = 10.0    // ppm: a step need not be smaller
 )
 
 // wanders are the allowances for how much clocks leave their lines, in ppm: the least that
@@ -83,6 +85,10 @@ func (s *solver) placeKnots() {
 	}
 	slices.Sort(s.knots)
 }
+
+// slopeUnknown is how far a slope may be open before the least that is possible is a better guess than the
+// middle, in ppm.
+const slopeUnknown = 25
 
 // A stretchKey is a pair in one run of each of its clocks.
 type stretchKey struct {
@@ -281,8 +287,9 @@ func (p *prober) at(e *edges, t, b, wander float64) (lo, hi float64) {
 // over gives the interval at time t for all slopes of a range; ok is false if none of them fits.
 func (p *prober) over(e *edges, t float64, slopes [2]float64, wander float64) (lo, hi float64, ok bool) {
 	lo, hi = inf, negInf
-	for i := range slopeSteps + 1 {
-		b := slopes[0] + (slopes[1]-slopes[0])*float64(i)/slopeSteps
+	steps := max(slopeSteps, min(slopesMost, int((slopes[1]-slopes[0])/slopeWide)))
+	for i := range steps + 1 {
+		b := slopes[0] + (slopes[1]-slopes[0])*float64(i)/float64(steps)
 		if x, y := p.at(e, t, b, wander); x <= y {
 			lo, hi, ok = min(lo, x), max(hi, y), true
 		}
@@ -425,8 +432,10 @@ func (s *solver) straighten() {
 		p.keep = make([]bool, len(p.links))
 	}
 	dropped := map[stretchKey]int{}
+	s.given = 0
 	for i := range s.all {
 		dropped[s.all[i].stretchKey] = s.all[i].dropped
+		s.given += float64(s.all[i].dropped) / float64(max(1, s.links))
 		for _, b := range s.all[i].bounds {
 			s.pairs[s.all[i].pair].keep[b.id] = true
 		}
@@ -467,9 +476,15 @@ func (s *solver) closeSlopes() (turn []float64, bad, widened float64) {
 	}
 	paths, widened := m.shortest()
 	turn = make([]float64, len(s.hosts))
-	for h := range turn {
-		if a, b := paths[s.ref][h], paths[h][s.ref]; a < inf && b < inf {
-			turn[h] = (a - b) / 2
+	for h, host := range s.hosts {
+		a, b := paths[s.ref][h], paths[h][s.ref]
+		if a == inf || b == inf {
+			host.slopeOpen = maxSlope
+			continue
+		}
+		turn[h], host.slopeOpen = (a-b)/2, (a+b)/2
+		if host.slopeOpen > slopeUnknown { // clocks that nothing tells of are taken to run alike
+			turn[h] = min(a, max(-b, -host.runs[0].b))
 		}
 	}
 	for _, p := range s.pairs {
@@ -745,7 +760,8 @@ func (s *solver) widenContradicted() {
 }
 
 // trusted says whether the whole holds together: few knots at which intervals did not
-// close, few hosts that contradict the model.
+// close, few hosts that contradict the model, few bounds that contradict their neighbours. A step that few
+// calls show is not seen, but shows so.
 func (s *solver) trusted() bool {
 	bad := 0
 	for _, h := range s.hosts {
@@ -753,5 +769,5 @@ func (s *solver) trusted() bool {
 			bad++
 		}
 	}
-	return 10*s.contradicted <= len(s.knots) && 3*bad < len(s.hosts)
+	return 10*s.contradicted <= len(s.knots) && 3*bad < len(s.hosts) && s.given < 0.05
 }

@@ -19,8 +19,9 @@ type clockFit struct {
 	fixed   map[string]time.Duration // host -> offset from the configuration
 	sample  []*Request               // some of the requests that it learnt from
 	learnt  int
-	shared  map[string]string // host -> name of the clock that hosts share, from the configuration
-	zones   map[string]string // clock -> the zone of its stamps, which do not write one, from the configuration
+	shared  map[string]string    // host -> name of the clock that hosts share, from the configuration
+	alike   map[[2]string]string // hosts that seem to be one machine, and why
+	zones   map[string]string    // clock -> the zone of its stamps, which do not write one, from the configuration
 	// anchored are the records of one moment, of which the links stand in pairs.
 	anchored []anchored
 }
@@ -32,15 +33,16 @@ type seenClock struct {
 	zone  time.Duration   // the zone other than UTC that its host's stamps write
 	soft  map[string]bool // the software that stamps by it
 	marks marks
-	// If zoned, this is the clock numbered of under another name, ahead of it by so many
-	// microseconds.
-	zoned bool
-	of    int32
-	ahead float64
+	// If shared, this is the clock numbered of under another name, ahead of it by so many
+	// microseconds; zoned says that the other stamps with zone what this one stamps without.
+	shared, zoned bool
+	of            int32
+	ahead         float64
+	why           string // it is shared, if not for the zone
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{ids: map[string]int32{}, streams: map[[2]string]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}}
+	return &clockFit{ids: map[string]int32{}, streams: map[[2]string]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
 }
 
 // tellZone keeps the zone in which a stamp is read that writes none.
@@ -71,6 +73,7 @@ type solver struct {
 
 	wander float64 // ppm: by how much clocks are allowed to leave their lines
 	links  int     // in all
+	given  float64 // share of the bounds that were given up, for their neighbours contradict them
 	late   float64 // share of lower bounds that are of lines written late
 	all    []stretch
 	knots  []float64
@@ -98,6 +101,7 @@ type solverHost struct {
 	inconsistent bool
 	calls        int
 	sigma        float64 // standard deviation of the best guess, microseconds
+	slopeOpen    float64 // half the range in which its slope lies, ppm
 }
 
 // A clockKnot says at a time by how much the offset differs from the run's line: it lies
@@ -106,9 +110,8 @@ type clockKnot struct {
 	t, off, minus, plus float64
 }
 
-// fit makes the model. Each step needs those before it.
+// fit makes the model.
 func (f *clockFit) fit() *ClockModel {
-	f.tieZones()
 	m := &ClockModel{nodes: map[string]*clockNode{}}
 	for _, c := range f.clocks {
 		m.nodes[c.name] = &clockNode{}
@@ -116,25 +119,37 @@ func (f *clockFit) fit() *ClockModel {
 	if len(f.clocks) == 0 {
 		return m
 	}
-	s := f.solver()
-	if s != nil {
-		s.rank()      // in which order each clock stamped its records
-		s.bootstrap() // a line with steps for each clock
-		s.placeKnots()
-		s.straighten() // slopes; how much the clocks wander
-		s.close()      // intervals at the knots that any chain of hosts allows
-		s.narrowHosts()
-		s.widenContradicted()
-		s.measureDelays() // how long calls take on the way
-		s.shiftToDelays()
-		s.measureDelays()
-		s.fillDelays()
+	f.shareConfigured()
+	f.tieZones()
+	s := f.solve()
+	if f.shareFound(s) {
+		s = f.solve()
 	}
 	m.take(f, s)
 	if s != nil && s.hasCoarse() {
 		m.settle(f.sample)
 	}
 	return m
+}
+
+// solve finds the clocks that calls tie to each other; nil if there are none. Each step needs those before it.
+func (f *clockFit) solve() *solver {
+	s := f.solver()
+	if s == nil {
+		return nil
+	}
+	s.rank()      // in which order each clock stamped its records
+	s.bootstrap() // a line with steps for each clock
+	s.placeKnots()
+	s.straighten()  // slopes; how much the clocks wander
+	s.close()       // intervals at the knots that any chain of hosts allows
+	s.narrowHosts() // coarse stamps: by all neighbours at once
+	s.widenContradicted()
+	s.measureDelays() // how long calls take on the way
+	s.shiftToDelays() // the best guess inside the intervals
+	s.measureDelays()
+	s.fillDelays()
+	return s
 }
 
 // preferred picks the clock against which the others are told: the outermost one of the
@@ -151,13 +166,10 @@ func (f *clockFit) solver() *solver {
 	all := map[clockPair]*clockLinks{}
 	merge := func(k clockPair, ls *clockLinks, guessed bool) {
 		// What one clock stamped under two names is told under one.
-		shift, pBack, cBack := 0.0, int64(0), int64(0)
-		if c := f.clocks[k.caller]; c.zoned {
-			k.caller, shift, pBack = c.of, shift+c.ahead, int64(c.ahead*1e3)
-		}
-		if c := f.clocks[k.callee]; c.zoned {
-			k.callee, shift, cBack = c.of, shift-c.ahead, int64(c.ahead*1e3)
-		}
+		caller, pAhead := f.resolve(k.caller)
+		callee, cAhead := f.resolve(k.callee)
+		k = clockPair{caller, callee}
+		shift, pBack, cBack := pAhead-cAhead, int64(pAhead*1e3), int64(cAhead*1e3)
 		if k.caller == k.callee {
 			return
 		}
@@ -200,8 +212,7 @@ func (f *clockFit) solver() *solver {
 	part := f.components(all)
 	guesses := map[clockPair]*clockLinks{}
 	for _, k := range keys(f.guesses) {
-		a, b := f.resolve(k.caller), f.resolve(k.callee)
-		if part[a] != part[b] {
+		if part[k.caller] != part[k.callee] {
 			guesses[k] = f.guesses[k]
 		}
 	}
@@ -213,7 +224,7 @@ func (f *clockFit) solver() *solver {
 	size := map[int32]int{}
 	roots := map[int32]int{}
 	for id, c := range f.clocks {
-		if !c.zoned {
+		if !c.shared {
 			size[part[id]]++
 			roots[part[id]] = max(roots[part[id]], c.roots)
 		}
@@ -230,7 +241,7 @@ func (f *clockFit) solver() *solver {
 	}
 	s := &solver{}
 	for id, c := range f.clocks {
-		if part[id] == best && !c.zoned {
+		if part[id] == best && !c.shared {
 			s.names = append(s.names, c.name)
 		}
 	}
@@ -241,12 +252,13 @@ func (f *clockFit) solver() *solver {
 		s.hosts = append(s.hosts, &solverHost{})
 	}
 	for id, c := range f.clocks {
-		i, ok := index[f.resolve(int32(id))]
+		root, ahead := f.resolve(int32(id))
+		i, ok := index[root]
 		if !ok {
 			continue
 		}
 		for _, m := range c.marks.seats {
-			m.raw -= int64(c.ahead * 1e3)
+			m.raw -= int64(ahead * 1e3)
 			s.hosts[i].order = append(s.hosts[i].order, m)
 		}
 	}
@@ -278,11 +290,13 @@ func (f *clockFit) solver() *solver {
 	return s
 }
 
-func (f *clockFit) resolve(id int32) int32 {
-	if c := f.clocks[id]; c.zoned {
-		return c.of
+// resolve gives the clock that has several names, and by how much this name of it is ahead.
+func (f *clockFit) resolve(id int32) (root int32, ahead float64) {
+	for f.clocks[id].shared {
+		ahead += f.clocks[id].ahead
+		id = f.clocks[id].of
 	}
-	return id
+	return id, ahead
 }
 
 func (f *clockFit) firstName(part []int32, p int32) string {
@@ -299,7 +313,7 @@ func (f *clockFit) firstName(part []int32, p int32) string {
 func (f *clockFit) components(pairs map[clockPair]*clockLinks) []int32 {
 	part := make([]int32, len(f.clocks))
 	for i := range part {
-		part[i] = f.resolve(int32(i))
+		part[i], _ = f.resolve(int32(i))
 	}
 	type sides struct{ lo, hi bool }
 	both := map[clockPair]sides{}

@@ -263,11 +263,14 @@ func (f *clockFit) clockNamed(name string) int32 {
 func (f *clockFit) tieZones() {
 	tied := make([]bool, len(f.clocks))
 	for k := range f.pairs {
-		tied[k.caller], tied[k.callee] = true, true
+		for _, id := range []int32{k.caller, k.callee} {
+			root, _ := f.resolve(id)
+			tied[id], tied[root] = true, true
+		}
 	}
 	for id, c := range f.clocks {
 		host, local := clockHost(c.name)
-		if !local {
+		if !local || c.shared {
 			continue
 		}
 		other, ok := f.ids[host]
@@ -279,7 +282,7 @@ func (f *clockFit) tieZones() {
 			same = same || c.soft[s]
 		}
 		if same {
-			c.of, c.ahead, c.zoned = other, micros(f.clocks[other].zone), true
+			c.shared, c.of, c.ahead, c.zoned = true, other, micros(f.clocks[other].zone), true
 		}
 	}
 }

@@ -231,19 +231,45 @@ func (f *refinement) within(r *Request) {
 			last = first
 		}
 		after.order(last, end, 0)
+		if f.late(c, last, end) {
+			f.left[len(f.facts)] = true
+		}
 		f.facts = append(f.facts, after)
 		f.travel(c, start, first, last, end)
 	}
 }
 
+// late says that the callee's last record lies so late by the best guess of the clocks that
+// it was likely written late: then it bounds nothing, although what the clocks leave open hides it.
+func (f *refinement) late(c *Call, last, end int) bool {
+	d, ok := f.delays(c)
+	if !ok || d.vague || d.oneWay || last < 0 || end < 0 || last == end {
+		return false
+	}
+	x, y := &f.moments[last], &f.moments[end]
+	return y.b-x.a < d.back.floor-lateSigmas*math.Hypot(x.sigma, y.sigma)-softFloor
+}
+
+// lateSigmas is by how many standard deviations of the clocks an answer must be too short to be believed.
+const lateSigmas = 3
+
+// delays gives what is known of the delays between the clocks of a call's two ends.
+func (f *refinement) delays(c *Call) (seenDelay, bool) {
+	callee := c.Callee.span()
+	if c.Record == nil || callee == nil {
+		return seenDelay{}, false
+	}
+	from, to := f.m.node(ClockOf(c.Record.Event)), f.m.node(ClockOf(callee.Event))
+	if from == nil || to == nil {
+		return seenDelay{}, false
+	}
+	d, ok := f.m.delays[[2]string{from.name, to.name}]
+	return d, ok
+}
+
 // travel adds how long the request and the answer usually take on the way.
 func (f *refinement) travel(c *Call, start, first, last, end int) {
-	caller := c.Record
-	callee := c.Callee.span()
-	if callee == nil {
-		return
-	}
-	d, ok := f.m.delays[[2]string{ClockOf(caller.Event), ClockOf(callee.Event)}]
+	d, ok := f.delays(c)
 	if !ok {
 		return
 	}

@@ -48,11 +48,11 @@ type clockLinks struct {
 
 // Bounds of what a fit keeps: memory follows the pairs of hosts, not the requests.
 const (
-	tightGap     = 3000      // microseconds: where a gap is smaller nearly every late line is contradicted
+	tightGap     = 3000    // microseconds: where a gap is smaller nearly every late line is contradicted
 	linksInAll   = 600_000 // of all pairs, about
-	linksPerPair = 12_000    // of one pair at most
-	linksAtLeast = 250       // of one pair, however many pairs there are
-	marksPerHost = 10_000    // places of records, to tell where a clock was stepped
+	linksPerPair = 12_000  // of one pair at most
+	linksAtLeast = 250     // of one pair, however many pairs there are
+	marksPerHost = 10_000  // places of records, to tell where a clock was stepped
 )
 
 func (f *clockFit) add(into map[clockPair]*clockLinks, k clockPair, l clockLink) {

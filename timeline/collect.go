@@ -528,6 +528,7 @@ func (c *collector) learn() {
 			Resolve(r)
 			votes.count(r)
 			fit.learn(r)
+			fit.neighbours(r)
 			for i := range r.Events {
 				fit.tellZone(r.Events[i].Event)
 			}
@@ -540,6 +541,7 @@ func (c *collector) learn() {
 		fit.see(e)
 	}
 	c.book = votes.book()
+	fit.machines(c.book)
 	c.clocks = fit.fit()
 }
 
