@@ -140,6 +140,7 @@ func (f *clockFit) solve() *solver {
 	}
 	s.rank()      // in which order each clock stamped its records
 	s.bootstrap() // a line with steps for each clock
+	s.rebase()    // the reference: a clock that is tied well and about right
 	s.placeKnots()
 	s.straighten()  // slopes; how much the clocks wander
 	s.close()       // intervals at the knots that any chain of hosts allows
@@ -477,17 +478,7 @@ const referencesTried = 3
 // bootstrap fits a line with steps to every clock, always that next which is tied best to
 // those that are done (Prim's order), and then each again against all its neighbours.
 func (s *solver) bootstrap() {
-	weight := make([]float64, len(s.hosts))
-	for _, p := range s.pairs {
-		g := 0.0
-		for j := range p.links {
-			if w := p.links[j].width(); w < inf {
-				g += 1 / max(50, w)
-			}
-		}
-		weight[p.p] += g
-		weight[p.c] += g
-	}
+	weight := s.weights()
 	order := make([]int, len(s.hosts))
 	for i := range order {
 		order[i] = i
@@ -642,4 +633,54 @@ func (s *solver) setStretches() {
 			l.cRun = int16(s.hosts[p.c].runAt(l.cPlace))
 		}
 	}
+}
+
+// wellTied is the share of the best tied host's weight that the reference must have.
+const wellTied = 0.4
+
+// rebase tells all clocks against the one that is likely right, among those that are tied
+// well and were not stepped: the nearest to the median of all. Intervals are the wider the further
+// the reference is from the others, and which clock is right no log says.
+func (s *solver) rebase() {
+	weight := s.weights()
+	offs := make([]float64, len(s.hosts))
+	for i, h := range s.hosts {
+		offs[i] = h.gross + h.runs[0].at(s.end/2)
+	}
+	middle := median(slices.Clone(offs))
+	best := s.ref
+	for i, h := range s.hosts {
+		if len(h.runs) == 1 && weight[i] >= wellTied*slices.Max(weight) && math.Abs(offs[i]-middle) < math.Abs(offs[best]-middle) {
+			best = i
+		}
+	}
+	if best == s.ref {
+		return
+	}
+	gross, ln := s.hosts[best].gross, s.hosts[best].runs[0].line
+	for _, h := range s.hosts {
+		h.gross -= gross
+		for i := range h.runs {
+			h.runs[i].a -= ln.a
+			h.runs[i].b -= ln.b
+		}
+	}
+	s.base += int64(gross * 1e3)
+	s.ref = best
+}
+
+// weights tells how well each host is tied.
+func (s *solver) weights() []float64 {
+	weight := make([]float64, len(s.hosts))
+	for _, p := range s.pairs {
+		g := 0.0
+		for j := range p.links {
+			if w := p.links[j].width(); w < inf {
+				g += 1 / max(50, w)
+			}
+		}
+		weight[p.p] += g
+		weight[p.c] += g
+	}
+	return weight
 }

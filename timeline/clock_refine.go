@@ -100,6 +100,7 @@ type refinement struct {
 	ways    []way
 	lengths []lasting
 	left    map[int]bool // constraints left out
+	ease    float64      // microseconds by which the facts about calls had to be eased
 }
 
 func newRefinement(m *ClockModel, r *Request) *refinement {
@@ -339,8 +340,9 @@ func (f *refinement) work(h *Hop) (first, last int) {
 	return first, last
 }
 
-// push tightens boxes along the orders until nothing moves; false if that empties one.
-func push(lo, hi []float64, facts []constraint, left map[int]bool, except int) bool {
+// push tightens boxes along the orders until nothing moves; false if that empties one. The fact except is not
+// looked at; those about calls are eased by so many microseconds.
+func push(lo, hi []float64, facts []constraint, left map[int]bool, except int, ease float64) bool {
 	for range 12 {
 		moved := false
 		for i := range facts {
@@ -348,6 +350,9 @@ func push(lo, hi []float64, facts []constraint, left map[int]bool, except int) b
 				continue
 			}
 			for _, o := range facts[i].orders {
+				if facts[i].call != nil {
+					o.w -= ease
+				}
 				if lo[o.i]+o.w > lo[o.j]+1e-3 {
 					lo[o.j], moved = lo[o.i]+o.w, true
 				}
@@ -368,6 +373,10 @@ func push(lo, hi []float64, facts []constraint, left map[int]bool, except int) b
 	return true
 }
 
+// logged is how long after an exchange was over its record may say so without anything being wrong, in
+// microseconds: a service logs once its last byte is out.
+const logged = 300
+
 // boxes gives the moments' boxes with the clocks held to a share of what they leave open.
 func (f *refinement) boxes(share float64) (lo, hi []float64) {
 	lo, hi = make([]float64, len(f.moments)), make([]float64, len(f.moments))
@@ -383,17 +392,18 @@ func (f *refinement) boxes(share float64) (lo, hi []float64) {
 func (f *refinement) solve(r *Request) []Contradiction {
 	var out []Contradiction
 	for {
-		lo, hi := f.boxes(1)
-		if push(lo, hi, f.facts, f.left, -1) {
-			f.narrow(lo, hi)
-			return out
+		for _, f.ease = range []float64{0, logged} {
+			if lo, hi := f.boxes(1); push(lo, hi, f.facts, f.left, -1, f.ease) {
+				f.narrow(lo, hi)
+				return out
+			}
 		}
 		blamed := -1
 		for i := range f.facts {
 			if f.facts[i].call == nil || f.left[i] || len(f.facts[i].orders) == 0 {
 				continue
 			}
-			if lo, hi := f.boxes(1); push(lo, hi, f.facts, f.left, i) {
+			if lo, hi := f.boxes(1); push(lo, hi, f.facts, f.left, i, f.ease) {
 				blamed = i
 				break
 			}
@@ -431,7 +441,7 @@ func (f *refinement) guess() {
 	ok := false
 	for _, share := range []float64{0, 0.1, 0.25, 0.6, 1} {
 		lo, hi = f.boxes(share)
-		if ok = push(lo, hi, f.facts, f.left, -1); ok {
+		if ok = push(lo, hi, f.facts, f.left, -1, f.ease); ok {
 			break
 		}
 	}
