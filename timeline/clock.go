@@ -79,7 +79,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		}
 		slices.Sort(all)
 		m.ref = f.preferred(all)
-		m.nodes[m.ref].tied, m.nodes[m.ref].runs = true, []run{{firstPlace, lastPlace, line{}}}
+		m.nodes[m.ref].tied, m.nodes[m.ref].runs = true, []run{{from: firstPlace, to: lastPlace}}
 	} else {
 		m.ref, m.base, m.end, m.weak, m.wander = s.names[s.ref], s.base, s.end, !s.trusted(), s.wander
 		m.delays, m.curves = map[[2]string]seenDelay{}, map[delay]*delayCurve{}
@@ -126,7 +126,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 	for host, off := range f.fixed {
 		for _, name := range []string{host, host + localSuffix} {
 			if n := m.nodes[name]; n != nil {
-				*n = clockNode{tied: true, calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{firstPlace, lastPlace, line{}}}, reason: "set by the configuration"}
+				*n = clockNode{tied: true, calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{from: firstPlace, to: lastPlace}}, reason: "set by the configuration"}
 			}
 		}
 	}

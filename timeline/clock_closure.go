@@ -71,7 +71,7 @@ func knotAt(ks []clockKnot, t float64) clockKnot {
 	return clockKnot{t, mix(a.off, b.off), mix(a.minus, b.minus), mix(a.plus, b.plus)}
 }
 
-// placeKnots puts knots along the logs and on both sides of every step.
+// placeKnots puts knots along the logs, on both sides of every step, and at every kink.
 func (s *solver) placeKnots() {
 	n := max(2, int(s.end/knotEvery)+1)
 	s.knots = nil
@@ -81,6 +81,11 @@ func (s *solver) placeKnots() {
 	for _, h := range s.hosts {
 		for i := range h.cuts {
 			s.knots = append(s.knots, h.cuts[i].t-1e-3, h.cuts[i].t+1e-3)
+		}
+		for i := range h.runs {
+			for _, k := range h.runs[i].kinks {
+				s.knots = append(s.knots, k.t)
+			}
 		}
 	}
 	slices.Sort(s.knots)
@@ -423,8 +428,7 @@ func (s *solver) straighten() {
 		}
 		for i, h := range s.hosts {
 			for j := range h.runs {
-				h.runs[j].a -= turn[i] * s.end / 2
-				h.runs[j].b += turn[i]
+				h.runs[j].turn(-turn[i]*s.end/2, turn[i])
 			}
 		}
 	}
