@@ -396,9 +396,7 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 			minus, plus := n.slack(run, t, m.wander)
 			h.OffsetMS, h.SlackMS = off/1e3, max(minus, plus)/1e3
 			h.DriftPPM = n.drift(run)
-			for _, c := range n.cuts {
-				h.Steps = append(h.Steps, ClockStep{time.Unix(0, m.base).Add(nanos(c.t * 1e6)).UTC(), c.jump / 1e3})
-			}
+			h.Steps = m.steps(n)
 			if local {
 				h.Zone = zoneOf(off * 1e3)
 			}
@@ -414,6 +412,32 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 		}
 		return strings.Compare(a.Host, b.Host)
 	})
+	return out
+}
+
+// slewed is by how much the rate of a clock must change to be called slewed, in ppm: more than
+// temperature does.
+const slewed = 100
+
+// steps tells when a clock was set or slewed, by time.
+func (m *ClockModel) steps(n *clockNode) []ClockStep {
+	var out []ClockStep
+	at := func(t float64) time.Time { return time.Unix(0, m.base).Add(nanos(t * 1e6)).UTC() }
+	for i := range n.cuts {
+		out = append(out, ClockStep{At: at(n.cuts[i].t), SizeMS: n.cuts[i].jump / 1e3})
+	}
+	for _, r := range n.runs {
+		for i, k := range r.kinks {
+			end := m.end
+			if i+1 < len(r.kinks) {
+				end = r.kinks[i+1].t
+			}
+			if faster := k.b - r.b; math.Abs(faster) > slewed && end > k.t {
+				out = append(out, ClockStep{at(k.t), faster * (end - k.t) / 1e3, nanos((end - k.t) * 1e6)})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b ClockStep) int { return a.At.Compare(b.At) })
 	return out
 }
 
