@@ -188,8 +188,12 @@ func (m *ClockModel) node(clock string) *clockNode {
 // Align gives start and end of what e reports on the common time line; an end that the
 // record does not tell is zero. The instant of an untied clock is as wide as that
 // clock may be wrong. Where a clock was stepped the place of e in its stream decides on which side of
-// the step it lies; if that cannot be told the instants cover both. e.Time itself is never changed.
+// the step it lies; if that cannot be told the instants cover both. Of a record without a time that a clock can
+// have given nothing is known. e.Time itself is never changed.
 func (m *ClockModel) Align(e *Event) (start, end Instant) {
+	if !stamped(e) {
+		return start, end
+	}
 	s, t, sOK, tOK := e.Interval()
 	if !sOK && !tOK { // a moment within
 		a := m.instant(e, s)

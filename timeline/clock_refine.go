@@ -108,7 +108,7 @@ func newRefinement(m *ClockModel, r *Request) *refinement {
 	f := &refinement{m: m, of: map[*Event][2]int{}, hops: map[*Hop]int{}, left: map[int]bool{}}
 	for i := range r.Events {
 		e := &r.Events[i]
-		if !m.Tied(e.Event) || e.Join == ByInferred {
+		if !m.Tied(e.Event) || e.Join == ByInferred || !stamped(e.Event) {
 			continue
 		}
 		start, end, startOK, endOK := e.Interval()
