@@ -334,7 +334,7 @@ func (s *solver) oneWay(forth func(pair int) *seenFloor) {
 	usual, usualBack := s.usualDelays()
 	for i, p := range s.pairs {
 		a := forth(i)
-		if p.delays != nil || a == nil {
+		if p.delays != nil || a == nil || s.seenBothWays(p.c) {
 			continue
 		}
 		floor := usual.floor
@@ -350,6 +350,15 @@ func (s *solver) oneWay(forth func(pair int) *seenFloor) {
 		sd := unlike * max(floor, 50)
 		p.delays = &seenDelay{a.delay, usualBack, a.floor - floor, a.variance + sd*sd, true, false}
 	}
+}
+
+// seenBothWays says whether the delays of some pair of the host were seen both ways: then it needs
+// no guess, which may be far off where hops between the two logged nothing.
+func (s *solver) seenBothWays(h int) bool {
+	return slices.ContainsFunc(s.of[h], func(i int32) bool {
+		d := s.pairs[i].delays
+		return d != nil && !d.oneWay && !d.vague
+	})
 }
 
 // unlike is by how much of itself the floor of one pair usually differs from another's.
@@ -407,6 +416,9 @@ func (s *solver) shiftToDelays() {
 		d := p.delays
 		if d == nil || p.guessed {
 			d = &seenDelay{vague: true}
+		}
+		if d.vague && s.seenBothWays(p.p) && s.seenBothWays(p.c) {
+			continue // better pairs tell of both
 		}
 		floor := max((d.forth.floor+d.back.floor)/2, 50)
 		w := 1 / d.variance
