@@ -126,7 +126,11 @@ func stepText(s timeline.ClockStep, loc *time.Location) string {
 	if s.SizeMS < 0 {
 		way = "back"
 	}
-	return fmt.Sprintf("was set %s by %s at %s", way, strings.TrimPrefix(offset(math.Abs(s.SizeMS)), "+"), shortStamp(s.At, loc))
+	size := strings.TrimPrefix(offset(math.Abs(s.SizeMS)), "+")
+	if s.Over > 0 {
+		return fmt.Sprintf("was slewed %s by %s over %s from %s", way, size, s.Over.Round(time.Second), shortStamp(s.At, loc))
+	}
+	return fmt.Sprintf("was set %s by %s at %s", way, size, shortStamp(s.At, loc))
 }
 
 // slackMS prints half the width of an interval that is given in milliseconds.

@@ -128,7 +128,8 @@ type clockJSON struct {
 
 type stepJSON struct {
 	At     string  `json:"at"`
-	SizeMS float64 `json:"size_ms"` // forward positive
+	SizeMS float64 `json:"size_ms"`          // forward positive
+	OverS  float64 `json:"over_s,omitempty"` // how long it was slewed; left out if it was set at once
 }
 
 // An againstJSON is an order that must hold and that the records deny.
@@ -330,7 +331,7 @@ func clockValues(clocks []timeline.HostClock) []clockJSON {
 			j.OffsetMS, j.SlackMS, j.DriftPPM = number(k.OffsetMS), number(k.SlackMS), number(k.DriftPPM)
 		}
 		for _, s := range k.Steps {
-			j.Steps = append(j.Steps, stepJSON{jsonTime(s.At), round(s.SizeMS, 1e6)})
+			j.Steps = append(j.Steps, stepJSON{jsonTime(s.At), round(s.SizeMS, 1e6), round(s.Over.Seconds(), 1e3)})
 		}
 		out = append(out, j)
 	}

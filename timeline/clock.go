@@ -79,7 +79,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		}
 		slices.Sort(all)
 		m.ref = f.preferred(all)
-		m.nodes[m.ref].tied, m.nodes[m.ref].runs = true, []run{{firstPlace, lastPlace, line{}}}
+		m.nodes[m.ref].tied, m.nodes[m.ref].runs = true, []run{{from: firstPlace, to: lastPlace}}
 	} else {
 		m.ref, m.base, m.end, m.weak, m.wander = s.names[s.ref], s.base, s.end, !s.trusted(), s.wander
 		m.delays, m.curves = map[[2]string]seenDelay{}, map[delay]*delayCurve{}
@@ -126,7 +126,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 	for host, off := range f.fixed {
 		for _, name := range []string{host, host + localSuffix} {
 			if n := m.nodes[name]; n != nil {
-				*n = clockNode{tied: true, calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{firstPlace, lastPlace, line{}}}, reason: "set by the configuration"}
+				*n = clockNode{tied: true, calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{from: firstPlace, to: lastPlace}}, reason: "set by the configuration"}
 			}
 		}
 	}
@@ -188,8 +188,12 @@ func (m *ClockModel) node(clock string) *clockNode {
 // Align gives start and end of what e reports on the common time line; an end that the
 // record does not tell is zero. The instant of an untied clock is as wide as that
 // clock may be wrong. Where a clock was stepped the place of e in its stream decides on which side of
-// the step it lies; if that cannot be told the instants cover both. e.Time itself is never changed.
+// the step it lies; if that cannot be told the instants cover both. Of a record without a time that a clock can
+// have given nothing is known. e.Time itself is never changed.
 func (m *ClockModel) Align(e *Event) (start, end Instant) {
+	if !stamped(e) {
+		return start, end
+	}
 	s, t, sOK, tOK := e.Interval()
 	if !sOK && !tOK { // a moment within
 		a := m.instant(e, s)
@@ -396,9 +400,7 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 			minus, plus := n.slack(run, t, m.wander)
 			h.OffsetMS, h.SlackMS = off/1e3, max(minus, plus)/1e3
 			h.DriftPPM = n.drift(run)
-			for _, c := range n.cuts {
-				h.Steps = append(h.Steps, ClockStep{time.Unix(0, m.base).Add(nanos(c.t * 1e6)).UTC(), c.jump / 1e3})
-			}
+			h.Steps = m.steps(n)
 			if local {
 				h.Zone = zoneOf(off * 1e3)
 			}
@@ -414,6 +416,32 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 		}
 		return strings.Compare(a.Host, b.Host)
 	})
+	return out
+}
+
+// slewed is by how much the rate of a clock must change to be called slewed, in ppm: more than
+// temperature does.
+const slewed = 100
+
+// steps tells when a clock was set or slewed, by time.
+func (m *ClockModel) steps(n *clockNode) []ClockStep {
+	var out []ClockStep
+	at := func(t float64) time.Time { return time.Unix(0, m.base).Add(nanos(t * 1e6)).UTC() }
+	for i := range n.cuts {
+		out = append(out, ClockStep{At: at(n.cuts[i].t), SizeMS: n.cuts[i].jump / 1e3})
+	}
+	for _, r := range n.runs {
+		for i, k := range r.kinks {
+			end := m.end
+			if i+1 < len(r.kinks) {
+				end = r.kinks[i+1].t
+			}
+			if faster := k.b - r.b; math.Abs(faster) > slewed && end > k.t {
+				out = append(out, ClockStep{at(k.t), faster * (end - k.t) / 1e3, nanos((end - k.t) * 1e6)})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b ClockStep) int { return a.At.Compare(b.At) })
 	return out
 }
 

@@ -529,7 +529,7 @@ func (s *solver) fitLines() (cost float64, steps int) {
 	}
 	done := make([]bool, len(s.hosts))
 	for _, h := range s.hosts {
-		h.runs, h.cuts, h.knots = []run{{firstPlace, lastPlace, line{}}}, nil, nil
+		h.runs, h.cuts, h.knots = []run{{from: firstPlace, to: lastPlace}}, nil, nil
 	}
 	done[s.ref] = true
 	var fitter lineFitter
@@ -575,7 +575,10 @@ func (s *solver) fitLines() (cost float64, steps int) {
 			}
 		}
 		done[h] = true
-		steps += len(s.hosts[h].runs) - 1
+		for _, r := range s.hosts[h].runs {
+			steps += 1 + len(r.kinks)
+		}
+		steps--
 	}
 	return cost + 20*float64(steps), steps
 }
@@ -650,7 +653,7 @@ func (s *solver) rebase() {
 	middle := median(slices.Clone(offs))
 	best := s.ref
 	for i, h := range s.hosts {
-		if len(h.runs) == 1 && weight[i] >= wellTied*slices.Max(weight) && math.Abs(offs[i]-middle) < math.Abs(offs[best]-middle) {
+		if len(h.runs) == 1 && len(h.runs[0].kinks) == 0 && weight[i] >= wellTied*slices.Max(weight) && math.Abs(offs[i]-middle) < math.Abs(offs[best]-middle) {
 			best = i
 		}
 	}
@@ -661,8 +664,7 @@ func (s *solver) rebase() {
 	for _, h := range s.hosts {
 		h.gross -= gross
 		for i := range h.runs {
-			h.runs[i].a -= ln.a
-			h.runs[i].b -= ln.b
+			h.runs[i].turn(-ln.a, -ln.b)
 		}
 	}
 	s.base += int64(gross * 1e3)

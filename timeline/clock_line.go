@@ -206,11 +206,40 @@ func compareFloat(a, b float64) int {
 	return 0
 }
 
-// A run is a stretch of a clock's records in which its offset follows one line: those
-// from the place from to the place to in the order in which it stamped them.
+// A run is a stretch of a clock's records in which it was not stepped: those from the
+// place from to the place to in the order in which it stamped them. Its offset follows a line, and where the
+// clock was slewed, lines that meet in kinks.
 type run struct {
 	from, to int32
 	line
+	kinks []kink // by time
+}
+
+// A kink is where a clock began to run at another rate: from t on its offset follows the line.
+type kink struct {
+	t float64
+	line
+}
+
+// at gives the offset at time t.
+func (r *run) at(t float64) float64 {
+	l := r.line
+	for i := range r.kinks {
+		if t >= r.kinks[i].t {
+			l = r.kinks[i].line
+		}
+	}
+	return l.at(t)
+}
+
+// turn adds a line to the run's own.
+func (r *run) turn(a, b float64) {
+	r.a += a
+	r.b += b
+	for i := range r.kinks {
+		r.kinks[i].a += a
+		r.kinks[i].b += b
+	}
 }
 
 const (
@@ -218,12 +247,69 @@ const (
 	lastPlace  = int32(1) << 30
 )
 
-// runs fits a line, and where that does not hold, lines with steps between them. bs are
-// in the order in which the clock stamped them, with their places as id. A step lies
+// A straight is a stretch of a clock's records in which its offset follows one line.
+type straight struct {
+	run
+	first, last float64 // times of its bounds
+}
+
+// runs fits a line, and where that does not hold, lines with steps and kinks between them. bs
+// are in the order in which the clock stamped them, with their places as id. A step lies
 // between the place up to which one run is known to hold and that from which the next is.
 func (f *lineFitter) runs(bs []bound, depth int) []run {
+	var out []run
+	last := 0.0
+	for i, s := range f.straights(bs, depth) {
+		if i == 0 {
+			out, last = append(out, s.run), s.last
+			continue
+		}
+		r := &out[len(out)-1]
+		old := r.line
+		if n := len(r.kinks); n > 0 {
+			old = r.kinks[n-1].line
+		}
+		if t, ok := meet(old, s.line, last, s.first); ok {
+			r.kinks = append(r.kinks, kink{t, s.line})
+			r.to = s.to
+		} else {
+			out = append(out, s.run)
+		}
+		last = s.last
+	}
+	return out
+}
+
+// meet says whether two lines, of which one holds up to the time before and the other
+// from the time after, are one clock that changed its rate rather than one that was stepped, and when it did.
+func meet(x, y line, before, after float64) (t float64, ok bool) {
+	mid := (before + after) / 2
+	jump := y.at(mid) - x.at(mid)
+	if d := y.b - x.b; d != 0 {
+		if t := mid - jump/d; t > before-kinkReach && t < after+kinkReach {
+			return t, true
+		}
+	}
+	return mid, math.Abs(jump) < max(minStep, 2*finite(x.margin+y.margin))
+}
+
+// kinkReach is by how much the bounds beside a kink may be explained as well by the other line, in seconds.
+const kinkReach = 20
+
+func finite(x float64) float64 {
+	if math.IsInf(x, 0) {
+		return 0
+	}
+	return x
+}
+
+func (f *lineFitter) straights(bs []bound, depth int) []straight {
 	whole := f.fit(thin(bs, 60, 6))
-	one := []run{{firstPlace, lastPlace, whole}}
+	first, last := inf, negInf
+	for i := range bs {
+		first, last = min(first, bs[i].t), max(last, bs[i].t)
+	}
+	one := []straight{{run{firstPlace, lastPlace, whole, nil}, first, last}}
 	bad := make([]bool, len(bs))
 	n := 0
 	for i := range bs {
@@ -258,25 +344,28 @@ func (f *lineFitter) runs(bs []bound, depth int) []run {
 		}
 		cut = (lo + hi) / 2
 	}
-	if cut < 1 || cut >= len(bs) {
+	if cut < 6 || len(bs)-cut < 6 || float64(n-best) < max(4, 0.01*float64(len(bs))) {
 		return one
 	}
+	// What the two lines differ by must be more than what they leave open: at the cut if
+	// the clock was stepped there, at the end of the shorter one if it changed its rate.
 	t := bs[cut-1].t
-	jump := math.Abs(right.at(t) - left.at(t))
-	if jump < minStep || jump < 2*(left.margin+right.margin) || float64(n-best) < max(4, 0.01*float64(len(bs))) {
+	apart := math.Abs(right.at(t) - left.at(t))
+	apart = max(apart, min(math.Abs(right.at(first)-left.at(first)), math.Abs(right.at(last)-left.at(last))))
+	if apart < minStep || apart < 2*(left.margin+right.margin) {
 		return one
 	}
 	before, after := bs[max(lo-1, 0)].id, bs[min(hi, len(bs)-1)].id
-	var out []run
-	for _, r := range f.runs(bs[:cut], depth-1) {
-		r.to = min(r.to, before)
-		out = append(out, r)
+	var out []straight
+	for _, s := range f.straights(bs[:cut], depth-1) {
+		s.to = min(s.to, before)
+		out = append(out, s)
 	}
-	for i, r := range f.runs(bs[cut:], depth-1) {
+	for i, s := range f.straights(bs[cut:], depth-1) {
 		if i == 0 {
-			r.from = after
+			s.from = after
 		}
-		out = append(out, r)
+		out = append(out, s)
 	}
 	return out
 }

@@ -68,7 +68,17 @@ type clockWindow struct {
 func windowOf(e *Event) clockWindow {
 	w := clockWindow{event: e}
 	w.start, w.end, w.startOK, w.endOK = e.Interval()
+	if !stamped(e) {
+		w.startOK, w.endOK = false, false
+	}
 	return w
+}
+
+// stamped says whether e carries a stamp that a clock can have given, and no absurd duration:
+// a record without time is at the year 1, and nanoseconds since 1970 end in 2262.
+func stamped(e *Event) bool {
+	const longest = 366 * 24 * time.Hour
+	return e.Time.Year() > 1900 && e.Time.Year() < 2200 && e.Duration >= 0 && e.Duration < longest && e.Stamp.Resolution < longest && e.Stamp.DurationResolution < longest
 }
 
 // widths is how far the stamps leave start and end open, in microseconds.
@@ -236,7 +246,7 @@ func (f *clockFit) see(e *Event) {
 			c.zone = time.Duration(off) * time.Second
 		}
 	}
-	if e.Attrs.Get(inferredTime) == "" {
+	if e.Attrs.Get(inferredTime) == "" && stamped(e) {
 		c.marks.add(f.seat(e))
 	}
 }
@@ -291,7 +301,7 @@ func (f *clockFit) tieZones() {
 func (f *clockFit) anchor(a, b *Event) {
 	at, bt := momentOf(a), momentOf(b)
 	p, c := f.clock(a), f.clock(b)
-	if p == c {
+	if p == c || !stamped(a) || !stamped(b) {
 		return
 	}
 	l := clockLink{lo: micros(bt.Lo.Sub(at.Hi)), hi: micros(bt.Hi.Sub(at.Lo)), p: f.seat(a), c: f.seat(b), exact: true}

@@ -99,15 +99,16 @@ type refinement struct {
 	facts   []constraint
 	ways    []way
 	lengths []lasting
-	left    map[int]bool // constraints left out
-	ease    float64      // microseconds by which the facts about calls had to be eased
+	left    map[int]bool    // constraints left out
+	denied  []Contradiction // of those left out from the start
+	ease    float64         // microseconds by which the facts about calls had to be eased
 }
 
 func newRefinement(m *ClockModel, r *Request) *refinement {
 	f := &refinement{m: m, of: map[*Event][2]int{}, hops: map[*Hop]int{}, left: map[int]bool{}}
 	for i := range r.Events {
 		e := &r.Events[i]
-		if !m.Tied(e.Event) || e.Join == ByInferred {
+		if !m.Tied(e.Event) || e.Join == ByInferred || !stamped(e.Event) {
 			continue
 		}
 		start, end, startOK, endOK := e.Interval()
@@ -234,6 +235,9 @@ func (f *refinement) within(r *Request) {
 		after.order(last, end, 0)
 		if f.late(c, last, end) {
 			f.left[len(f.facts)] = true
+			if f.moments[last].lo > f.moments[end].hi+logged {
+				f.denied = append(f.denied, Contradiction{c, after.what})
+			}
 		}
 		f.facts = append(f.facts, after)
 		f.travel(c, start, first, last, end)
@@ -390,7 +394,7 @@ func (f *refinement) boxes(share float64) (lo, hi []float64) {
 // solve narrows the boxes. If the facts contradict each other it leaves out the one
 // without which they do not, else all that are about calls; it tells what it left out.
 func (f *refinement) solve(r *Request) []Contradiction {
-	var out []Contradiction
+	out := f.denied
 	for {
 		for _, f.ease = range []float64{0, logged} {
 			if lo, hi := f.boxes(1); push(lo, hi, f.facts, f.left, -1, f.ease) {

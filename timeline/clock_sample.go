@@ -113,18 +113,7 @@ func (ls *clockLinks) thin(n int) {
 
 // thinPart marks which links of a short stretch of time stay.
 func (ls *clockLinks) thinPart(part []bound, keep []bool) {
-	var lows, highs []float64
-	for _, b := range part {
-		if b.lo > negInf {
-			lows = append(lows, -b.lo)
-		}
-		if b.hi < inf {
-			highs = append(highs, b.hi)
-		}
-	}
-	slices.Sort(lows)
-	slices.Sort(highs)
-	lo, hi, broken := stab(lows, highs)
+	lo, hi, broken := stab(sides(part))
 	stepped := broken*10 > len(part) // a step in the middle, maybe: nothing is given up
 	fits := func(b *bound) bool { return stepped || b.lo <= hi && b.hi >= lo }
 	total, late := float32(0), float32(0)

@@ -82,6 +82,21 @@ type bound struct {
 	id        int32 // of the link, or the place in the order of the clock's records
 }
 
+// sides gives the bounds as stab takes them.
+func sides(bs []bound) (lows, highs []float64) {
+	for i := range bs {
+		if bs[i].lo > negInf {
+			lows = append(lows, -bs[i].lo)
+		}
+		if bs[i].hi < inf {
+			highs = append(highs, bs[i].hi)
+		}
+	}
+	slices.Sort(lows)
+	slices.Sort(highs)
+	return lows, highs
+}
+
 // thin keeps the tightest bounds of each side in each of so many stretches of time, in
 // the order of bs.
 func thin(bs []bound, bins, keep int) []bound {

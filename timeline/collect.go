@@ -45,7 +45,7 @@ type SourceResult struct {
 
 // Collect finds the requests that q wants and gathers all their events, in rounds: (1)
 // what is wanted, all other candidates of failure, and a sample; (2) the whole requests
-// of these by key, until no new alias appears; (3) clocks and addresses from them; (4)
+// of these by key, until no new alias appears, and those around a request asked for by ID; (3) clocks and addresses from them; (4)
 // the windows of the wanted requests, for records without ID.
 //
 // A source that fails ends for itself: it is told in Sources. The error is that of
@@ -58,6 +58,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	}
 	c.first()
 	c.byKeys()
+	c.neighbourhoods()
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}

@@ -19,10 +19,12 @@ type HostClock struct {
 	Inconsistent bool
 }
 
-// A ClockStep is a moment at which a clock was set.
+// A ClockStep is a moment at which a clock was set, or from which on it was slewed: run faster
+// or slower until it was right.
 type ClockStep struct {
-	At     time.Time // on the common time line
-	SizeMS float64   // forward positive
+	At     time.Time     // on the common time line
+	SizeMS float64       // forward positive
+	Over   time.Duration // how long it was slewed; 0 if it was set at once
 }
 
 // An Anchor says that two records tell of one moment, which ties the clocks that stamped them.

@@ -1,8 +1,10 @@
 package timeline
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -36,7 +38,7 @@ func (c *collector) neighbours() {
 	c.near = map[string]bool{}
 	for _, e := range c.failed {
 		forms := c.graph.identityForms(e)
-		if len(forms) == 0 || c.events[e.Pos] != nil || len(c.near) > c.lim.Requests {
+		if len(forms) == 0 || carries(e, c.wanted) || len(c.near) > c.lim.Requests {
 			continue
 		}
 		start, end := c.clocks.Align(e)
@@ -84,6 +86,90 @@ func (c *collector) windows() {
 		byHost[host] = merged(ws)
 	}
 	c.join(c.around(byHost))
+}
+
+// Bounds of what is read around the requests asked for by ID, to know the clocks of that
+// time: raw time before and after on their hosts, and requests of all hosts together.
+const (
+	neighbourhood   = 15 * time.Second
+	neighbourhoodOf = 400
+)
+
+// neighbourhoods reads, around each request asked for by ID, the requests that were handled on the same
+// hosts nearest to it in time, for clocks are learnt from requests of the time of which they are to tell.
+func (c *collector) neighbourhoods() {
+	for _, w := range c.q.Any {
+		if len(w.Keys) == 0 {
+			return // all failures of a time are wanted: there is no one neighbourhood
+		}
+	}
+	byHost := map[string][]Window{}
+	for set, events := range c.sets() {
+		if !c.isWanted(set, events) {
+			continue
+		}
+		for _, e := range events {
+			byHost[e.Host] = append(byHost[e.Host], Window{e.Host, e.Time.Add(-neighbourhood), e.Time.Add(neighbourhood)})
+		}
+	}
+	var wants []Want
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		byHost[host] = merged(byHost[host])
+		for i := range byHost[host] {
+			wants = append(wants, Want{Near: &byHost[host][i]})
+		}
+	}
+	if len(wants) == 0 {
+		return
+	}
+	type near struct {
+		sampleKey
+		away time.Duration
+	}
+	parts := make([]map[place][]near, len(c.srcs))
+	most := max(10, neighbourhoodOf/len(byHost))
+	less := func(a, b near) int {
+		return cmp.Or(cmp.Compare(a.away, b.away), cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
+	}
+	c.scan(wants, func(i int, e *Event) {
+		ids := identities(e)
+		if len(ids) == 0 {
+			return
+		}
+		n := near{sampleKey{hash(ids[0].Form()), ids[0]}, 1 << 62}
+		for _, w := range byHost[e.Host] {
+			if w.Match(e) {
+				n.away = min(n.away, e.Time.Sub(w.From.Add(w.To.Sub(w.From)/2)).Abs())
+			}
+		}
+		if parts[i] == nil {
+			parts[i] = map[place][]near{}
+		}
+		p := place{e.Service, e.Host}
+		list := append(parts[i][p], n)
+		if len(list) >= 4*most { // only the nearest are kept
+			slices.SortFunc(list, less)
+			list = slices.CompactFunc(list, func(a, b near) bool { return a.key.Value == b.key.Value })
+			list = list[:min(len(list), most)]
+		}
+		parts[i][p] = list
+	})
+	all := map[place][]near{}
+	for _, part := range parts {
+		for p, list := range part {
+			all[p] = append(all[p], list...)
+		}
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(all), func(a, b place) int {
+		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
+	}) {
+		list := all[p]
+		slices.SortFunc(list, less)
+		for _, n := range list[:min(len(list), most)] {
+			c.ask(n.key)
+		}
+	}
+	c.byKeys()
 }
 
 // merged gives the windows in order, those that touch as one. All are of one host.
