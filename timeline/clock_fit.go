@@ -58,7 +58,7 @@ func (f *clockFit) tellZone(e *Event) {
 }
 
 // A solver finds the offsets of clocks that calls tie to each other. Its steps stand in
-// [clockFit.fit] in their order.
+// [clockFit.solve] in their order.
 //
 // Times t are seconds on the common time line since base; offsets are microseconds, in
 // which slopes are in ppm. The offset of a host is gross[h] plus what its runs and knots say.
@@ -82,8 +82,7 @@ type solver struct {
 }
 
 type solverPair struct {
-	p, c  int
-	links []clockLink
+	p, c int
 	*clockLinks
 	loose  bool   // one side is far off by nature
 	keep   []bool // of each link whether its neighbours do not contradict it
@@ -165,6 +164,7 @@ func (f *clockFit) preferred(names []string) string {
 // there is no such part of two.
 func (f *clockFit) solver() *solver {
 	all := map[clockPair]*clockLinks{}
+	borrowed := map[clockPair]bool{} // what stands in f.pairs and f.guesses stays as it is
 	merge := func(k clockPair, ls *clockLinks, guessed bool) {
 		// What one clock stamped under two names is told under one.
 		caller, pAhead := f.resolve(k.caller)
@@ -177,11 +177,17 @@ func (f *clockFit) solver() *solver {
 		to := all[k]
 		if to == nil && shift == 0 && pBack == 0 && cBack == 0 {
 			ls.guessed = guessed
-			all[k] = ls
+			all[k], borrowed[k] = ls, true
 			return
 		}
 		if to == nil {
 			to = &clockLinks{guessed: guessed}
+			all[k] = to
+		}
+		if borrowed[k] {
+			own := *to
+			own.links = slices.Clone(to.links)
+			to, borrowed[k] = &own, false
 			all[k] = to
 		}
 		for _, l := range ls.links {
@@ -270,7 +276,7 @@ func (f *clockFit) solver() *solver {
 			continue
 		}
 		slices.SortFunc(ls.links, compareLinks)
-		s.pairs = append(s.pairs, &solverPair{p: p, c: c, links: ls.links, clockLinks: ls})
+		s.pairs = append(s.pairs, &solverPair{p: p, c: c, clockLinks: ls})
 	}
 	slices.SortFunc(s.pairs, func(a, b *solverPair) int { return cmp.Or(cmp.Compare(a.p, b.p), cmp.Compare(a.c, b.c)) })
 	s.of = make([][]int32, len(s.hosts))

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -95,7 +96,6 @@ type refinement struct {
 	base    int64
 	moments []moment
 	of      map[*Event][2]int // start and end; -1 for none
-	hops    map[*Hop]int      // the start of a hop that logged no exchange
 	facts   []constraint
 	ways    []way
 	lengths []lasting
@@ -105,7 +105,7 @@ type refinement struct {
 }
 
 func newRefinement(m *ClockModel, r *Request) *refinement {
-	f := &refinement{m: m, of: map[*Event][2]int{}, hops: map[*Hop]int{}, left: map[int]bool{}}
+	f := &refinement{m: m, of: map[*Event][2]int{}, left: map[int]bool{}}
 	for i := range r.Events {
 		e := &r.Events[i]
 		if !m.Tied(e.Event) || e.Join == ByInferred || !stamped(e.Event) {
@@ -199,7 +199,7 @@ func (f *refinement) own(r *Request) {
 		}
 		slices.SortStableFunc(list, func(a, b int) int {
 			x, y := &f.moments[a], &f.moments[b]
-			return int(min(1, max(-1, (x.rawLo+x.rawHi)-(y.rawLo+y.rawHi))))
+			return cmp.Or(cmp.Compare(x.rawLo, y.rawLo), cmp.Compare(x.rawHi, y.rawHi))
 		})
 		for i := 1; i < len(list); i++ {
 			x, y := &f.moments[list[i-1]], &f.moments[list[i]]
@@ -455,6 +455,12 @@ func (f *refinement) guess() {
 	f.weigh(lo, hi)
 }
 
+// before is where a moment was taken to be by its clock alone.
+func (f *refinement) before(i int) time.Time {
+	x := &f.moments[i]
+	return time.Unix(0, f.base).Add(nanos((x.a + x.b) / 2)).UTC()
+}
+
 // apply writes what was found to the events, hops and calls of r.
 func (f *refinement) apply(r *Request) {
 	instant := func(i int, old Instant) Instant {
@@ -476,6 +482,24 @@ func (f *refinement) apply(r *Request) {
 			if at, ok := f.of[sp.Event]; ok {
 				h.Start, h.End = instant(at[0], h.Start), instant(at[1], h.End)
 			}
+			continue
+		}
+		// It began after its caller called and before its first message.
+		first, _ := f.work(h)
+		if first < 0 || !h.Start.Known() {
+			continue
+		}
+		message := instant(first, h.Start)
+		if h.Caller == nil || h.Start.Time.Equal(f.before(first)) {
+			h.Start = message
+			continue
+		}
+		if message.Latest.Before(h.Start.Latest) {
+			h.Start.Latest = message.Latest
+		}
+		if call, _ := f.window(h.Caller); call >= 0 {
+			from := instant(call, h.Start)
+			h.Start.Earliest, h.Start.Time = from.Earliest, from.Time
 		}
 	}
 	for _, c := range r.Calls {
