@@ -10,6 +10,7 @@ import (
 
 const (
 	knotEvery  = 180.0   // seconds between two knots
+	knotsMost  = 2000.0  // at most: of longer logs they are further apart
 	lateBy     = 30000.0 // microseconds: lines stamped late (a pause of the collector, a buffered logger) are late by about this
 	slopeSteps = 4       // a range of slopes is looked at in so many steps at least
 	slopesMost = 60      // and at most
@@ -73,7 +74,7 @@ func knotAt(ks []clockKnot, t float64) clockKnot {
 
 // placeKnots puts knots along the logs, on both sides of every step, and at every kink.
 func (s *solver) placeKnots() {
-	n := max(2, int(s.end/knotEvery)+1)
+	n := int(max(2, min(knotsMost, s.end/knotEvery+1)))
 	s.knots = nil
 	for i := range n {
 		s.knots = append(s.knots, s.end*float64(i)/float64(n-1))
