@@ -292,7 +292,7 @@ func (m *ClockModel) offset(n *clockNode, run int, raw int64) (off, minus, plus 
 		t = at - n.beside(run, t)/1e6
 	}
 	minus, plus = n.slack(run, t, m.wander)
-	return base + n.beside(run, t), minus, plus
+	return base + n.beside(run, t), max(0, minus), max(0, plus)
 }
 
 // curve gives the densities of a delay of the model.

@@ -240,6 +240,9 @@ func (s *solver) close() {
 		point := likely.balance(paths, s.ref, loose)
 		for h := range n {
 			k.lo[h], k.hi[h] = -paths[h][s.ref], paths[s.ref][h]
+			if k.lo[h] > k.hi[h] { // no widening closed it: all between the two is possible
+				k.lo[h], k.hi[h] = k.hi[h], k.lo[h]
+			}
 			k.mid[h] = min(k.hi[h], max(k.lo[h], point[h]))
 		}
 		found[i] = k
