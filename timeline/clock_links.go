@@ -75,10 +75,10 @@ func windowOf(e *Event) clockWindow {
 }
 
 // stamped says whether e carries a stamp that a clock can have given, and no absurd duration:
-// a record without time is at the year 1, and nanoseconds since 1970 end in 2262.
+// a record without time is at the year 1, and a difference of clocks in nanoseconds ends at 292 years.
 func stamped(e *Event) bool {
 	const longest = 366 * 24 * time.Hour
-	return e.Time.Year() > 1900 && e.Time.Year() < 2200 && e.Duration >= 0 && e.Duration < longest && e.Stamp.Resolution >= 0 && e.Stamp.Resolution < longest && e.Stamp.DurationResolution >= 0 && e.Stamp.DurationResolution < longest
+	return e.Time.Year() >= 1970 && e.Time.Year() < 2070 && e.Duration >= 0 && e.Duration < longest && e.Stamp.Resolution >= 0 && e.Stamp.Resolution < longest && e.Stamp.DurationResolution >= 0 && e.Stamp.DurationResolution < longest
 }
 
 // widths is how far the stamps leave start and end open, in microseconds.
