@@ -21,7 +21,9 @@ func newMatrix(n int) matrix {
 
 // shortest gives the shortest paths: the tightest interval that any chain of hosts allows
 // (Patt-Shamir and Rajsbaum, "A theory of clock synchronization", STOC 1994; Floyd and
-// Warshall's algorithm). If a cycle contradicts itself all edges are widened by the same amount until none does.
+// Warshall's algorithm). If a cycle contradicts itself all edges are widened by the same amount until none does. The
+// first such cycle ends a round, for beyond it sums double with every host (Hougardy, "The Floyd-Warshall algorithm
+// on graphs with negative cycles", 2010).
 func (m matrix) shortest() (paths matrix, widened float64) {
 	n := len(m)
 	paths = newMatrix(n)
@@ -34,7 +36,8 @@ func (m matrix) shortest() (paths matrix, widened float64) {
 				}
 			}
 		}
-		for k := range n {
+		worst := 0.0
+		for k := 0; k < n && worst >= -1e-9; k++ {
 			via := paths[k]
 			for i := range n {
 				v := paths[i][k]
@@ -47,11 +50,8 @@ func (m matrix) shortest() (paths matrix, widened float64) {
 						row[j] = v + w
 					}
 				}
+				worst = min(worst, row[i])
 			}
-		}
-		worst := 0.0
-		for i := range n {
-			worst = min(worst, paths[i][i])
 		}
 		if worst >= -1e-9 {
 			break

@@ -565,3 +565,27 @@ func TestCutSide(t *testing.T) {
 		}
 	}
 }
+
+// However many cycles contradict each other, edges are not widened by much more than the worst of
+// them needs.
+func TestShortestWidensByLittle(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 1))
+	for _, n := range []int{5, 20, 50, 100} {
+		m := newMatrix(n)
+		for i := range n {
+			for j := range n {
+				if i != j && rnd.IntN(3) == 0 {
+					m[i][j] = 200 + float64(rnd.IntN(100))
+				}
+			}
+		}
+		for range n { // pairs that contradict themselves by 50, and each other by up to 600 on two edges
+			if i, j := rnd.IntN(n), rnd.IntN(n); i != j {
+				m[i][j], m[j][i] = -300, 250
+			}
+		}
+		if _, widened := m.shortest(); widened > 1.3*300 {
+			t.Errorf("%d hosts: widened by %v, and at most 300 can be missing", n, widened)
+		}
+	}
+}
