@@ -45,6 +45,25 @@ func (f *lineFitter) at(bs []bound, tm, b float64, k int) (lo, hi float64, broke
 	return trim(f.lows, f.highs, k, k)
 }
 
+// one gives the wider end of a gap in whose middle more bounds are broken than at its ends: on either
+// side of a step lie as many.
+func (f *lineFitter) one(lo, hi float64) (float64, float64) {
+	left, right := hi, lo
+	if i, _ := slices.BinarySearch(f.highs, lo); i < len(f.highs) {
+		left = min(hi, f.highs[i])
+	}
+	if i, _ := slices.BinarySearch(f.lows, -hi); i < len(f.lows) {
+		right = max(lo, -f.lows[i])
+	}
+	switch {
+	case left >= right:
+		return lo, hi
+	case left-lo >= hi-right:
+		return lo, left
+	}
+	return right, hi
+}
+
 // contested sorts the bounds that can decide, with k more of each side, and leaves out the others.
 func (f *lineFitter) contested(k int) (lows, highs []float64) {
 	if len(f.lows) == 0 || len(f.highs) == 0 {
@@ -153,6 +172,7 @@ func (f *lineFitter) fit(bs []bound) line {
 		b = best.b
 	}
 	lo, hi, broken := f.at(bs, tm, b, 0)
+	lo, hi = f.one(lo, hi)
 	mid := (lo + hi) / 2
 	switch { // one side only: the bound itself is the best guess
 	case math.IsInf(lo, 0) && math.IsInf(hi, 0):

@@ -270,3 +270,36 @@ func TestRunsSeeNoStepInNoise(t *testing.T) {
 		}
 	}
 }
+
+// A step in the very middle leaves as many bounds on either side: the line lies on one of
+// them, not in between, where it breaks all.
+func TestRunsFindAStepInTheMiddle(t *testing.T) {
+	for seed := range uint64(10) {
+		for _, jump := range []float64{-400e3, 20e3, 750e3, -3.6e9} {
+			c := lineCase{n: 600, off: 5e3, slope: 12, steps: []madeStep{{601, jump}}, resolution: 1e3, delay: 300}
+			checkRuns(t, fmt.Sprintf("jump %.0f us, seed %d", jump, seed), &c, []int{301}, rand.New(rand.NewPCG(seed, 14)))
+		}
+	}
+}
+
+// Two places that break as few bounds: the line lies on one of them.
+func TestFitLiesOnOneOfTwo(t *testing.T) {
+	var bs []bound
+	for i := range 10 {
+		o := 0.0
+		if i >= 5 {
+			o = 1000
+		}
+		bs = append(bs, bound{t: float64(i), lo: o - 10, hi: o + 10})
+	}
+	var f lineFitter
+	got, broken := f.fit(bs), 0
+	for i := range bs {
+		if got.breaks(&bs[i]) {
+			broken++
+		}
+	}
+	if broken > 6 || broken != got.broken {
+		t.Errorf("the line %+v breaks %d bounds, want 6 at most (5, and 1 for a wider margin) and as many as it says", got, broken)
+	}
+}
