@@ -1,6 +1,9 @@
 package timeline
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // A clockCut is a step of a clock: between which records of each stream it was set.
 type clockCut struct {
@@ -10,6 +13,8 @@ type clockCut struct {
 	// Raw stamps from which on no record is before the step, and up to which none is
 	// after it, in nanoseconds since 1970: for streams of which no record was seen.
 	lastBefore, firstAfter int64
+	// By so much beside them, in nanoseconds, neither side is sure.
+	mixed int64
 }
 
 // A streamCut says where in one stream the step lies: after the record before and
@@ -36,9 +41,9 @@ func (c *clockCut) side(at seat) (side int, sure bool) {
 	}
 	switch {
 	case at.raw < min(c.lastBefore, c.firstAfter):
-		return -1, true
+		return -1, at.raw < min(c.lastBefore, c.firstAfter)-c.mixed
 	case at.raw > max(c.lastBefore, c.firstAfter):
-		return 1, true
+		return 1, at.raw > max(c.lastBefore, c.firstAfter)+c.mixed
 	}
 	// The clock was set back over this stamp, or forward across it.
 	if at.raw <= c.lastBefore && c.lastBefore-at.raw < at.raw-c.firstAfter {
@@ -72,8 +77,20 @@ func (s *solver) cutSteps(host int) {
 				byStream[st] = append(byStream[st], p)
 			}
 		}
+		seated := 0
 		for st, places := range byStream {
-			c.streams = append(c.streams, h.cutStream(st, places, lo, hi, c.jump))
+			seated += len(places)
+			cut, before, after := h.cutStream(st, places, lo, hi, c.jump)
+			c.streams = append(c.streams, cut)
+			if c.jump < 0 { // streams that wait for each other hide which stamp was the last one before
+				c.lastBefore, c.firstAfter = max(c.lastBefore, before), min(c.firstAfter, after)
+			}
+		}
+		if c.jump < 0 {
+			c.t = max(c.t, (float64(c.lastBefore-s.base)/1e9-h.gross/1e6)-h.runs[i].at(at)/1e6)
+			if seated < len(h.order) { // without order stamps of both sides are mixed over the whole jump
+				c.mixed = int64(-c.jump * 1e3)
+			}
 		}
 		slices.SortFunc(c.streams, func(a, b streamCut) int { return int(a.stream - b.stream) })
 		h.cuts = append(h.cuts, c)
@@ -82,13 +99,14 @@ func (s *solver) cutSteps(host int) {
 
 // cutStream finds the step in the records of one stream, whose places are in the order of
 // the stream; lo and hi are the places between which the step must lie.
-func (h *solverHost) cutStream(stream int32, places []int, lo, hi int, jump float64) streamCut {
+func (h *solverHost) cutStream(stream int32, places []int, lo, hi int, jump float64) (c streamCut, lastBefore, firstAfter int64) {
 	last, _ := slices.BinarySearch(places, hi) // the first of those known to be after
 	first, found := slices.BinarySearch(places, lo)
 	if !found {
 		first-- // the last of those known to be before
 	}
-	c := streamCut{stream: stream, before: -1, after: 1<<63 - 1}
+	c = streamCut{stream: stream, before: -1, after: 1<<63 - 1}
+	lastBefore, firstAfter = math.MinInt64, math.MaxInt64
 	seat := func(i int) seat { return h.order[places[i]] }
 	if jump < 0 {
 		back, at := 0.2*jump*1e3, -1
@@ -99,14 +117,14 @@ func (h *solverHost) cutStream(stream int32, places []int, lo, hi int, jump floa
 		}
 		if at >= 0 {
 			c.before, c.after, c.cut = seat(at).pos, seat(at+1).pos, seat(at).pos
-			return c
+			return c, seat(at).raw, seat(at + 1).raw
 		}
 	}
 	if first >= 0 {
-		c.before = seat(first).pos
+		c.before, lastBefore = seat(first).pos, seat(first).raw
 	}
 	if last < len(places) {
-		c.after = seat(last).pos
+		c.after, firstAfter = seat(last).pos, seat(last).raw
 	}
 	c.cut = c.before
 	longest := int64(-1)
@@ -115,5 +133,5 @@ func (h *solverHost) cutStream(stream int32, places []int, lo, hi int, jump floa
 			longest, c.cut = gap, seat(i).pos
 		}
 	}
-	return c
+	return c, lastBefore, firstAfter
 }

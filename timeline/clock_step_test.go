@@ -290,3 +290,41 @@ func (s *stepLogs) checkDocs(t *testing.T) {
 		t.Errorf("%d of %d instants are in doubt, want a few beside the step", wide, len(a1))
 	}
 }
+
+// A clock that was set back, and records without order: those that were stamped in the time which
+// the clock showed twice may lie on both sides.
+func TestStepBackWithoutOrder(t *testing.T) {
+	for seed := range uint64(3) {
+		(&stepLogs{n: 400, part: 0.6, jump: -400 * time.Millisecond, streams: 1, docs: true, rnd: rand.New(rand.NewPCG(seed, 22))}).checkDocs(t)
+	}
+}
+
+// A step back of a host with two files lies after the last record before it in both.
+func TestStepBackInTwoStreams(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			s := &stepLogs{n: 400, part: 0.6, jump: -400 * time.Millisecond, streams: 2, rnd: rand.New(rand.NewPCG(seed, 21))}
+			m, a1 := s.learnt(t)
+			base := s.offset(reference(t, m).Host, stepStart)
+			after := slices.IndexFunc(a1, func(r stepRecord) bool { return !r.end.Before(s.at()) })
+			for _, h := range m.Hosts() {
+				if h.Host != "a1" || len(h.Steps) != 1 {
+					continue
+				}
+				at, lo, hi := h.Steps[0].At, a1[after-1].end.Add(base-2*time.Millisecond), a1[after].end.Add(base+2*time.Millisecond)
+				if at.Before(lo) || at.After(hi) {
+					t.Errorf("the step is at %s, want between %s and %s", at.Format("05.000000"), lo.Format("05.000000"), hi.Format("05.000000"))
+				}
+			}
+			// A record of a third file that the fit never saw: its stamp alone tells.
+			for _, r := range a1 {
+				e := r.Clone()
+				e.Pos = Pos{Source: "m", Path: "other.log", Offset: 1}
+				_, end := m.Align(e)
+				if want := r.end.Add(base); want.Before(end.Earliest) || want.After(end.Latest) {
+					t.Errorf("a record that ended at %s has the instant %s to %s", want.Format("05.000000"), end.Earliest.Format("05.000000"), end.Latest.Format("05.000000"))
+				}
+			}
+		})
+	}
+}
