@@ -179,7 +179,8 @@ func (s *solver) closeSlopes() (turn []float64, bad, widened float64) {
 	}
 	for _, p := range s.pairs {
 		d := turn[p.c] - turn[p.p]
-		p.slopes = [2]float64{-paths[p.c][p.p] - d, paths[p.p][p.c] - d}
+		// Where no line fits nothing is known of the slopes.
+		p.slopes = [2]float64{max(-maxSlope, -paths[p.c][p.p]) - d, min(maxSlope, paths[p.p][p.c]) - d}
 	}
 	return turn, bad / float64(max(1, len(s.all))), widened
 }

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -381,4 +382,30 @@ app  a1 server 10:00:02.120 dur=40ms status=500 rid=r2 clock=-200ms
 		moved: map[string][2]time.Duration{"a1": {-1 * time.Millisecond, 1 * time.Millisecond}},
 	}
 	c.run(t)
+}
+
+// Two requests ten minutes apart, and in between the clock of a1 was set by 5 s: no line fits, and
+// two calls are too few to see a step. Nothing breaks, and the intervals hold both.
+func TestTwoRequestsWithAStepBetween(t *testing.T) {
+	col, err := Collect(t.Context(), []Named{{"m", parseEvents(t, `
+gate g1 server 10:00:01.120 dur=120ms status=500 rid=r1 call=a1:80,500,complete,120ms
+app  a1 server 10:00:01.070 dur=40ms status=500 rid=r1
+gate g1 server 10:10:01.120 dur=120ms status=500 rid=r2 call=a1:80,500,complete,120ms
+app  a1 server 10:10:01.070 dur=40ms status=500 rid=r2 clock=+5s
+`)}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range col.Clocks.Hosts() {
+		if math.IsNaN(h.OffsetMS) || math.IsNaN(h.SlackMS) {
+			t.Errorf("the clock of %s is not a number: %+v", h.Host, h)
+		}
+	}
+	for _, r := range col.Requests {
+		for _, e := range r.Events {
+			if a := e.Start; a.Time.Before(a.Earliest) || a.Time.After(a.Latest) || a.Time.Before(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)) {
+				t.Errorf("%s: %s is not in %s to %s", e.Pos, a.Time, a.Earliest, a.Latest)
+			}
+		}
+	}
 }
