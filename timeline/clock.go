@@ -255,7 +255,11 @@ func (m *ClockModel) in(n *clockNode, run int, s RawSpan, mid time.Time) Instant
 	return Instant{Earliest: s.Lo.Add(-nanos(off + plus)), Time: mid.Add(-nanos(off)), Latest: s.Hi.Add(-nanos(off - minus))}
 }
 
-func nanos(us float64) time.Duration { return time.Duration(math.Round(us * 1e3)) }
+// nanos gives so many microseconds, at most 146 years.
+func nanos(us float64) time.Duration {
+	const most = 1 << 62
+	return time.Duration(math.Round(max(-most, min(most, us*1e3))))
+}
 
 // sides gives the run in which a record was stamped, and the other one in which it may
 // have been as well, the same if that is sure.

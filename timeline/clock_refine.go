@@ -468,7 +468,7 @@ func (f *refinement) apply(r *Request) {
 			return old
 		}
 		x := &f.moments[i]
-		at := func(us float64) time.Time { return time.Unix(0, f.base+int64(math.Round(us*1e3))).UTC() }
+		at := func(us float64) time.Time { return time.Unix(0, f.base).Add(nanos(us)).UTC() }
 		return Instant{at(x.lo), at(x.at), at(x.hi), nanos((x.hi95 - x.lo95) / 2)}
 	}
 	for i := range r.Events {
@@ -500,6 +500,12 @@ func (f *refinement) apply(r *Request) {
 		if call, _ := f.window(h.Caller); call >= 0 {
 			from := instant(call, h.Start)
 			h.Start.Earliest, h.Start.Time = from.Earliest, from.Time
+		}
+		switch {
+		case h.Start.Earliest.After(h.Start.Latest): // its message was stamped before the call
+			h.Start = message
+		case h.Start.Time.After(h.Start.Latest):
+			h.Start.Time = h.Start.Latest
 		}
 	}
 	for _, c := range r.Calls {

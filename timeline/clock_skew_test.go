@@ -409,3 +409,20 @@ app  a1 server 10:10:01.070 dur=40ms status=500 rid=r2 clock=+5s
 		}
 	}
 }
+
+// A callee that logged one message only, and that before its caller called it: the instant of its
+// begin is still one.
+func TestSkewOfAMessageBeforeItsCall(t *testing.T) {
+	col, err := Collect(t.Context(), []Named{{"m", parseEvents(t, `
+gate g1 server 10:00:01.120 dur=120ms status=500 rid=r call=app:80,500,complete,120ms
+app  g1 log 10:00:00.900 rid=r "much too early"
+`)}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range col.Requests[0].Hops {
+		if a := h.Start; a.Time.Before(a.Earliest) || a.Time.After(a.Latest) {
+			t.Errorf("%s began at %s, which is not in %s to %s", h.Service, a.Time, a.Earliest, a.Latest)
+		}
+	}
+}
