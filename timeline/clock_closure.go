@@ -10,7 +10,7 @@ import (
 
 const (
 	knotEvery  = 180.0   // seconds between two knots
-	knotsMost  = 2000.0  // at most: of longer logs they are further apart
+	knotsMost  = 2000    // at most: of longer logs they stand only where calls are, and then further apart
 	lateBy     = 30000.0 // microseconds: lines stamped late (a pause of the collector, a buffered logger) are late by about this
 	slopeSteps = 4       // a range of slopes is looked at in so many steps at least
 	slopesMost = 60      // and at most
@@ -72,12 +72,30 @@ func knotAt(ks []clockKnot, t float64) clockKnot {
 	return clockKnot{t, mix(a.off, b.off), mix(a.minus, b.minus), mix(a.plus, b.plus)}
 }
 
-// placeKnots puts knots along the logs, on both sides of every step, and at every kink.
+// placeKnots puts knots along the logs, on both sides of every step, and at every kink. Where
+// logs are long they stand where there are calls: a record of a wrong year makes them span decades.
 func (s *solver) placeKnots() {
-	n := int(max(2, min(knotsMost, s.end/knotEvery+1)))
 	s.knots = nil
-	for i := range n {
-		s.knots = append(s.knots, s.end*float64(i)/float64(n-1))
+	n := int(max(2, min(1e9, s.end/knotEvery+1)))
+	for ; n > knotsMost; n /= 2 {
+		near := map[int]bool{0: true, n - 1: true}
+		for _, p := range s.pairs {
+			for i := range p.links {
+				k := int(p.links[i].t / s.end * float64(n-1))
+				near[k], near[min(k+1, n-1)] = true, true
+			}
+		}
+		if len(near) <= knotsMost {
+			for k := range near {
+				s.knots = append(s.knots, s.end*float64(k)/float64(n-1))
+			}
+			break
+		}
+	}
+	if len(s.knots) == 0 {
+		for i := range n {
+			s.knots = append(s.knots, s.end*float64(i)/float64(n-1))
+		}
 	}
 	for _, h := range s.hosts {
 		for i := range h.cuts {

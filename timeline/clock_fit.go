@@ -276,6 +276,7 @@ func (f *clockFit) solver() *solver {
 			continue
 		}
 		slices.SortFunc(ls.links, compareLinks)
+		ls.dropFar()
 		s.pairs = append(s.pairs, &solverPair{p: p, c: c, clockLinks: ls})
 	}
 	slices.SortFunc(s.pairs, func(a, b *solverPair) int { return cmp.Or(cmp.Compare(a.p, b.p), cmp.Compare(a.c, b.c)) })
@@ -295,6 +296,14 @@ func (f *clockFit) solver() *solver {
 		p.loose = p.guessed || 2*soft > len(p.links)
 	}
 	return s
+}
+
+// dropFar drops links that lie more than a year from the middle one of their pair: a record of a
+// wrong year says nothing of the clocks now. The links are in order of time.
+func (ls *clockLinks) dropFar() {
+	const far = 366 * 24 * int64(time.Hour)
+	mid := ls.links[len(ls.links)/2].raw
+	ls.links = slices.DeleteFunc(ls.links, func(l clockLink) bool { return !l.exact && (l.raw < mid-far || l.raw > mid+far) })
 }
 
 // resolve gives the clock that has several names, and by how much this name of it is ahead.

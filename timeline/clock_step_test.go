@@ -328,3 +328,23 @@ func TestStepBackInTwoStreams(t *testing.T) {
 		})
 	}
 }
+
+// One call that was stamped in the wrong year, as where a format writes none, does not make the
+// clocks worse at the time of all the others.
+func TestARecordOfAWrongYear(t *testing.T) {
+	logs := sharedLogs(60, "b1:80", 700*time.Millisecond, 0)
+	for _, e := range logs {
+		if e.Pos.Offset == 30 {
+			e.Time = e.Time.AddDate(-20, 0, 0)
+		}
+	}
+	c, err := Collect(t.Context(), []Named{{"m", logs}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range c.Clocks.HostsAt(stepStart) {
+		if !h.Tied || h.SlackMS > 5 {
+			t.Errorf("%s is told to ±%.1f ms, want ±5: %+v", h.Host, h.SlackMS, h)
+		}
+	}
+}
