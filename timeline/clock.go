@@ -18,31 +18,23 @@ type ClockModel struct {
 	ref     string
 	base    int64 // nanoseconds since 1970: where the times t of runs and knots begin
 	end     float64
-	streams map[[2]string]int32
+	streams map[stream]int32
 	weak    bool
 	wander  float64                 // ppm
 	delays  map[[2]string]seenDelay // of calls between two clocks, by caller and callee
 	curves  map[delay]*delayCurve   // of these delays
 }
 
-// A clockNode is one clock.
+// A clockNode is one clock, or another name of one.
 type clockNode struct {
+	fittedClock
 	tied   bool
-	calls  int
 	reason string
-	gross  float64 // microseconds
-	runs   []run
-	knots  [][]clockKnot
-	cuts   []clockCut
 	// zoned says that this is the clock of the host's stamps with zone under another name, ahead of it
 	// by so many microseconds.
 	zoned bool
 	ahead float64
-	// inconsistent says that bounds contradict the model too often.
-	inconsistent bool
-	sigma        float64 // standard deviation of the best guess, microseconds
-	slopeOpen    float64 // half the range in which its slope lies, ppm
-	name         string  // of the clock, of which this is maybe another name
+	name  string // of the clock, of which this is maybe another name
 }
 
 // localSuffix marks the clock of a host's stamps without zone.
@@ -93,8 +85,7 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 		}
 		for i, h := range s.hosts {
 			n := m.nodes[s.names[i]]
-			n.name, n.slopeOpen = s.names[i], h.slopeOpen
-			n.calls, n.gross, n.runs, n.knots, n.cuts, n.inconsistent, n.sigma = h.calls, h.gross, h.runs, h.knots, h.cuts, h.inconsistent, h.sigma
+			n.name, n.fittedClock = s.names[i], h.fittedClock
 			n.tied = i == s.ref || slices.ContainsFunc(h.knots, func(ks []clockKnot) bool { return len(ks) > 0 })
 			if n.inconsistent {
 				n.reason = "its calls contradict each other more than drift and steps explain"
@@ -126,7 +117,8 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 	for host, off := range f.fixed {
 		for _, name := range []string{host, host + localSuffix} {
 			if n := m.nodes[name]; n != nil {
-				*n = clockNode{tied: true, calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{from: firstPlace, to: lastPlace}}, reason: "set by the configuration"}
+				fitted := fittedClock{calls: n.calls, gross: micros(off - f.fixed[refHost(m.ref)]), runs: []run{{from: firstPlace, to: lastPlace}}}
+				*n = clockNode{fittedClock: fitted, tied: true, reason: "set by the configuration"}
 			}
 		}
 	}
@@ -230,7 +222,7 @@ func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
 	}
 	run, other := 0, 0
 	if len(n.cuts) > 0 {
-		run, other = n.sides(m.seat(e, n))
+		run, other = n.sides(m.seatOn(n, e))
 	}
 	a := m.in(n, run, s, mid)
 	if other != run {
@@ -261,28 +253,10 @@ func nanos(us float64) time.Duration {
 	return time.Duration(math.Round(max(-most, min(most, us*1e3))))
 }
 
-// sides gives the run in which a record was stamped, and the other one in which it may
-// have been as well, the same if that is sure.
-func (n *clockNode) sides(at seat) (run, other int) {
-	for i := range n.cuts {
-		side, sure := n.cuts[i].side(at)
-		switch {
-		case side > 0 && !sure:
-			return i + 1, i
-		case side < 0 && !sure:
-			return i, i + 1
-		case side < 0:
-			return i, i
-		}
-	}
-	return len(n.cuts), len(n.cuts)
-}
-
-func (m *ClockModel) seat(e *Event, n *clockNode) seat {
-	s := seat{stream: -1, raw: writtenAt(e).UnixNano() - int64(n.ahead*1e3)}
-	if id, ok := m.streams[[2]string{e.Pos.Source, e.Pos.Path}]; ok && e.Pos.Doc == "" {
-		s.stream, s.pos = id, streamPos(e.Pos)
-	}
+// seatOn gives the place of a record on its clock, of which n is maybe another name.
+func (m *ClockModel) seatOn(n *clockNode, e *Event) seat {
+	s := seatIn(m.streams, e)
+	s.raw -= int64(n.ahead * 1e3)
 	return s
 }
 
@@ -299,45 +273,9 @@ func (m *ClockModel) offset(n *clockNode, run int, raw int64) (off, minus, plus 
 	return base + n.beside(run, t), max(0, minus), max(0, plus)
 }
 
-// curve gives the densities of a delay of the model.
-func (m *ClockModel) curve(d delay) *delayCurve { return m.curves[d] }
-
-// beside is the offset at time t, the rough offset apart.
-func (n *clockNode) beside(run int, t float64) float64 {
-	o := n.runs[run].at(t)
-	if run < len(n.knots) {
-		o += knotAt(n.knots[run], t).off
-	}
-	return o
-}
-
-// slack is how far below and above the best guess the offset may be at time t: what
-// the knots beside it leave open, and how far a clock may wander between them; beyond the last one,
-// how far it may since have gone.
-func (n *clockNode) slack(run int, t, wander float64) (minus, plus float64) {
-	if run >= len(n.knots) || len(n.knots[run]) == 0 {
-		return 0, 0
-	}
-	ks := n.knots[run]
-	first, last := ks[0], ks[len(ks)-1]
-	switch {
-	case t <= first.t || t >= last.t:
-		k := first
-		if t >= last.t {
-			k = last
-		}
-		far := max(first.t-t, t-last.t)
-		grown := wander*knotEvery/2 + min(n.slopeOpen, slopeUnknown)*far
-		if far > knotEvery {
-			grown += 2 * wander * (far - knotEvery)
-		}
-		return k.minus + grown, k.plus + grown
-	}
-	j, _ := slices.BinarySearchFunc(ks, t, func(k clockKnot, t float64) int { return compareFloat(k.t, t) })
-	a, b := ks[max(j-1, 0)], ks[j]
-	bend := wander * min(b.t-a.t, 2*knotEvery) / 4
-	return max(a.minus, b.minus) + bend, max(a.plus, b.plus) + bend
-}
+// stepDoubt is by how much a step may be elsewhere than where it was found when records are
+// looked for, in seconds.
+const stepDoubt = 3600
 
 // rawWindow gives the span of a clock's raw stamps that [from, to] on the common time
 // line may show as.
@@ -351,7 +289,7 @@ func (m *ClockModel) rawWindow(clock string, from, to time.Time) (time.Time, tim
 	for run := range n.runs {
 		for _, at := range []time.Time{from, to} {
 			t := float64(at.UnixNano()-m.base) / 1e9
-			if i := run - 1; i >= 0 && t < n.cuts[i].t-3600 || run < len(n.cuts) && t > n.cuts[run].t+3600 {
+			if i := run - 1; i >= 0 && t < n.cuts[i].t-stepDoubt || run < len(n.cuts) && t > n.cuts[run].t+stepDoubt {
 				continue // this run is over or yet to come
 			}
 			o := n.gross + n.ahead + n.beside(run, t)
@@ -396,10 +334,7 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 		}
 		h := HostClock{Host: host, Reference: name == m.ref, Calls: n.calls, Tied: n.tied, Reason: n.reason, Inconsistent: n.inconsistent}
 		if n.tied {
-			run := 0
-			for run < len(n.cuts) && n.cuts[run].t < t {
-				run++
-			}
+			run := n.runAt(t)
 			off := n.gross + n.ahead + n.beside(run, t)
 			minus, plus := n.slack(run, t, m.wander)
 			h.OffsetMS, h.SlackMS = off/1e3, max(minus, plus)/1e3
@@ -447,20 +382,6 @@ func (m *ClockModel) steps(n *clockNode) []ClockStep {
 	}
 	slices.SortStableFunc(out, func(a, b ClockStep) int { return a.At.Compare(b.At) })
 	return out
-}
-
-// drift is the mean slope of a clock in one run, in ppm; 0 if it may be none.
-func (n *clockNode) drift(run int) float64 {
-	b := n.runs[run].b
-	if run < len(n.knots) {
-		if ks := n.knots[run]; len(ks) > 1 && ks[len(ks)-1].t > ks[0].t {
-			b += (ks[len(ks)-1].off - ks[0].off) / (ks[len(ks)-1].t - ks[0].t)
-		}
-	}
-	if math.Abs(b) <= n.slopeOpen {
-		return 0
-	}
-	return b
 }
 
 // zoneOf gives the zone that an offset in nanoseconds fits: the nearest multiple of 15 minutes, as

@@ -43,35 +43,6 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// off is the offset of a host in one of its runs, its rough offset apart.
-func (h *solverHost) off(run int, t float64) float64 {
-	o := h.runs[run].at(t)
-	if run < len(h.knots) {
-		o += knotAt(h.knots[run], t).off
-	}
-	return o
-}
-
-// knotAt interpolates between knots; beyond them the nearest one holds.
-func knotAt(ks []clockKnot, t float64) clockKnot {
-	switch n := len(ks); {
-	case n == 0:
-		return clockKnot{t: t}
-	case t <= ks[0].t:
-		return ks[0]
-	case t >= ks[n-1].t:
-		return ks[n-1]
-	}
-	j, _ := slices.BinarySearchFunc(ks, t, func(k clockKnot, t float64) int { return compareFloat(k.t, t) })
-	a, b := &ks[max(j-1, 0)], &ks[j]
-	if b.t == a.t {
-		return *b
-	}
-	f := (t - a.t) / (b.t - a.t)
-	mix := func(x, y float64) float64 { return x + f*(y-x) }
-	return clockKnot{t, mix(a.off, b.off), mix(a.minus, b.minus), mix(a.plus, b.plus)}
-}
-
 // placeKnots puts knots along the logs, on both sides of every step, and at every kink. Where
 // logs are long they stand where there are calls: a record of a wrong year makes them span decades.
 func (s *solver) placeKnots() {
@@ -223,11 +194,7 @@ func (s *solver) close() {
 		t := s.knots[i]
 		k := atKnot{run: make([]int, n), lo: make([]float64, n), mid: make([]float64, n), hi: make([]float64, n)}
 		for h := range s.hosts {
-			for j := range s.hosts[h].cuts {
-				if s.hosts[h].cuts[j].t < t {
-					k.run[h]++
-				}
-			}
+			k.run[h] = s.hosts[h].runAt(t)
 		}
 		m, likely := newMatrix(n), newMatrix(n)
 		var probe prober
@@ -396,7 +363,7 @@ func (s *solver) widenContradicted() {
 				}
 				k := knotAt(s.hosts[h].knots[run], l.t)
 				u := max(k.minus, k.plus)
-				o := callee.off(int(l.cRun), l.t) - caller.off(int(l.pRun), l.t) + g
+				o := callee.beside(int(l.cRun), l.t) - caller.beside(int(l.pRun), l.t) + g
 				rest[other] = append(rest[other], max(0, l.lo-o-u, o-l.hi-u))
 			}
 		}

@@ -210,7 +210,7 @@ func (s *solver) gaps(p *solverPair) (forth, back []gap, wide [4]float64) {
 		if l.exact || !p.keep[j] || every > 1 && l.weight == 1 && j%every != 0 {
 			continue
 		}
-		o := callee.off(int(l.cRun), l.t) - caller.off(int(l.pRun), l.t) + g
+		o := callee.beside(int(l.cRun), l.t) - caller.beside(int(l.pRun), l.t) + g
 		w := float64(l.weight)
 		if l.hi < inf {
 			forth = append(forth, gap{l.hi - o - float64(l.pWide[0]+l.cWide[0])/2, w})
@@ -453,7 +453,7 @@ func (s *solver) shiftToDelays() {
 			x += inverse[h][j] * right[j]
 		}
 		host.sigma = math.Sqrt(max(0, inverse[h][h]))
-		shiftKnots(host.knots, x)
+		host.shift(x)
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *solver) stretches(only func(p *solverPair, link int) bool) []stretch {
 				at[k] = n
 				parts[i] = append(parts[i], stretch{stretchKey: k})
 			}
-			o := callee.off(int(l.cRun), l.t) - caller.off(int(l.pRun), l.t) + g
+			o := callee.beside(int(l.cRun), l.t) - caller.beside(int(l.pRun), l.t) + g
 			parts[i][n].bounds = append(parts[i][n].bounds, bound{l.t, l.lo - o, l.hi - o, int32(j)})
 		}
 		slices.SortFunc(parts[i], func(a, b stretch) int { return int(a.pRun-b.pRun)*1000 + int(a.cRun-b.cRun) })

@@ -11,7 +11,7 @@ import (
 type clockFit struct {
 	ids     map[string]int32 // clock -> its number
 	clocks  []*seenClock     // by number
-	streams map[[2]string]int32
+	streams map[stream]int32
 	pairs   map[clockPair]*clockLinks // from calls that the caller logged
 	// guesses are from callees whose caller logged no call: the outermost exchange is
 	// taken for what holds them. They count only where nothing else ties a clock.
@@ -42,7 +42,7 @@ type seenClock struct {
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{ids: map[string]int32{}, streams: map[[2]string]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
+	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
 }
 
 // tellZone keeps the zone in which a stamp is read that writes none.
@@ -90,23 +90,10 @@ type solverPair struct {
 	slopes [2]float64 // range of the slopes of the difference, relative to the lines
 }
 
+// A solverHost is one clock while it is solved.
 type solverHost struct {
-	gross float64
-	runs  []run
-	cuts  []clockCut // between runs[i] and runs[i+1]
-	knots [][]clockKnot
+	fittedClock
 	order []seat // its records as it stamped them
-	// inconsistent says that the bounds contradict the model too often.
-	inconsistent bool
-	calls        int
-	sigma        float64 // standard deviation of the best guess, microseconds
-	slopeOpen    float64 // half the range in which its slope lies, ppm
-}
-
-// A clockKnot says at a time by how much the offset differs from the run's line: it lies
-// in [off-minus, off+plus].
-type clockKnot struct {
-	t, off, minus, plus float64
 }
 
 // fit makes the model.
@@ -584,7 +571,7 @@ func (s *solver) fitLines() (cost float64, steps int) {
 	for _, h := range order {
 		done[h] = false
 		for _, b := range s.seenFrom(h, done) {
-			o := s.hosts[h].runs[s.hosts[h].runAt(b.id)].at(b.t)
+			o := s.hosts[h].runs[s.hosts[h].runOf(b.id)].at(b.t)
 			if b.lo > o+1000 || b.hi < o-1000 {
 				cost++
 			}
@@ -598,22 +585,13 @@ func (s *solver) fitLines() (cost float64, steps int) {
 	return cost + 20*float64(steps), steps
 }
 
-// runAt gives the run in which the place of a record lies.
-func (h *solverHost) runAt(place int32) int {
+// runOf gives the run in which the record at a place was stamped.
+func (h *solverHost) runOf(place int32) int {
 	if len(h.cuts) == 0 {
 		return 0
 	}
-	return h.stretch(h.order[place])
-}
-
-// stretch gives the number of the run in which a record was stamped.
-func (h *solverHost) stretch(at seat) int {
-	for i := range h.cuts {
-		if side, _ := h.cuts[i].side(at); side < 0 {
-			return i
-		}
-	}
-	return len(h.cuts)
+	run, _ := h.sides(h.order[place])
+	return run
 }
 
 // seenFrom gives the bounds on one host's offset, its rough offset apart, that its
@@ -630,10 +608,10 @@ func (s *solver) seenFrom(h int, done []bool) []bound {
 		for j := range p.links {
 			l := &p.links[j]
 			if p.c == h {
-				o := caller.runs[caller.runAt(l.pPlace)].at(l.t) + g
+				o := caller.runs[caller.runOf(l.pPlace)].at(l.t) + g
 				out = append(out, bound{l.t, l.lo + o, l.hi + o, l.cPlace})
 			} else {
-				o := callee.runs[callee.runAt(l.cPlace)].at(l.t) - g
+				o := callee.runs[callee.runOf(l.cPlace)].at(l.t) - g
 				out = append(out, bound{l.t, o - l.hi, o - l.lo, l.pPlace})
 			}
 		}
@@ -647,8 +625,8 @@ func (s *solver) setStretches() {
 	for _, p := range s.pairs {
 		for j := range p.links {
 			l := &p.links[j]
-			l.pRun = int16(s.hosts[p.p].runAt(l.pPlace))
-			l.cRun = int16(s.hosts[p.c].runAt(l.cPlace))
+			l.pRun = int16(s.hosts[p.p].runOf(l.pPlace))
+			l.cRun = int16(s.hosts[p.c].runOf(l.cPlace))
 		}
 	}
 }

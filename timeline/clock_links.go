@@ -215,17 +215,28 @@ func writtenAt(e *Event) time.Time {
 
 // seat gives the place of a record among those that its clock stamped.
 func (f *clockFit) seat(e *Event) seat {
+	k := streamOf(e)
+	if _, ok := f.streams[k]; !ok && k != (stream{}) {
+		f.streams[k] = int32(len(f.streams))
+	}
+	return seatIn(f.streams, e)
+}
+
+// A stream is the source and the path of records that stand in an order.
+type stream [2]string
+
+// streamOf gives the stream of a record; the zero stream if its records have no order.
+func streamOf(e *Event) stream {
+	if e.Pos.Doc != "" || e.Pos.Path == "" {
+		return stream{}
+	}
+	return stream{e.Pos.Source, e.Pos.Path}
+}
+
+// seatIn gives the place of a record, by the numbers of the streams.
+func seatIn(streams map[stream]int32, e *Event) seat {
 	s := seat{stream: -1, raw: writtenAt(e).UnixNano()}
-	if e.Pos.Doc == "" {
-		k := [2]string{e.Pos.Source, e.Pos.Path}
-		if k[1] == "" {
-			return s
-		}
-		id, ok := f.streams[k]
-		if !ok {
-			id = int32(len(f.streams))
-			f.streams[k] = id
-		}
+	if id, ok := streams[streamOf(e)]; ok {
 		s.stream, s.pos = id, streamPos(e.Pos)
 	}
 	return s

@@ -21,9 +21,7 @@ func (d *draft) refine(r *Request) {
 		return
 	}
 	f := newRefinement(m, r)
-	f.own(r)
-	f.within(r)
-	r.Contradictions = f.solve(r)
+	r.Contradictions = f.solve()
 	f.guess()
 	f.apply(r)
 }
@@ -104,6 +102,7 @@ type refinement struct {
 	ease    float64         // microseconds by which the facts about calls had to be eased
 }
 
+// newRefinement gathers the moments of r and what must hold between them.
 func newRefinement(m *ClockModel, r *Request) *refinement {
 	f := &refinement{m: m, of: map[*Event][2]int{}, left: map[int]bool{}}
 	for i := range r.Events {
@@ -127,6 +126,8 @@ func newRefinement(m *ClockModel, r *Request) *refinement {
 		}
 		f.of[e.Event] = at
 	}
+	f.own(r)
+	f.within(r)
 	return f
 }
 
@@ -140,7 +141,7 @@ func (f *refinement) add(e *Event, s RawSpan) int {
 	n := f.m.node(ClockOf(e))
 	run, other := 0, 0
 	if len(n.cuts) > 0 {
-		run, other = n.sides(f.m.seat(e, n))
+		run, other = n.sides(f.m.seatOn(n, e))
 	}
 	lo, hi := s.Lo.UnixNano(), s.Hi.UnixNano()
 	if len(f.moments) == 0 {
@@ -393,7 +394,7 @@ func (f *refinement) boxes(share float64) (lo, hi []float64) {
 
 // solve narrows the boxes. If the facts contradict each other it leaves out the one
 // without which they do not, else all that are about calls; it tells what it left out.
-func (f *refinement) solve(r *Request) []Contradiction {
+func (f *refinement) solve() []Contradiction {
 	out := f.denied
 	for {
 		for _, f.ease = range []float64{0, logged} {
@@ -455,10 +456,13 @@ func (f *refinement) guess() {
 	f.weigh(lo, hi)
 }
 
+// time gives the time of so many microseconds since the base.
+func (f *refinement) time(us float64) time.Time { return time.Unix(0, f.base).Add(nanos(us)).UTC() }
+
 // before is where a moment was taken to be by its clock alone.
 func (f *refinement) before(i int) time.Time {
 	x := &f.moments[i]
-	return time.Unix(0, f.base).Add(nanos((x.a + x.b) / 2)).UTC()
+	return f.time((x.a + x.b) / 2)
 }
 
 // apply writes what was found to the events, hops and calls of r.
@@ -468,8 +472,7 @@ func (f *refinement) apply(r *Request) {
 			return old
 		}
 		x := &f.moments[i]
-		at := func(us float64) time.Time { return time.Unix(0, f.base).Add(nanos(us)).UTC() }
-		return Instant{at(x.lo), at(x.at), at(x.hi), nanos((x.hi95 - x.lo95) / 2)}
+		return Instant{f.time(x.lo), f.time(x.at), f.time(x.hi), nanos((x.hi95 - x.lo95) / 2)}
 	}
 	for i := range r.Events {
 		e := &r.Events[i]

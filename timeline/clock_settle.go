@@ -30,9 +30,7 @@ func (m *ClockModel) settle(requests []*Request) {
 		parts := make([]map[*clockNode]tally, len(requests))
 		each(len(requests), func(i int) {
 			f := newRefinement(m, requests[i])
-			f.own(requests[i])
-			f.within(requests[i])
-			if f.solve(requests[i]) != nil {
+			if f.solve() != nil {
 				return
 			}
 			f.guess()
@@ -60,20 +58,6 @@ func (m *ClockModel) settle(requests []*Request) {
 				// Aligned is raw less offset: what lies too late in its stamps runs behind where it is taken to be.
 				n.shift(base - t.sum/float64(t.n))
 			}
-		}
-	}
-}
-
-// shift moves the best guess of a clock, within its interval.
-func (n *clockNode) shift(x float64) { shiftKnots(n.knots, x) }
-
-func shiftKnots(knots [][]clockKnot, x float64) {
-	for _, ks := range knots {
-		for i := range ks {
-			d := max(-ks[i].minus, min(ks[i].plus, x))
-			ks[i].off += d
-			ks[i].minus += d
-			ks[i].plus -= d
 		}
 	}
 }

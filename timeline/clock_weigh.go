@@ -28,7 +28,7 @@ func (f *refinement) weigh(lo, hi []float64) {
 		w.cells[i] = newCellBox(min(lo[i], hi[i]), max(lo[i], hi[i]))
 	}
 	for _, way := range f.ways {
-		w.all = append(w.all, potential{way.from, way.to, f.m.curve(way.delay).at, way.delay.scale})
+		w.all = append(w.all, potential{way.from, way.to, f.m.curves[way.delay].at, way.delay.scale})
 	}
 	for _, l := range f.lengths {
 		w.all = append(w.all, potential{l.from, l.to, l.density, l.high - l.low})
