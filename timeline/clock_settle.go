@@ -37,8 +37,9 @@ func (m *ClockModel) settle(requests []*Request) {
 			parts[i] = map[*clockNode]tally{}
 			for j := range f.moments {
 				if x := &f.moments[j]; x.sure && x.b-x.a < settleWidth {
-					t := parts[i][x.clock]
-					parts[i][x.clock] = tally{t.sum + x.mean - (x.a+x.b)/2, t.n + 1}
+					n := m.nodes[x.clock.name] // a clock that has several names is moved once
+					t := parts[i][n]
+					parts[i][n] = tally{t.sum + x.mean - (x.a+x.b)/2, t.n + 1}
 				}
 			}
 		})
@@ -54,7 +55,7 @@ func (m *ClockModel) settle(requests []*Request) {
 		}
 		base := ref.sum / float64(ref.n)
 		for n, t := range all {
-			if t.n >= settleLeast && n != m.nodes[m.ref] {
+			if t.n >= settleLeast && n != nil && n != m.nodes[m.ref] {
 				// Aligned is raw less offset: what lies too late in its stamps runs behind where it is taken to be.
 				n.shift(base - t.sum/float64(t.n))
 			}
