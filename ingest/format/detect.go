@@ -2,8 +2,10 @@ package format
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"sort"
 	"time"
 	"unicode/utf8"
@@ -175,7 +177,8 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		cands = append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...)
 	}
 	if best.f.c.wraps != nil {
-		return s.peelHead(best.f, lines, o, depth, outer), cands
+		f, in := s.peelHead(best.f, lines, o, depth, outer)
+		return f, append(cands, in...)
 	}
 	return wrapped(best.f, outer), cands
 }
@@ -184,34 +187,95 @@ func shareStream(a, b *Format) bool {
 	return a.c.spec.Stream != "" && a.c.spec.Stream == b.c.spec.Stream
 }
 
-// peelHead looks inside the wrapper: if most of what it holds is in one format, the
-// stream is in that one, wrapped; else in the wrapper's own.
-func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer []*compiled) *Format {
+// peelHead looks inside the wrapper, at each of the streams there: what most of its
+// lines are in is the format, wrapped; the wrapper's own if nobody reads them.
+func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer []*compiled) (*Format, []Candidate) {
+	type group struct {
+		kind  uint64
+		lines [][]byte
+	}
+	var groups []*group
+	byKind := map[uint64]*group{}
+	open := map[uint64][]byte{} // an inner line that goes on
 	d := newDecoding(o.Reference, o.Zone)
-	streams := map[uint64][]byte{} // an inner line that goes on
-	var in [][]byte
 	for _, l := range lines {
 		p, ok := d.peel(w.c, l)
 		if !ok {
 			continue
 		}
-		text := append(streams[p.stream], p.inner...)
+		text := append(open[p.stream], p.inner...)
 		if p.partial {
-			streams[p.stream] = text
+			open[p.stream] = text
 			continue
 		}
-		delete(streams, p.stream)
-		if len(text) > 0 {
-			in = append(in, text)
+		delete(open, p.stream)
+		if len(text) == 0 {
+			continue
+		}
+		g := byKind[p.kind]
+		if g == nil {
+			if len(groups) == maxStrands {
+				g = groups[maxStrands-1]
+			} else {
+				g = &group{kind: p.kind}
+				groups = append(groups, g)
+			}
+			byKind[p.kind] = g
+		}
+		g.lines = append(g.lines, bytes.Clone(text))
+	}
+	inner := append(append([]*compiled{}, outer...), w.c)
+	rt := &route{wrap: w.c, inner: map[uint64]*route{}}
+	type tally struct {
+		f     *Format
+		cands []Candidate
+		lines int
+	}
+	var tallies []*tally
+	for _, g := range groups {
+		f, cands := s.choose(g.lines, o, depth+1, inner)
+		if f == nil {
+			continue
+		}
+		rt.inner[g.kind] = routeBelow(f, len(inner))
+		i := slices.IndexFunc(tallies, func(t *tally) bool { return t.f.c == f.c && slices.Equal(t.f.outer, f.outer) })
+		if i < 0 {
+			i = len(tallies)
+			tallies = append(tallies, &tally{f: f, cands: cands})
+		}
+		for _, l := range g.lines {
+			if f.c.wraps != nil || d.decode(f.c, l) {
+				tallies[i].lines++
+			}
 		}
 	}
-	if len(in) > 0 {
-		inner := append(append([]*compiled{}, outer...), w.c)
-		if f, _ := s.choose(in, o, depth+1, inner); f != nil {
-			return f
+	if len(tallies) == 0 {
+		own := wrapped(w, outer)
+		own.route = below(outer, rt)
+		return own, nil
+	}
+	best := slices.MaxFunc(tallies, func(a, b *tally) int { return cmp.Compare(a.lines, b.lines) })
+	rt.general = routeBelow(best.f, len(inner))
+	f := *best.f
+	f.route = below(outer, rt)
+	for _, t := range tallies {
+		if f.Literals == nil || t.f.Literals == nil {
+			f.Literals = nil
+			break
+		}
+		if t != best {
+			f.Literals = reduce(append(slices.Clone(f.Literals), t.f.Literals...))
 		}
 	}
-	return wrapped(w, outer)
+	return &f, best.cands
+}
+
+// below gives the route to rt inside the wrappers.
+func below(outer []*compiled, rt *route) *route {
+	for i := len(outer) - 1; i >= 0; i-- {
+		rt = &route{wrap: outer[i], general: rt}
+	}
+	return rt
 }
 
 // opensTrace says whether the lines after l are those of a stack trace, whatever they

@@ -40,6 +40,7 @@ type Format struct {
 
 	c     *compiled
 	outer []*compiled // the wrappers, outermost first
+	route *route      // to its records and those beside them; nil if only outer is known
 	rank  int         // place in the order of its set
 }
 

@@ -40,6 +40,7 @@ type Record struct {
 	Cut    bool   // it was longer than MaxRecord; Bytes is its head
 
 	by *compiled // the format that read its first line; nil if not known
+	in *strand   // whose it is; nil if that is not known
 }
 
 // A Reader reads one stream record by record. Not for concurrent use.
@@ -52,24 +53,31 @@ type Reader struct {
 	det Detection
 	max int
 
-	main  *compiled   // of the records inside the wrappers; nil: every line is a record that nobody reads
-	outer []*compiled // wrappers, outermost first
+	root    *knot
+	strands int      // inside wrappers
+	known   []*route // that were found by looking ahead
 	// lineByLine says that every line is a record, whatever it holds.
 	lineByLine bool
 	dec        []*decoding // one per wrapper and one for the record itself
+	peelers    []*decoding // for the framing, one per wrapper
 	inner      [][]byte    // text inside each wrapper
 	frame      *decoding   // for the framing
 
-	offset int64 // of the next line
-	line   int   // number of the next line
-	next   lineInfo
-	held   bool // next was read and belongs to the next record
-	err    error
-	buf    []byte // the record at hand
+	offset   int64 // of the next line
+	line     int   // number of the next line
+	next     lineInfo
+	held     bool // next was read and belongs to the next record
+	err      error
+	buf      []byte // the record at hand
+	hold     []byte // lines that a look ahead would overwrite
+	holdNext []byte
 
-	stamped   []byte // head of the last record before the one at hand whose format bears a stamp
-	pending   []byte // the same of the record at hand, if isPending
-	isPending bool
+	// Records in wrappers, whose lines may be interleaved, by their first lines.
+	queue  []*openRecord
+	queued int // bytes
+	last   *openRecord
+	given  *openRecord
+	free   []*openRecord
 }
 
 // lineInfo is one line as read: text is its head if it is longer than the buffer.
@@ -109,22 +117,8 @@ func (s *Set) NewReader(in io.Reader, o Options) (*Reader, error) {
 // start readies the reader for records of f.
 func (r *Reader) start(f *Format) {
 	r.frame = newDecoding(r.opt.Reference, r.opt.Zone)
-	if f != nil {
-		r.main, r.outer = f.c, f.outer
-		if r.main.wraps != nil && len(r.outer) == 0 {
-			r.outer, r.main = []*compiled{f.c}, nil
-		} else if r.main.wraps != nil {
-			r.outer, r.main = append(append([]*compiled{}, r.outer...), f.c), nil
-		}
-	}
-	for range len(r.outer) + 1 {
-		r.dec = append(r.dec, newDecoding(r.opt.Reference, r.opt.Zone))
-		r.inner = append(r.inner, nil)
-	}
-	r.lineByLine = r.main != nil && r.main.oneLine && r.main.spec.Stream != streamApp
-	for _, c := range r.outer {
-		r.lineByLine = r.lineByLine && !c.wraps.newline && c.wraps.partialField == ""
-	}
+	r.root = newKnot(routeOf(f), nil)
+	r.lineByLine = r.root.from.oneLine()
 }
 
 // Detection tells what the stream was found to be.
@@ -133,8 +127,14 @@ func (r *Reader) Detection() Detection { return r.det }
 // Next gives the next record; the error is io.EOF at the end, else what broke the stream.
 // Empty lines are no records.
 func (r *Reader) Next() (Record, error) {
-	if r.isPending {
-		r.stamped, r.pending, r.isPending = r.pending, r.stamped, false
+	in := r.root.rest
+	if r.root.wrap != nil {
+		if !r.lineByLine {
+			return r.nextWrapped()
+		}
+		in = nil // Decode finds it
+	} else {
+		in.shift()
 	}
 	// The first line that is not empty.
 	for {
@@ -149,9 +149,14 @@ func (r *Reader) Next() (Record, error) {
 		}
 	}
 	first := r.next
-	rec := Record{Offset: first.offset, Line: first.line}
-	f := r.framer(first.text)
-	rec.by = f.by
+	rec := Record{Offset: first.offset, Line: first.line, in: in}
+	var f framer
+	if !r.lineByLine {
+		f = r.framer(in, first.text, false)
+		rec.by = f.by
+	} else if in != nil {
+		rec.by = in.main
+	}
 	r.buf = append(r.buf[:0], first.text...)
 	if first.long {
 		if err := r.restOfLine(&rec); err != nil && !errors.Is(err, io.EOF) {
@@ -167,7 +172,7 @@ func (r *Reader) Next() (Record, error) {
 			}
 			break
 		}
-		if f.starts(r.next.text) {
+		if f.starts(r.next.text, false) {
 			r.held = true
 			break
 		}
@@ -197,9 +202,8 @@ func (r *Reader) Next() (Record, error) {
 		r.buf, rec.Cut, kept = r.buf[:r.max], true, min(kept, r.max)
 	}
 	rec.Bytes = r.buf[:kept]
-	if rec.by != nil && (len(rec.by.timeNames) > 0 || len(r.outer) > 0) {
-		r.pending = append(r.pending[:0], rec.Bytes[:min(len(rec.Bytes), keptStamp)]...)
-		r.isPending = true
+	if in != nil {
+		in.keep(&rec)
 	}
 	return rec, nil
 }
@@ -274,107 +278,68 @@ func (r *Reader) restOfLine(rec *Record) error {
 // A framer tells where the record ends that began with a certain line.
 type framer struct {
 	r       *Reader
+	in      *strand
 	by      *compiled // of the record; nil if no format reads it
 	open    bool      // it may have more lines
-	stream  uint64    // whose lines it has, inside wrappers
 	partial bool      // its last line goes on in the next one
 }
 
-// framer starts on the record that begins with line.
-func (r *Reader) framer(line []byte) framer {
-	f := framer{r: r}
-	if r.lineByLine {
-		f.by = r.main
-		return f
-	}
-	text := line
-	if len(r.outer) > 0 {
-		p, ok := r.peelLine(line)
-		if !ok {
-			return f
-		}
-		text, f.stream, f.partial = p.inner, p.stream, p.partial
-	}
-	f.by = r.begins(text)
+// framer starts on the record of in that begins with text.
+func (r *Reader) framer(in *strand, text []byte, partial bool) framer {
+	f := framer{r: r, in: in, partial: partial}
+	f.by = r.begins(in, text)
 	switch {
-	case r.main == nil:
+	case in.main == nil:
 		// A wrapper with many sorts of records: what is indented goes on.
-		f.open = len(r.outer) > 0
+		f.open = len(in.outer) > 0
 	case f.by == nil:
-		f.open = !r.main.oneLine || r.main.spec.Stream == streamApp
+		f.open = !in.main.oneLine || in.main.spec.Stream == streamApp
 	default:
 		f.open = !f.by.oneLine || f.partial
 	}
-	if len(r.outer) > 0 {
+	if n := len(in.outer); n > 0 {
 		if f.by == nil {
-			f.by = r.outer[len(r.outer)-1]
+			f.by = in.outer[n-1]
 		}
 		f.open = f.open || f.partial
 	}
 	return f
 }
 
-// peelLine takes all wrappers off a line.
-func (r *Reader) peelLine(line []byte) (peeled, bool) {
-	var all peeled
-	for i, c := range r.outer {
-		d := r.frame
-		if i > 0 {
-			d = r.dec[i] // its parser holds the bytes of the level above
-		}
-		p, ok := d.peel(c, line)
-		if !ok {
-			return p, i > 0
-		}
-		p.stream ^= all.stream * 31
-		p.partial = p.partial || all.partial
-		all, line = p, p.inner
-	}
-	return all, true
-}
-
 // begins gives the format that reads line as the beginning of a record: the main one,
 // or one that may stand in the stream of an application. Wrapped records of unknown
 // sorts begin with every line that is not indented.
-func (r *Reader) begins(line []byte) *compiled {
-	if r.main == nil {
+func (r *Reader) begins(in *strand, line []byte) *compiled {
+	if in.main == nil {
 		return nil
 	}
-	if r.main.looksLike(line) || r.main.begins(r.frame, line) {
-		return r.main
+	if in.main.looksLike(line) || in.main.begins(r.frame, line) {
+		return in.main
 	}
-	for _, g := range r.set.guestsOf(r.main) {
-		if g.c != r.main && g.c.begins(r.frame, line) {
+	for _, g := range r.set.guestsOf(in.main) {
+		if g.c != in.main && g.c.begins(r.frame, line) {
 			return g.c
 		}
 	}
 	return nil
 }
 
-// starts says whether line begins another record.
-func (f *framer) starts(line []byte) bool {
-	r := f.r
-	text := line
-	if len(r.outer) > 0 {
-		p, ok := r.peelLine(line)
-		if !ok || p.stream != f.stream {
-			return true
-		}
-		was := f.partial
-		f.partial = p.partial
-		if was {
-			return false // the same inner line goes on
-		}
-		text = p.inner
+// starts says whether text begins another record of the strand.
+func (f *framer) starts(text []byte, partial bool) bool {
+	in, wrapped := f.in, len(f.in.outer) > 0
+	was := f.partial
+	f.partial = partial
+	if was {
+		return false // the same inner line goes on
 	}
-	if f.by != nil && f.by.oneLine && len(r.outer) == 0 {
+	if f.by != nil && f.by.oneLine && !wrapped {
 		return true
 	}
-	if r.main == nil {
+	if in.main == nil {
 		return !continues(text)
 	}
-	if len(r.outer) > 0 && f.by == r.outer[len(r.outer)-1] || f.by == nil {
-		return r.begins(text) != nil || r.main.oneLine && r.main.spec.Stream != streamApp
+	if wrapped && f.by == in.outer[len(in.outer)-1] || f.by == nil {
+		return f.r.begins(in, text) != nil || in.main.oneLine && in.main.spec.Stream != streamApp
 	}
 	if f.by.oneLine {
 		return true
@@ -382,14 +347,14 @@ func (f *framer) starts(line []byte) bool {
 	if f.by.isContinuation(text) {
 		return false
 	}
-	if f.by == r.main && r.main.begins(r.frame, text) {
+	if f.by == in.main && in.main.begins(f.r.frame, text) {
 		return true
 	}
 	if continues(text) {
 		return false
 	}
-	g := r.begins(text)
-	return g != nil && !(g.spec.Attaches && g != r.main)
+	g := f.r.begins(in, text)
+	return g != nil && !(g.spec.Attaches && g != in.main)
 }
 
 // isContinuation says whether a line that looks like a beginning belongs to the
@@ -458,30 +423,38 @@ func continues(line []byte) bool {
 // until yield returns. It returns ErrNoMatch if no format of the stream reads the record.
 // Pos, and Service and Host where the record does not say them, are left to the caller.
 func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
-	e := r.read(rec.Bytes, rec.by)
+	in := rec.in
+	if in == nil {
+		first := rec.Bytes
+		if i := bytes.IndexByte(first, '\n'); i >= 0 {
+			first = trimLine(first[:i])
+		}
+		p, ok := r.route(first)
+		if !ok {
+			return ErrNoMatch
+		}
+		in = p.in
+	}
+	e := r.read(in, rec.Bytes, rec.by)
 	if e == nil {
 		return ErrNoMatch
 	}
 	e.Raw = rec.Bytes
 	if e.Time.IsZero() {
-		r.infer(e)
+		r.infer(in, e)
 	}
 	yield(e)
 	return nil
 }
 
 // infer dates an event without stamp by the stamped record before it.
-func (r *Reader) infer(e *timeline.Event) {
-	if len(r.stamped) == 0 {
+func (r *Reader) infer(in *strand, e *timeline.Event) {
+	if len(in.stamped) == 0 {
 		return
 	}
 	// The event at hand uses the reader's decodings: ask another one.
-	s := &Reader{set: r.set, opt: r.opt, main: r.main, outer: r.outer, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
-	for range len(r.outer) + 1 {
-		s.dec = append(s.dec, newDecoding(r.opt.Reference, r.opt.Zone))
-		s.inner = append(s.inner, nil)
-	}
-	p := s.read(r.stamped, nil)
+	s := &Reader{set: r.set, opt: r.opt, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
+	p := s.read(in, in.stamped, nil)
 	if p == nil || p.Time.IsZero() {
 		return
 	}
@@ -490,24 +463,36 @@ func (r *Reader) infer(e *timeline.Event) {
 	e.Attrs.Set(InferredTime, "previous")
 }
 
-// read gives the event of a record, nil if no format reads it. by is the format that
-// its first line is in, nil if that is not known.
-func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
+// decoding gives the state for reading what is inside so many wrappers.
+func (r *Reader) decoding(depth int) *decoding {
+	for len(r.dec) <= depth {
+		r.dec = append(r.dec, newDecoding(r.opt.Reference, r.opt.Zone))
+		r.inner = append(r.inner, nil)
+	}
+	return r.dec[depth]
+}
+
+// read gives the event of a record of in, nil if no format reads it. by is the format
+// that its first line is in, nil if that is not known.
+func (r *Reader) read(in *strand, rec []byte, by *compiled) *timeline.Event {
 	text := rec
-	n := len(r.outer)
-	for i, c := range r.outer {
+	n := len(in.outer)
+	for i, c := range in.outer {
+		d := r.decoding(i)
 		if bytes.IndexByte(text, '\n') < 0 && c.wraps.whole {
-			if !r.dec[i].decode(c, text) {
+			if !d.decode(c, text) {
 				if i == 0 {
 					return nil
 				}
 				n = i
 				break
 			}
-			text = bytesOf(strings.TrimSuffix(strings.TrimSuffix(r.dec[i].ev.Body, "\n"), "\r"))
-			continue
+			if !isList(c, d.ev.Body) {
+				text = bytesOf(strings.TrimSuffix(strings.TrimSuffix(d.ev.Body, "\n"), "\r"))
+				continue
+			}
 		}
-		in, ok := r.unwrap(i, c, text)
+		inner, ok := r.unwrap(i, c, text)
 		if !ok {
 			if i == 0 {
 				return nil
@@ -520,18 +505,18 @@ func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
 		if j := bytes.IndexByte(first, '\n'); j >= 0 {
 			first = trimLine(first[:j])
 		}
-		if !r.dec[i].decode(c, first) {
+		if !d.decode(c, first) {
 			if i == 0 {
 				return nil
 			}
 			n = i
 			break
 		}
-		text = in
+		text = inner
 	}
-	d := r.dec[len(r.dec)-1]
+	d := r.decoding(n)
 	var e *timeline.Event
-	if n == len(r.outer) && r.readInner(d, text, by) {
+	if n == len(in.outer) && r.readInner(in, d, text, by) {
 		e = &d.ev
 	}
 	if e == nil {
@@ -544,7 +529,7 @@ func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
 		if x, ok := parseStack(e.Body); ok {
 			e.Exception = &x
 		}
-		r.dec[n-1].findKeys(r.outer[n-1], e.Body)
+		r.dec[n-1].findKeys(in.outer[n-1], e.Body)
 		e.System = ""
 		n--
 	}
@@ -555,22 +540,22 @@ func (r *Reader) read(rec []byte, by *compiled) *timeline.Event {
 }
 
 // readInner decodes a record without wrappers.
-func (r *Reader) readInner(d *decoding, text []byte, by *compiled) bool {
-	if r.main != nil && d.decode(r.main, text) {
+func (r *Reader) readInner(in *strand, d *decoding, text []byte, by *compiled) bool {
+	if in.main != nil && d.decode(in.main, text) {
 		return true
 	}
-	if by != nil && by != r.main && by.wraps == nil && d.decode(by, text) {
+	if by != nil && by != in.main && by.wraps == nil && d.decode(by, text) {
 		return true
 	}
-	if r.main != nil {
-		for _, g := range r.set.guestsOf(r.main) {
-			if g.c != r.main && g.c != by && d.decode(g.c, text) {
+	if in.main != nil {
+		for _, g := range r.set.guestsOf(in.main) {
+			if g.c != in.main && g.c != by && d.decode(g.c, text) {
 				return true
 			}
 		}
 		return false
 	}
-	if len(r.outer) == 0 {
+	if len(in.outer) == 0 {
 		return false
 	}
 	for _, f := range r.set.formats {

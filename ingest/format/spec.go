@@ -579,10 +579,20 @@ func (k *compiler) wraps(sp *spec, c *compiled) {
 			c.table[name] = &target{op: opAttr, name: name}
 		}
 	}
-	t := c.table[sp.Wraps.Field]
-	if t == nil {
-		t = aliases[sp.Wraps.Field]
+	targetOf := func(name string) *target {
+		if t := c.table[name]; t != nil {
+			return t
+		}
+		return aliases[name]
 	}
+	for _, name := range sp.Wraps.Stream {
+		t := targetOf(name)
+		w.within = append(w.within, t != nil && (t.name == "process.pid" || t.name == "thread.id"))
+	}
+	if c.decoder == jsonDecoder && strings.Contains(sp.Wraps.Field, ".") {
+		w.path = strings.Split(sp.Wraps.Field, ".")
+	}
+	t := targetOf(sp.Wraps.Field)
 	w.whole = t != nil && t.op == opBody
 	c.wraps = w
 }

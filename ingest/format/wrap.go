@@ -3,7 +3,10 @@ package format
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
+
+	"github.com/valyala/fastjson"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -15,7 +18,9 @@ const maxWrappers = 3
 type wrapper struct {
 	field                      string
 	stream                     []string
-	newline                    bool // a text that does not end in a newline goes on in the next record
+	within                     []bool   // of stream: it tells a process of the stream, not another sort of records
+	path                       []string // of field, if it is nested
+	newline                    bool     // a text that does not end in a newline goes on in the next record
 	partialField, partialValue string
 	json                       bool // the inner record is a JSON string
 	whole                      bool // the inner record is the body of the wrapper's own event
@@ -25,6 +30,7 @@ type wrapper struct {
 type peeled struct {
 	inner   []byte
 	stream  uint64 // whose line it is
+	kind    uint64 // the same, but for the number of the process
 	partial bool   // the inner line goes on in the next record of its stream
 }
 
@@ -32,12 +38,12 @@ type peeled struct {
 func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 	w := c.wraps
 	var p peeled
-	p.stream = 14695981039346656037
-	mix := func(b []byte) {
-		for _, x := range b {
-			p.stream = (p.stream ^ uint64(x)) * 1099511628211
+	p.stream, p.kind = fnvOffset, fnvOffset
+	mix := func(i int, b []byte) {
+		p.stream = hash(p.stream, b)
+		if !w.within[i] {
+			p.kind = hash(p.kind, b)
 		}
-		p.stream = (p.stream ^ 0xff) * 1099511628211
 	}
 	switch c.decoder {
 	case jsonDecoder:
@@ -45,12 +51,19 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 			return p, false
 		}
 		v, err := d.json.ParseBytes(line)
-		if err != nil || !v.Exists(w.field) {
+		if err != nil {
 			return p, false
 		}
-		p.inner = v.GetStringBytes(w.field)
-		for _, s := range w.stream {
-			mix(v.GetStringBytes(s))
+		in := v.Get(w.field)
+		if in == nil && w.path != nil {
+			in = v.Get(w.path...)
+		}
+		if in == nil {
+			return p, false
+		}
+		p.inner = innerBytes(in)
+		for i, s := range w.stream {
+			mix(i, fieldBytes(v, s))
 		}
 		if w.partialField != "" {
 			p.partial = string(v.GetStringBytes(w.partialField)) == w.partialValue
@@ -75,8 +88,8 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 			return nil
 		}
 		p.inner = group(w.field)
-		for _, s := range w.stream {
-			mix(group(s))
+		for i, s := range w.stream {
+			mix(i, group(s))
 		}
 		if w.partialField != "" {
 			p.partial = string(group(w.partialField)) == w.partialValue
@@ -91,6 +104,56 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 	}
 	p.inner = bytes.TrimSuffix(p.inner, []byte("\r"))
 	return p, true
+}
+
+const fnvOffset, fnvPrime = 14695981039346656037, 1099511628211
+
+// hash adds a value and its end to an FNV-1a hash.
+func hash(h uint64, b []byte) uint64 {
+	for _, x := range b {
+		h = (h ^ uint64(x)) * fnvPrime
+	}
+	return (h ^ 0xff) * fnvPrime
+}
+
+// innerBytes gives the inner record as it was before it was wrapped: a string, an
+// object as its text, or a list of bytes, which is how journald writes what is no UTF-8.
+func innerBytes(v *fastjson.Value) []byte {
+	switch v.Type() {
+	case fastjson.TypeString:
+		return v.GetStringBytes()
+	case fastjson.TypeObject:
+		return v.MarshalTo(nil)
+	case fastjson.TypeArray:
+		var out []byte
+		for _, x := range v.GetArray() {
+			n, err := x.Int()
+			if err != nil || n < 0 || n > 255 {
+				return v.MarshalTo(nil)
+			}
+			out = append(out, byte(n))
+		}
+		return out
+	}
+	return nil
+}
+
+// isList says whether the body of a wrapper's event may be a value that innerBytes
+// reads otherwise: one that is no string.
+func isList(c *compiled, body string) bool {
+	return c.decoder == jsonDecoder && (body == "" || len(body) > 2 && body[0] == '[' && body[1] >= '0' && body[1] <= '9')
+}
+
+// fieldBytes gives the text of a field, which may be nested.
+func fieldBytes(v *fastjson.Value, name string) []byte {
+	x := v.Get(name)
+	if x == nil && strings.Contains(name, ".") {
+		x = v.Get(strings.Split(name, ".")...)
+	}
+	if x != nil && x.Type() == fastjson.TypeNumber {
+		return x.MarshalTo(nil)
+	}
+	return x.GetStringBytes()
 }
 
 // escape gives the bytes by which l stands inside the wrapper.
@@ -111,6 +174,7 @@ func (c *compiled) escape(l []byte) []byte {
 // unwrap puts the inner text of a record together. The bytes are valid until the
 // next call on this level.
 func (r *Reader) unwrap(level int, c *compiled, rec []byte) ([]byte, bool) {
+	r.decoding(level)
 	buf := r.inner[level][:0]
 	joined := true // nothing to part the next line from
 	for n := 0; len(rec) > 0; n++ {
@@ -121,7 +185,7 @@ func (r *Reader) unwrap(level int, c *compiled, rec []byte) ([]byte, bool) {
 			rec = nil
 		}
 		line = bytes.TrimSuffix(line, []byte("\r"))
-		p, ok := r.dec[level].peel(c, line)
+		p, ok := r.decoding(level).peel(c, line)
 		if !ok {
 			if n == 0 {
 				return nil, false
