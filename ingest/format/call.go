@@ -51,7 +51,7 @@ type callRules struct {
 	form    callForm
 	noPeer  []string
 	errors  []outcomeRule // over the error's text
-	stateOf field
+	stateOf []field
 	states  []outcomeRule // over stateOf
 }
 
@@ -166,8 +166,9 @@ func isAddress(p string) bool {
 	return strings.HasPrefix(p, "unix:") || strings.Contains(p, ":")
 }
 
-// backend reads the one server that HAProxy says it used last: "orders/app-2". The
-// status is the server's only if its head came (Tr is not -1).
+// backend reads the one server that a proxy says it used last: "orders/app-2". The
+// status is the server's only if its head came (HAProxy's Tr is not -1); it is that of
+// the record unless the record has one of the call too.
 func (d *decoding) backend(r *callRules) {
 	p := &d.call
 	name := p.peer
@@ -179,19 +180,28 @@ func (d *decoding) backend(r *callRules) {
 	}
 	o := timeline.Outcall{Peer: p.peer, Method: d.method, Target: d.target, Connect: p.connect.read(p.connect.text)}
 	resp := p.response.read(p.response.text)
+	o.Status = d.ev.StatusCode
+	if p.status != "" {
+		o.Status, _ = statusCode(p.status)
+	}
 	if o.Connect >= 0 && resp >= 0 {
 		o.Header = o.Connect + resp
-		o.Status = d.ev.StatusCode
 		o.Ended = timeline.Complete
 	} else {
 		o.Header = -1
-		o.Status, o.OwnMade = d.ev.StatusCode, d.ev.StatusCode != 0
+		o.OwnMade = o.Status != 0
 	}
-	if d.ev.Stamp.HasDuration() {
+	if t := p.duration.read(p.duration.text); t > 0 {
+		o.Duration, o.Timed = t, true
+	} else if d.ev.Stamp.HasDuration() {
 		o.Duration, o.Timed = max(d.ev.Duration-p.wait, 0), true
 	}
-	if s := match(r.states, d.get(r.stateOf)); s != timeline.OutcomeUnknown {
+	if s := match(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
 		o.Ended = s
+		switch s {
+		case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
+			o.Header, o.OwnMade = -1, o.Status != 0 // no head came
+		}
 	}
 	d.ev.Calls = append(d.ev.Calls, o)
 }

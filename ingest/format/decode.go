@@ -33,6 +33,7 @@ type decoding struct {
 	tail    string // the lines after the first
 	exc     timeline.Exception
 	call    callParts
+	grpc    string // the gRPC status as written
 	seen    uint32 // which of the format's required fields were there
 
 	json  fastjson.Parser
@@ -50,7 +51,7 @@ func (d *decoding) reset() {
 	d.times = [maxTimes]string{}
 	d.attrs = 0
 	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
-	d.durUnit = 0
+	d.durUnit, d.grpc = 0, ""
 	d.exc = timeline.Exception{}
 	d.call = callParts{}
 	d.seen = 0
@@ -140,6 +141,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		if !placeholder(v) {
 			d.ev.ParentSpanID = v
 		}
+	case opGRPCStatus:
+		d.grpc = v
 	case opMethod:
 		if isMethod(v) {
 			d.method = v
@@ -242,6 +245,7 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	if !d.stamp(c) {
 		return false
 	}
+	d.grpcStatus()
 	e.Severity = strings.ToLower(e.Severity)
 	if s, ok := c.spec.Severity[e.Severity]; ok {
 		e.Severity = s
@@ -262,7 +266,7 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		d.calls(c)
 	}
 	if c.ended != nil {
-		e.Ended = match(c.ended, d.get(c.endedOf))
+		e.Ended = match(c.ended, d.joined(c.endedOf))
 		c.calls.settle(d)
 	}
 	for _, f := range c.context {

@@ -78,6 +78,9 @@ func (d *decoding) get(f field) string {
 	case fieldSeverity:
 		return e.Severity
 	case fieldStatus:
+		if e.StatusProtocol != "" {
+			return e.Attrs.Get(f.name)
+		}
 		if e.StatusCode == 0 {
 			return ""
 		}
@@ -123,6 +126,25 @@ func (d *decoding) get(f field) string {
 		}
 	}
 	return ""
+}
+
+// joined gives what the event says of all of fs, parted by spaces; "-" stands for nothing.
+func (d *decoding) joined(fs []field) string {
+	if len(fs) == 1 {
+		return d.get(fs[0])
+	}
+	var b strings.Builder
+	for i, f := range fs {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		v := d.get(f)
+		if v == "" {
+			v = "-"
+		}
+		b.WriteString(v)
+	}
+	return b.String()
 }
 
 // withPort joins an address and its port as they were in the record.

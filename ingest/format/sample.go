@@ -69,6 +69,9 @@ func Show(e *timeline.Event, name string) string {
 	case "body":
 		return e.Body
 	case "http.response.status_code":
+		if e.StatusProtocol != "" {
+			return e.Attrs.Get(name)
+		}
 		if e.StatusCode == 0 {
 			return ""
 		}

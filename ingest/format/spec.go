@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ type entrySpec struct {
 }
 
 type tableSpec struct {
-	Of    string      `yaml:"of"`
+	Of    list        `yaml:"of"` // several are joined by a space, "-" for what is not there
 	Table []entrySpec `yaml:"table"`
 }
 
@@ -185,7 +186,7 @@ type compiled struct {
 	findIn    []field
 	find      []*regexp.Regexp
 	calls     *callRules
-	endedOf   field
+	endedOf   []field
 	ended     []outcomeRule
 	lifecycle []lifecycleRule
 	uncaught  []cond
@@ -367,7 +368,7 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 	}
 	c.calls = k.calls(sp.Calls)
 	if sp.Ended != nil {
-		c.endedOf = k.field(at("ended", "of"), sp.Ended.Of)
+		c.endedOf = k.fields(at("ended"), "of", sp.Ended.Of)
 		c.ended = k.outcomes(at("ended", "table"), sp.Ended.Table)
 	}
 	for _, name := range sortedKeys(sp.Lifecycle) {
@@ -477,6 +478,18 @@ func (k *compiler) field(path []string, name string) field {
 		k.fail(path, "%v", err)
 	}
 	return f
+}
+
+// fields reads a list of names; there must be one.
+func (k *compiler) fields(path []string, key string, names list) []field {
+	if len(names) == 0 {
+		k.fail(path, "%s is missing", key)
+	}
+	var out []field
+	for i, n := range names {
+		out = append(out, k.field(append(slices.Clone(path), index(key, i, len(names))...), n))
+	}
+	return out
 }
 
 func (k *compiler) identity(names list, c *compiled) {
@@ -616,7 +629,7 @@ func (k *compiler) calls(sp *callsSpec) *callRules {
 	}
 	r.errors = k.outcomes(at("calls", "error"), sp.Error)
 	if sp.Ended != nil {
-		r.stateOf = k.field(at("calls", "ended", "of"), sp.Ended.Of)
+		r.stateOf = k.fields(at("calls", "ended"), "of", sp.Ended.Of)
 		r.states = k.outcomes(at("calls", "ended", "table"), sp.Ended.Table)
 	}
 	return r

@@ -18,6 +18,7 @@ const (
 	opBody
 	opSeverity
 	opStatus
+	opGRPCStatus
 	opService
 	opHost
 	opTraceID
@@ -79,6 +80,7 @@ var targetOps = map[string]op{
 	"url.full":                  opURL,
 	"url.target":                opURLTarget,
 	"http.response.status_code": opStatus,
+	"rpc.grpc.status_code":      opGRPCStatus,
 	"client.address":            opAddress,
 	"server.address":            opAddress,
 	"network.peer.address":      opAddress,
@@ -179,6 +181,7 @@ var aliasTable = map[string]string{
 	"http.route":          `http.route route http_route endpoint`,
 	"http.response.status_code": `http.response.status_code http.status_code status status_code statusCode http_status
 		response_status response.status res.statusCode httpStatus response_code`,
+	"rpc.grpc.status_code":     `rpc.grpc.status_code rpc.response.status_code grpc_status grpc.code grpc_code grpc_status_number`,
 	"client.address":           `client.address client_ip clientIp client_addr remote_addr remoteAddr remote_ip remote client ip http.client_ip net.peer.ip`,
 	"server.address":           `server.address upstream net.peer.name peer.address`,
 	"user_agent.original":      `user_agent.original user_agent userAgent http.user_agent`,
