@@ -71,28 +71,45 @@ func (d *decoding) calls(c *compiled) {
 	}
 }
 
-// split gives the entries of a list: attempts in one group of servers are parted by
+// entries counts the entries of a list: attempts in one group of servers are parted by
 // a comma, groups by a colon with spaces.
-func split(s string) []string {
+func entries(s string) int {
 	if s == "" {
-		return nil
+		return 0
 	}
-	if !strings.ContainsAny(s, ", ") {
-		return []string{s}
+	n := 1
+	for i := 0; i < len(s); i++ {
+		if s[i] == ',' || s[i] == ' ' && strings.HasPrefix(s[i:], " : ") {
+			n++
+		}
 	}
-	s = strings.ReplaceAll(s, " : ", ", ")
-	parts := strings.Split(s, ",")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-	}
-	return parts
+	return n
 }
 
-func nth(l []string, i int) string {
-	if i < len(l) {
-		return l[i]
+// entry gives one entry of a list, "" if it has not so many.
+func entry(s string, n int) string {
+	start := 0
+	for i := 0; i < len(s); i++ {
+		width := 0
+		if s[i] == ',' {
+			width = 1
+		} else if s[i] == ' ' && strings.HasPrefix(s[i:], " : ") {
+			width = 3
+		}
+		if width == 0 {
+			continue
+		}
+		if n == 0 {
+			return strings.TrimSpace(s[start:i])
+		}
+		n--
+		start = i + width
+		i += width - 1
 	}
-	return ""
+	if n > 0 {
+		return ""
+	}
+	return strings.TrimSpace(s[start:])
 }
 
 // attempts reads nginx's $upstream_* lists. On an attempt without an answer nginx
@@ -101,17 +118,15 @@ func nth(l []string, i int) string {
 // how far an attempt came; where they are not logged, neither is guessed.
 func (d *decoding) attempts(r *callRules) {
 	p := &d.call
-	peers, statuses := split(p.peer), split(p.status)
-	connects, headers, durations := split(p.connect.text), split(p.header.text), split(p.duration.text)
-	n := min(max(len(peers), len(statuses)), 64)
+	n := min(max(entries(p.peer), entries(p.status)), 64)
 	if n == 1 && (p.peer == "" || p.peer == "-") {
 		return
 	}
 	for i := range n {
+		connect, header, duration := entry(p.connect.text, i), entry(p.header.text, i), entry(p.duration.text, i)
 		o := timeline.Outcall{
-			Peer: nth(peers, i), Method: d.method, Target: d.target,
-			Connect: p.connect.read(nth(connects, i)),
-			Header:  p.header.read(nth(headers, i)),
+			Peer: entry(p.peer, i), Method: d.method, Target: d.target,
+			Connect: p.connect.read(connect), Header: p.header.read(header),
 		}
 		if o.Peer == "-" {
 			o.Peer = ""
@@ -119,11 +134,11 @@ func (d *decoding) attempts(r *callRules) {
 		if slices.Contains(r.noPeer, o.Peer) {
 			continue
 		}
-		if t := p.duration.read(nth(durations, i)); t > 0 || t == 0 && nth(durations, i) != "" {
+		if t := p.duration.read(duration); t > 0 || t == 0 && duration != "" {
 			o.Duration, o.Timed = t, true
 		}
-		o.Status, _ = statusCode(nth(statuses, i))
-		headKnown := nth(headers, i) != ""
+		o.Status, _ = statusCode(entry(p.status, i))
+		headKnown := header != ""
 		answered := headKnown && o.Header >= 0
 		switch {
 		case answered:
@@ -137,9 +152,9 @@ func (d *decoding) attempts(r *callRules) {
 			}
 		case o.Status == 502 || o.Status == 504:
 			o.OwnMade = true
-			connected := nth(connects, i) != "" && o.Connect >= 0
+			connected := connect != "" && o.Connect >= 0
 			switch {
-			case nth(connects, i) == "":
+			case connect == "":
 				if o.Status == 504 {
 					o.Ended = timeline.GaveUp
 				}
@@ -196,7 +211,7 @@ func (d *decoding) backend(r *callRules) {
 	} else if d.ev.Stamp.HasDuration() {
 		o.Duration, o.Timed = max(d.ev.Duration-p.wait, 0), true
 	}
-	if s := match(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
+	if s := d.outcome(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
 		o.Ended = s
 		switch s {
 		case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
@@ -229,7 +244,7 @@ func (d *decoding) self(r *callRules) {
 	}
 	switch {
 	case o.Error != "":
-		o.Ended = match(r.errors, o.Error)
+		o.Ended = d.outcome(r.errors, o.Error)
 	case o.Status != 0:
 		o.Ended = timeline.Complete
 	}
@@ -243,7 +258,7 @@ func (d *decoding) message(r *callRules) {
 	if peer == "" {
 		return
 	}
-	if ended := match(r.errors, d.ev.Body); ended != timeline.OutcomeUnknown {
+	if ended := d.outcome(r.errors, d.ev.Body); ended != timeline.OutcomeUnknown {
 		d.ev.Calls = append(d.ev.Calls, timeline.Outcall{Peer: peer, Method: d.method, Target: d.target, Ended: ended, Error: d.ev.Body})
 	}
 }

@@ -2,11 +2,9 @@ package format
 
 import (
 	"bytes"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/valyala/fastjson"
 
@@ -34,11 +32,14 @@ type decoding struct {
 	exc     timeline.Exception
 	call    callParts
 	grpc    string // the gRPC status as written
-	seen    uint32 // which of the format's required fields were there
+	line    string // the request line as it will be a key, if the record holds it in one piece
+	client  string // the client's address with its port, likewise
+	server  string
 
-	json  fastjson.Parser
-	path  []byte
-	arena []byte
+	match matching
+	names [64]knownName
+	json  jsonScanner
+	dom   fastjson.Parser // for wrappers
 }
 
 func newDecoding(ref time.Time, loc *time.Location) *decoding {
@@ -54,22 +55,7 @@ func (d *decoding) reset() {
 	d.durUnit, d.grpc = 0, ""
 	d.exc = timeline.Exception{}
 	d.call = callParts{}
-	d.seen = 0
-	d.arena = nil
-}
-
-// own gives a string with the bytes of b that nothing will change.
-func (d *decoding) own(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	if cap(d.arena)-len(d.arena) < len(b) {
-		d.arena = make([]byte, 0, max(512, len(b)))
-	}
-	n := len(d.arena)
-	d.arena = append(d.arena, b...)
-	// The arena only grows inside its capacity, and it is never used twice.
-	return unsafe.String(&d.arena[n], len(b))
+	d.line, d.client, d.server = "", "", ""
 }
 
 // decode reads rec as one record of c. It leaves the event in d.ev, or returns false
@@ -144,7 +130,7 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 	case opGRPCStatus:
 		d.grpc = v
 	case opMethod:
-		if isMethod(v) {
+		if d.isMethod(v) {
 			d.method = v
 			d.attr("http.request.method", v)
 		} else if v != "-" {
@@ -212,27 +198,32 @@ func (d *decoding) span(v string) {
 	}
 }
 
+// A knownName is a name that was looked up in a format.
+type knownName struct {
+	by     *compiled
+	name   string
+	target *target
+}
+
+// targetOf is compiled.targetOf with a memory: the names of a stream are few.
+func (d *decoding) targetOf(c *compiled, name string) *target {
+	if name == "" {
+		return nil
+	}
+	k := &d.names[(uint(len(name))*7+uint(name[0])+uint(name[len(name)-1])*5+uint(name[len(name)/2])*3)%uint(len(d.names))]
+	if k.by != c || k.name != name {
+		*k = knownName{c, strings.Clone(name), c.targetOf(name)}
+	}
+	return k.target
+}
+
 // targetOf looks up where the value of this name goes: by the format, else by the names
 // that all share.
-func (c *compiled) targetOf(name []byte) *target {
-	if t := c.table[string(name)]; t != nil {
+func (c *compiled) targetOf(name string) *target {
+	if t := c.table[name]; t != nil {
 		return t
 	}
-	return aliases[string(name)]
-}
-
-// required notes that a field was there in the form that the format asks for.
-func (d *decoding) required(c *compiled, name []byte, v string) {
-	for i := range c.require {
-		r := &c.require[i]
-		if r.name == string(name) && (r.re == nil || r.re.MatchString(v)) {
-			d.seen |= 1 << i
-		}
-	}
-}
-
-func (d *decoding) hasRequired(c *compiled) bool {
-	return d.seen == 1<<len(c.require)-1
+	return aliases[name]
 }
 
 // finish makes the event of what was put.
@@ -246,9 +237,11 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		return false
 	}
 	d.grpcStatus()
-	e.Severity = strings.ToLower(e.Severity)
-	if s, ok := c.spec.Severity[e.Severity]; ok {
-		e.Severity = s
+	if e.Severity != "" {
+		e.Severity = lower(e.Severity)
+		if s, ok := c.spec.Severity[e.Severity]; ok {
+			e.Severity = s
+		}
 	}
 	if d.tail != "" {
 		d.takeTail()
@@ -266,7 +259,7 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		d.calls(c)
 	}
 	if c.ended != nil {
-		e.Ended = match(c.ended, d.joined(c.endedOf))
+		e.Ended = d.outcome(c.ended, d.joined(c.endedOf))
 		c.calls.settle(d)
 	}
 	for _, f := range c.context {
@@ -275,7 +268,7 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		}
 	}
 	for i := range c.lifecycle {
-		if c.lifecycle[i].re.MatchString(e.Body) {
+		if c.lifecycle[i].re.in(e.Body, &d.match) {
 			e.Lifecycle = c.lifecycle[i].is
 			break
 		}
@@ -285,6 +278,23 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	}
 	e.Failed = anyHolds(c.failed, d) && c.containsLiteral(rec)
 	return true
+}
+
+// lower gives a severity in lower case; the usual words take no memory.
+func lower(s string) string {
+	switch s {
+	case "INFO":
+		return "info"
+	case "ERROR":
+		return "error"
+	case "WARN":
+		return "warn"
+	case "WARNING":
+		return "warning"
+	case "DEBUG":
+		return "debug"
+	}
+	return strings.ToLower(s)
 }
 
 // containsLiteral keeps the promise of Format.Literals: a record without any of them
@@ -301,9 +311,10 @@ func (c *compiled) containsLiteral(rec []byte) bool {
 	return false
 }
 
-func match(rules []outcomeRule, v string) timeline.Outcome {
+// outcome gives what the first rule that matches v says.
+func (d *decoding) outcome(rules []outcomeRule, v string) timeline.Outcome {
 	for i := range rules {
-		if rules[i].re.MatchString(v) {
+		if rules[i].re.in(v, &d.match) {
 			return rules[i].is
 		}
 	}
@@ -344,7 +355,7 @@ func (d *decoding) extract(c *compiled, x *extraction) {
 		return
 	}
 	for _, p := range x.patterns {
-		if loc := p.re.FindStringSubmatchIndex(v); loc != nil {
+		if loc := p.re.find(v, &d.match); loc != nil {
 			for g, t := range p.targets {
 				if t != nil && loc[2*g] >= 0 {
 					d.put(c, t, t.name, v[loc[2*g]:loc[2*g+1]])
@@ -449,20 +460,20 @@ func statusCode(v string) (int, bool) {
 	return n, n >= 100 && n <= 999
 }
 
-var methodRE = regexp.MustCompile(`^[A-Z][A-Z-]{1,19}$`)
+var methodRE = mustCompileExpr(`^[A-Z][A-Z-]{1,19}$`)
 
-func isMethod(v string) bool {
+func (d *decoding) isMethod(v string) bool {
 	switch v {
 	case "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS":
 		return true
 	}
-	return methodRE.MatchString(v)
+	return methodRE.in(v, &d.match)
 }
 
 // requestLine reads "POST /api/orders?x=1 HTTP/1.1".
 func (d *decoding) requestLine(v string) {
 	method, rest, ok := strings.Cut(v, " ")
-	if !ok || !isMethod(method) {
+	if !ok || !d.isMethod(method) {
 		if v != "-" {
 			d.attr("http.request.line", v)
 		}
@@ -476,6 +487,9 @@ func (d *decoding) requestLine(v string) {
 	d.method = method
 	d.attr("http.request.method", method)
 	d.urlTarget(target)
+	if d.target == target {
+		d.line = v[:len(method)+1+len(target)]
+	}
 }
 
 // urlTarget reads "/api/orders?x=1".
@@ -546,6 +560,12 @@ func (d *decoding) address(name, v string) {
 	}
 	if host == "" {
 		return
+	}
+	switch name {
+	case "client.address":
+		d.client = v
+	case "server.address":
+		d.server = v
 	}
 	d.attr(name, host)
 	if port != "" {

@@ -2,7 +2,6 @@ package format
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,11 +105,14 @@ func (d *decoding) get(f field) string {
 		if d.method == "" || d.target == "" {
 			return ""
 		}
-		return d.method + " " + d.target
+		if len(d.line) != len(d.method)+1+len(d.target) || !strings.HasPrefix(d.line, d.method) || !strings.HasSuffix(d.line, d.target) {
+			d.line = d.method + " " + d.target
+		}
+		return d.line
 	case fieldClient:
-		return d.withPort("client.address", "client.port")
+		return d.withPort("client.address", "client.port", d.client)
 	case fieldServer:
-		return d.withPort("server.address", "server.port")
+		return d.withPort("server.address", "server.port", d.server)
 	case fieldCallPeer:
 		return d.call.peer
 	case fieldCallStatus:
@@ -147,8 +149,24 @@ func (d *decoding) joined(fs []field) string {
 	return b.String()
 }
 
-// withPort joins an address and its port as they were in the record.
-func (d *decoding) withPort(addr, port string) string {
+// has says whether the event read so far says something of f.
+func (d *decoding) has(f field) bool {
+	switch f.kind {
+	case fieldStatus:
+		return d.ev.StatusCode != 0
+	case fieldDuration:
+		return d.ev.Stamp.HasDuration()
+	case fieldRequestLine:
+		return d.method != "" && d.target != ""
+	case fieldClient, fieldServer:
+		return d.ev.Attrs.Get(f.name) != ""
+	}
+	return d.get(f) != ""
+}
+
+// withPort joins an address and its port as they were in the record; text is how they
+// were written if that was in one piece.
+func (d *decoding) withPort(addr, port, text string) string {
 	a := d.ev.Attrs.Get(addr)
 	if a == "" {
 		return ""
@@ -156,6 +174,9 @@ func (d *decoding) withPort(addr, port string) string {
 	p := d.ev.Attrs.Get(port)
 	if p == "" {
 		return a
+	}
+	if strings.HasSuffix(text, p) && len(text) > len(p) && text[len(text)-len(p)-1] == ':' && strings.Contains(text, a) {
+		return text
 	}
 	if strings.Contains(a, ":") {
 		a = "[" + a + "]"
@@ -178,7 +199,7 @@ type inRule struct {
 
 type matchRule struct {
 	f   field
-	res []*regexp.Regexp // any of them
+	res []*expr // any of them
 }
 
 func (c *cond) holds(d *decoding) bool {
@@ -186,16 +207,16 @@ func (c *cond) holds(d *decoding) bool {
 		return false
 	}
 	for _, f := range c.has {
-		if d.get(f) == "" {
+		if !d.has(f) {
 			return false
 		}
 	}
 	for _, f := range c.lacks {
-		if d.get(f) != "" {
+		if d.has(f) {
 			return false
 		}
 	}
-	if len(c.any) > 0 && !slices.ContainsFunc(c.any, func(f field) bool { return d.get(f) != "" }) {
+	if len(c.any) > 0 && !slices.ContainsFunc(c.any, d.has) {
 		return false
 	}
 	for i := range c.in {
@@ -205,7 +226,7 @@ func (c *cond) holds(d *decoding) bool {
 	}
 	for i := range c.match {
 		v := d.get(c.match[i].f)
-		if !slices.ContainsFunc(c.match[i].res, func(re *regexp.Regexp) bool { return re.MatchString(v) }) {
+		if !slices.ContainsFunc(c.match[i].res, func(re *expr) bool { return re.in(v, &d.match) }) {
 			return false
 		}
 	}

@@ -361,7 +361,7 @@ func (f *framer) starts(text []byte, partial bool) bool {
 // record before.
 func (c *compiled) isContinuation(line []byte) bool {
 	for _, p := range c.conts {
-		if p.may(line) && p.re.Match(line) {
+		if p.re.match(line) {
 			return true
 		}
 	}
@@ -393,7 +393,7 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 		return startsWithPair(line) && d.decode(c, line)
 	}
 	for _, p := range c.patterns {
-		if p.may(line) && (p.prefix.decisive() || p.re.Match(line)) {
+		if p.looksLike(line) || p.re.match(line) {
 			return true
 		}
 	}

@@ -1,77 +1,470 @@
 package format
 
 import (
-	"github.com/valyala/fastjson"
+	"encoding/binary"
+	"math/bits"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of objects whose fields are read one by one; what is
-// deeper is kept as text.
-const maxDepth = 6
+const (
+	// maxDepth bounds the nesting of objects whose fields are read one by one; what is
+	// deeper is kept as text.
+	maxDepth = 6
+	// maxJSONDepth bounds nesting at all; beyond it a record is no JSON.
+	maxJSONDepth = 512
+	// maxJSONName bounds the name of a field with those of the objects around it.
+	maxJSONName = 512
+)
+
+// A jsonField is one value of an object, with the names of the objects around it: the
+// dots of {"a":{"b":1}} make "a.b".
+type jsonField struct {
+	path       string
+	start, end int // of the value's text in the record: without the quotes of a string
+	kind       jsonKind
+
+	// The target of path in a format: records of a stream have like fields in like
+	// order, so what was looked up for the last one is right for most.
+	by     *compiled
+	target *target
+}
+
+type jsonKind uint8
+
+const (
+	jsonPlain   jsonKind = iota // a string as it stands
+	jsonEscaped                 // a string with escapes
+	jsonOther                   // a number, true, false, an array, an object that lies too deep
+)
+
+// A jsonScanner finds the fields of a JSON object (RFC 8259) without copying any. It
+// reads no values: that is done for those that are wanted. Control characters inside of
+// strings are let pass, as some writers leave them.
+type jsonScanner struct {
+	fields []jsonField // of the record at hand; beyond its length those of earlier ones
+	names  map[string]string
+	path   []byte
+	s      string
+}
+
+// scan reads one object, with nothing but white space around it. The fields hold until
+// the next call.
+func (j *jsonScanner) scan(s string) bool {
+	j.fields, j.path, j.s = j.fields[:0], j.path[:0], s
+	i := skipSpace(s, 0)
+	if i == len(s) || s[i] != '{' {
+		return false
+	}
+	i = j.object(i+1, 0)
+	return i >= 0 && skipSpace(s, i) == len(s) && len(j.fields) > 0
+}
+
+func skipSpace(s string, i int) int {
+	for i < len(s) && (s[i] == ' ' || s[i] == '\n' || s[i] == '\r' || s[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// object reads the members of an object from the place after its brace on. It gives the
+// place after the closing one, -1 if this is no JSON.
+func (j *jsonScanner) object(i, depth int) int {
+	s := j.s
+	base := len(j.path)
+	i = skipSpace(s, i)
+	if i < len(s) && s[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(s) || s[i] != '"' {
+			return -1
+		}
+		start := i + 1
+		end, escaped := scanString(s, start)
+		if end < 0 {
+			return -1
+		}
+		name := s[start:end]
+		if escaped {
+			name = unescape(name)
+		}
+		i = skipSpace(s, end+1)
+		if i >= len(s) || s[i] != ':' {
+			return -1
+		}
+		i = skipSpace(s, i+1)
+		if i >= len(s) {
+			return -1
+		}
+		j.path = append(j.path[:base], name...)
+		named := len(j.path) <= maxJSONName
+		switch s[i] {
+		case '"':
+			start := i + 1
+			end, escaped := scanString(s, start)
+			if end < 0 {
+				return -1
+			}
+			if named {
+				kind := jsonPlain
+				if escaped {
+					kind = jsonEscaped
+				}
+				j.add(start, end, kind)
+			}
+			i = end + 1
+		case '{':
+			if depth < maxDepth && named {
+				j.path = append(j.path, '.')
+				if i = j.object(i+1, depth+1); i < 0 {
+					return -1
+				}
+				break
+			}
+			fallthrough
+		default:
+			start := i
+			if i = skipValue(s, i, depth+1); i < 0 {
+				return -1
+			}
+			if !named || s[start] == 'n' {
+				break
+			}
+			if s[start] == '[' {
+				if a, b, kind, ok := onlyString(s[start:i]); ok {
+					j.add(start+a, start+b, kind)
+					break
+				}
+			}
+			j.add(start, i, jsonOther)
+		}
+		i = skipSpace(s, i)
+		if i >= len(s) {
+			return -1
+		}
+		switch s[i] {
+		case ',':
+			i = skipSpace(s, i+1)
+		case '}':
+			j.path = j.path[:base]
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+// onlyString finds the one string of an array that holds nothing else, as headers are
+// written by those who know that a header may come twice.
+func onlyString(s string) (start, end int, kind jsonKind, ok bool) {
+	i := skipSpace(s, 1)
+	if s[i] != '"' {
+		return 0, 0, 0, false
+	}
+	end, escaped := scanString(s, i+1)
+	if s[skipSpace(s, end+1)] != ']' {
+		return 0, 0, 0, false
+	}
+	if escaped {
+		return i + 1, end, jsonEscaped, true
+	}
+	return i + 1, end, jsonPlain, true
+}
+
+// add takes the value of the field j.path.
+func (j *jsonScanner) add(start, end int, kind jsonKind) {
+	n := len(j.fields)
+	if n < cap(j.fields) {
+		j.fields = j.fields[:n+1]
+	} else {
+		j.fields = append(j.fields, jsonField{})
+	}
+	f := &j.fields[n]
+	f.start, f.end, f.kind = start, end, kind
+	if f.path != string(j.path) {
+		f.path, f.by, f.target = j.name(), nil, nil
+	}
+}
+
+// name gives j.path as a string that lasts. The names of a stream's fields are few; a
+// stream that makes them up is not let to fill memory.
+func (j *jsonScanner) name() string {
+	if n, ok := j.names[string(j.path)]; ok {
+		return n
+	}
+	if j.names == nil || len(j.names) >= 4096 {
+		j.names = map[string]string{}
+	}
+	n := string(j.path)
+	j.names[n] = n
+	return n
+}
+
+// scanString gives the place of the quote that ends the string whose text begins at i,
+// -1 if there is none.
+func scanString(s string, i int) (end int, escaped bool) {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	for i+8 <= len(s) {
+		w := binary.LittleEndian.Uint64(bytesOf(s[i : i+8]))
+		q, b := w^ones*'"', w^ones*'\\'
+		// A byte that is zero sets its high bit; a borrow may set higher ones too, which
+		// does not move the lowest.
+		hit := (q-ones)&^q&highs | (b-ones)&^b&highs
+		if hit == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(hit) / 8
+		if s[i] == '"' {
+			return i, escaped
+		}
+		escaped = true
+		i += 2
+	}
+	for i < len(s) {
+		switch s[i] {
+		case '"':
+			return i, escaped
+		case '\\':
+			escaped = true
+			i++
+		}
+		i++
+	}
+	return -1, false
+}
+
+// skipValue gives the place after the value at i, -1 if it is none.
+func skipValue(s string, i, depth int) int {
+	if depth > maxJSONDepth || i >= len(s) {
+		return -1
+	}
+	switch c := s[i]; c {
+	case '"':
+		end, _ := scanString(s, i+1)
+		if end < 0 {
+			return -1
+		}
+		return end + 1
+	case '{', '[':
+		closing := c + 2 // ']' and '}' in ASCII
+		i = skipSpace(s, i+1)
+		if i < len(s) && s[i] == closing {
+			return i + 1
+		}
+		for {
+			if c == '{' {
+				if i >= len(s) || s[i] != '"' {
+					return -1
+				}
+				end, _ := scanString(s, i+1)
+				if end < 0 {
+					return -1
+				}
+				if i = skipSpace(s, end+1); i >= len(s) || s[i] != ':' {
+					return -1
+				}
+				i = skipSpace(s, i+1)
+			}
+			if i = skipValue(s, i, depth+1); i < 0 {
+				return -1
+			}
+			i = skipSpace(s, i)
+			if i >= len(s) {
+				return -1
+			}
+			if s[i] == closing {
+				return i + 1
+			}
+			if s[i] != ',' {
+				return -1
+			}
+			i = skipSpace(s, i+1)
+		}
+	case 't':
+		return literal(s, i, "true")
+	case 'f':
+		return literal(s, i, "false")
+	case 'n':
+		return literal(s, i, "null")
+	}
+	return skipNumber(s, i)
+}
+
+func literal(s string, i int, word string) int {
+	if strings.HasPrefix(s[i:], word) {
+		return i + len(word)
+	}
+	return -1
+}
+
+func skipNumber(s string, i int) int {
+	start := i
+	if i < len(s) && s[i] == '-' {
+		i++
+	}
+	digits := func() bool {
+		from := i
+		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+			i++
+		}
+		return i > from
+	}
+	if !digits() {
+		return -1
+	}
+	if i < len(s) && s[i] == '.' {
+		i++
+		if !digits() {
+			return -1
+		}
+	}
+	if i < len(s) && s[i]|0x20 == 'e' {
+		i++
+		if i < len(s) && (s[i] == '+' || s[i] == '-') {
+			i++
+		}
+		if !digits() {
+			return -1
+		}
+	}
+	_ = start
+	return i
+}
+
+// unescape reads the escapes of a JSON string. What is no escape is left as it is.
+func unescape(s string) string {
+	i := strings.IndexByte(s, '\\')
+	if i < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for {
+		b = append(b, s[:i]...)
+		s = s[i:]
+		if len(s) < 2 {
+			break
+		}
+		n := 2
+		switch s[1] {
+		case '"', '\\', '/':
+			b = append(b, s[1])
+		case 'b':
+			b = append(b, '\b')
+		case 'f':
+			b = append(b, '\f')
+		case 'n':
+			b = append(b, '\n')
+		case 'r':
+			b = append(b, '\r')
+		case 't':
+			b = append(b, '\t')
+		case 'u':
+			r, ok := hex4(s, 2)
+			if !ok {
+				b = append(b, s[:2]...)
+				break
+			}
+			n = 6
+			if utf16.IsSurrogate(r) {
+				if low, ok := hex4(s, 8); ok && s[6] == '\\' && s[7] == 'u' {
+					if both := utf16.DecodeRune(r, low); both != utf8.RuneError {
+						r, n = both, 12
+					}
+				}
+			}
+			b = utf8.AppendRune(b, r)
+		default:
+			b = append(b, s[:2]...)
+		}
+		s = s[n:]
+		if i = strings.IndexByte(s, '\\'); i < 0 {
+			break
+		}
+	}
+	b = append(b, s...)
+	return bytesAsString(b)
+}
+
+func hex4(s string, i int) (rune, bool) {
+	if i+4 > len(s) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range []byte(s[i : i+4]) {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return r, true
+}
+
+// value gives the text of a field; s is what was scanned, or a copy of it.
+func (f *jsonField) value(s string) string {
+	v := s[f.start:f.end]
+	if f.kind == jsonEscaped {
+		return unescape(v)
+	}
+	return v
+}
 
 // decodeJSON reads a record that is one JSON object.
 func (d *decoding) decodeJSON(c *compiled, rec []byte) bool {
-	i := 0
-	for i < len(rec) && (rec[i] == ' ' || rec[i] == '\t' || rec[i] == '\r') {
-		i++
-	}
-	if i == len(rec) || rec[i] != '{' {
-		return false
-	}
-	v, err := d.json.ParseBytes(rec[i:])
-	if err != nil {
-		return false
-	}
-	o, err := v.Object()
-	if err != nil || o.Len() == 0 {
+	return d.json.scan(bytesAsString(rec)) && d.fromJSON(c, rec)
+}
+
+// fromJSON reads the record that was scanned last, if it has the fields that the format
+// requires.
+func (d *decoding) fromJSON(c *compiled, rec []byte) bool {
+	if !d.hasRequired(c, bytesAsString(rec)) {
 		return false
 	}
 	d.reset()
-	d.arena = make([]byte, 0, len(rec))
-	d.path = d.path[:0]
-	d.object(c, o, 0)
-	return d.hasRequired(c)
+	s := string(rec)
+	for i := range d.json.fields {
+		f := &d.json.fields[i]
+		if f.by != c {
+			f.by, f.target = c, c.targetOf(f.path)
+		}
+		switch t := f.target; {
+		case t == nil:
+			if f.start < f.end {
+				d.attr(f.path, f.value(s))
+			}
+		case t.op == opDrop:
+		case t.op == opStatus || t.op == opMethod:
+			d.put(c, t, f.path, f.value(s))
+		default:
+			d.put(c, t, t.name, f.value(s))
+		}
+	}
+	return true
 }
 
-func (d *decoding) object(c *compiled, o *fastjson.Object, depth int) {
-	base := len(d.path)
-	o.Visit(func(key []byte, v *fastjson.Value) {
-		if base+len(key) > 512 {
-			return
-		}
-		d.path = append(d.path[:base], key...)
-		switch v.Type() {
-		case fastjson.TypeNull:
-			return
-		case fastjson.TypeObject:
-			if depth < maxDepth {
-				d.path = append(d.path, '.')
-				sub, _ := v.Object()
-				d.object(c, sub, depth+1)
-				return
+// hasRequired says whether the scanned record has the fields that the format requires.
+func (d *decoding) hasRequired(c *compiled, s string) bool {
+next:
+	for i := range c.require {
+		r := &c.require[i]
+		for k := range d.json.fields {
+			if f := &d.json.fields[k]; f.path == r.name {
+				if r.re != nil && !r.re.in(f.value(s), &d.match) {
+					return false
+				}
+				continue next
 			}
 		}
-		var s string
-		if v.Type() == fastjson.TypeString {
-			b, _ := v.StringBytes()
-			s = d.own(b)
-		} else {
-			n := len(d.path)
-			d.path = v.MarshalTo(d.path)
-			s = d.own(d.path[n:])
-			d.path = d.path[:n]
-		}
-		if len(c.require) > 0 {
-			d.required(c, d.path, s)
-		}
-		if t := c.targetOf(d.path); t != nil {
-			name := t.name
-			if t.op == opStatus || t.op == opMethod {
-				name = d.own(d.path)
-			}
-			d.put(c, t, name, s)
-		} else if s != "" && d.attrs < maxAttrs {
-			d.attr(d.own(d.path), s)
-		}
-	})
-	d.path = d.path[:base]
+		return false
+	}
+	return true
 }

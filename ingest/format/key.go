@@ -1,7 +1,6 @@
 package format
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -58,10 +57,13 @@ func (d *decoding) traceparent(v string) {
 
 var (
 	// freeKey is an ID with its name as people write it into messages and SQL comments.
-	freeKey = regexp.MustCompile(`(?i)(?:^|[^\w.])(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|correlation[_-]?id|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Za-z][0-9A-Za-z_.:+/=-]{5,127})`)
+	freeKey = mustCompileExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|correlation[_-]?id|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`)
 	// oslo is OpenStack's request ID.
-	oslo = regexp.MustCompile(`\breq-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	oslo = mustCompileExpr(`^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 )
+
+// maxFound bounds the IDs that are taken of one text.
+const maxFound = 8
 
 // findKeys takes the IDs that stand in a text.
 func (d *decoding) findKeys(c *compiled, text string) {
@@ -69,8 +71,13 @@ func (d *decoding) findKeys(c *compiled, text string) {
 		return
 	}
 	for _, re := range c.find {
-		for _, m := range re.FindAllStringSubmatchIndex(text, 8) {
-			for g, name := range re.SubexpNames() {
+		rest := text
+		for range maxFound {
+			m := re.find(rest, &d.match)
+			if m == nil || m[1] == 0 {
+				break
+			}
+			for g, name := range re.names {
 				if name == "" || m[2*g] < 0 {
 					continue
 				}
@@ -78,56 +85,84 @@ func (d *decoding) findKeys(c *compiled, text string) {
 				if name == "trace_id" {
 					key = timeline.KeyTraceID
 				}
-				d.identity(key, text[m[2*g]:m[2*g+1]])
+				d.identity(key, rest[m[2*g]:m[2*g+1]])
 			}
+			rest = rest[m[1]:]
 		}
 	}
-	// The look for "=" and ":" keeps most messages away from the expression.
-	if !mayNameID(text) {
-		return
-	}
-	for _, m := range freeKey.FindAllStringSubmatch(text, 8) {
-		name, v := strings.ToLower(m[1]), strings.TrimRight(m[2], ".:=/")
-		if !strings.ContainsAny(v, "0123456789") {
+	found := 0
+	for i := 0; found < maxFound; i++ {
+		if i = nextKeyName(text, i); i < 0 {
+			return
+		}
+		// The names may have an x- before them.
+		at := i
+		if i >= 2 && text[i-1] == '-' && text[i-2]|0x20 == 'x' {
+			at = i - 2
+		}
+		if at > 0 && (isWord(text[at-1]) || text[at-1] == '.') {
 			continue
 		}
-		switch {
-		case name == "traceparent":
-			d.traceparent(v)
-		case strings.HasPrefix(name, "trace"):
-			d.identity(timeline.KeyTraceID, v)
-		default:
-			d.identity(timeline.KeyRequestID, v)
+		if m := freeKey.find(text[at:], &d.match); m != nil {
+			d.freeKey(text[at:][m[2]:m[3]], text[at:][m[4]:m[5]])
+			found++
+			i = at + m[1] - 1
+		} else if m := oslo.find(text[at:], &d.match); m != nil {
+			d.identity(timeline.KeyRequestID, text[at:][:m[1]])
+			found++
+			i = at + m[1] - 1
 		}
 	}
-	for _, v := range oslo.FindAllString(text, 8) {
+}
+
+// freeKey takes an ID that was found with its name.
+func (d *decoding) freeKey(name, v string) {
+	v = strings.TrimRight(v, ".:=/")
+	switch {
+	case !strings.ContainsAny(v, "0123456789"):
+	case strings.EqualFold(name, "traceparent"):
+		d.traceparent(v)
+	case name[0]|0x20 == 't':
+		d.identity(timeline.KeyTraceID, v)
+	default:
 		d.identity(timeline.KeyRequestID, v)
 	}
 }
 
-// mayNameID says whether the text may name an ID: "req", "rid", "trace" or "corr" in
-// upper or lower case.
-func mayNameID(s string) bool {
-	for i := 0; i+3 <= len(s); i++ {
+// nextKeyName gives the next place from i on at which a name of an ID may begin: "req",
+// "rid", "trace" or "corr" in upper or lower case, with "=", ":", "-" or a digit
+// not far behind. It keeps most messages away from the expressions; -1 if there is none.
+func nextKeyName(s string, i int) int {
+	for ; i+4 < len(s); i++ {
 		switch s[i] | 0x20 {
 		case 'r':
-			if s[i+1]|0x20 == 'e' && s[i+2]|0x20 == 'q' || s[i+1]|0x20 == 'i' && s[i+2]|0x20 == 'd' {
-				return true
+			if !(s[i+1]|0x20 == 'e' && s[i+2]|0x20 == 'q' || s[i+1]|0x20 == 'i' && s[i+2]|0x20 == 'd') {
+				continue
 			}
 		case 't':
-			if s[i+1]|0x20 == 'r' && s[i+2]|0x20 == 'a' {
-				return true
+			if s[i+1]|0x20 != 'r' || s[i+2]|0x20 != 'a' {
+				continue
 			}
 		case 'c':
-			if s[i+1]|0x20 == 'o' && s[i+2]|0x20 == 'r' {
-				return true
+			if s[i+1]|0x20 != 'o' || s[i+2]|0x20 != 'r' {
+				continue
+			}
+		default:
+			continue
+		}
+		for j := i + 3; j < len(s) && j < i+16; j++ {
+			switch c := s[j]; {
+			case c == '=' || c == ':' || c >= '0' && c <= '9' || c == '-' && j == i+3:
+				return i
+			case c == ' ' || c == ',':
+				j = len(s)
 			}
 		}
 	}
-	return false
+	return -1
 }
 
-var idShape = regexp.MustCompile(`^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?:#\d+)?` + // UUID
+var idShape = mustCompileExpr(`^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?:#\d+)?` + // UUID
 	`|[0-9a-fA-F]{16,64}` + // nginx's $request_id, bare trace IDs
 	`|[A-Za-z]{2,10}[-_][0-9a-fA-F][0-9a-fA-F-]{7,63}` + // req-8f3c...
 	`|[0-9A-HJKMNP-TV-Z]{26}` + // ULID
@@ -144,7 +179,7 @@ func (d *decoding) captured(v string) {
 		switch {
 		case len(one) == 55 && one[2] == '-' && one[35] == '-' && one[52] == '-':
 			d.traceparent(one)
-		case idShape.MatchString(one):
+		case idShape.in(one, &d.match):
 			d.identity(timeline.KeyRequestID, one)
 		}
 	}

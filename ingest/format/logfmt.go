@@ -11,16 +11,33 @@ func (d *decoding) decodeLogfmt(c *compiled, rec []byte) bool {
 	if !startsWithPair(rec) {
 		return false
 	}
-	d.reset()
-	if bytes.IndexByte(rec, '\n') >= 0 {
-		var rest []byte
-		rec, rest, _ = bytes.Cut(rec, []byte("\n"))
-		d.tail = string(rest)
+	first := rec
+	if i := bytes.IndexByte(rec, '\n'); i >= 0 {
+		first = rec[:i]
 	}
-	if !d.pairs(c, string(rec)) {
+	// Nothing is copied of a record that is not in the format.
+	seen := uint32(0)
+	for p := (pairScanner{s: bytesAsString(first)}); p.next(); {
+		if p.stray {
+			return false
+		}
+		for i := range c.require {
+			r := &c.require[i]
+			if r.name == p.name && (r.re == nil || r.re.in(p.value(), &d.match)) {
+				seen |= 1 << i
+			}
+		}
+	}
+	if seen != 1<<len(c.require)-1 {
 		return false
 	}
-	return d.hasRequired(c)
+	d.reset()
+	s := string(rec)
+	if len(first) < len(rec) {
+		d.tail = s[len(first)+1:]
+	}
+	d.pairs(c, strings.TrimSuffix(s[:len(first)], "\r"))
+	return true
 }
 
 // startsWithPair says whether a line begins with name=.
@@ -41,49 +58,77 @@ func startsWithPair(line []byte) bool {
 	return false
 }
 
-// pairs reads "a=1 b="two words" c=": values may be quoted with \ before quotes. It
-// is false if something that is no pair stands between them.
-func (d *decoding) pairs(c *compiled, s string) bool {
-	clean := true
-	for {
-		s = strings.TrimLeft(s, " ")
-		if s == "" {
-			return clean
+// A pairScanner reads "a=1 b="two words" c=": values may be quoted, with \ before quotes.
+type pairScanner struct {
+	s     string // what is left
+	name  string
+	text  string // the value without its quotes
+	quote bool   // it was quoted and has escapes
+	stray bool   // something that is no pair stands here; name and text are empty
+}
+
+// next goes to the next pair, or to a stretch that is none; false at the end.
+func (p *pairScanner) next() bool {
+	i := 0
+	for i < len(p.s) && p.s[i] == ' ' {
+		i++
+	}
+	s := p.s[i:]
+	if s == "" {
+		return false
+	}
+	p.name, p.text, p.quote, p.stray = "", "", false, false
+	eq := 0
+	for eq < len(s) && s[eq] != '=' && s[eq] != ' ' {
+		eq++
+	}
+	if eq == len(s) || s[eq] == ' ' || eq == 0 {
+		p.stray = true
+		if eq = strings.IndexByte(s, ' '); eq < 0 {
+			eq = len(s)
 		}
-		eq := strings.IndexAny(s, "= ")
-		if eq < 0 || s[eq] == ' ' || eq == 0 {
-			clean = false
-			sp := strings.IndexByte(s, ' ')
-			if sp < 0 {
-				return false
-			}
-			s = s[sp:]
-			continue
+		p.s = s[eq:]
+		return true
+	}
+	p.name, s = s[:eq], s[eq+1:]
+	if len(s) == 0 || s[0] != '"' {
+		end := 0
+		for end < len(s) && s[end] != ' ' {
+			end++
 		}
-		name, v := s[:eq], ""
-		s = s[eq+1:]
-		if len(s) > 0 && s[0] == '"' {
-			v, s = unquote(s)
-		} else {
-			sp := strings.IndexByte(s, ' ')
-			if sp < 0 {
-				sp = len(s)
-			}
-			v, s = s[:sp], s[sp:]
+		p.text, p.s = s[:end], s[end:]
+		return true
+	}
+	end, escaped := scanString(s, 1)
+	if end < 0 {
+		p.text, p.s = s[1:], "" // a quote that is never closed ends with the text
+		return true
+	}
+	p.text, p.quote, p.s = s[1:end], escaped, s[end+1:]
+	return true
+}
+
+// value gives the pair's value without escapes.
+func (p *pairScanner) value() string {
+	if p.quote {
+		if u, err := strconv.Unquote(`"` + p.text + `"`); err == nil {
+			return u
 		}
-		d.pair(c, name, v)
+	}
+	return p.text
+}
+
+// pairs takes the pairs of s; what stands between them is passed over.
+func (d *decoding) pairs(c *compiled, s string) {
+	for p := (pairScanner{s: s}); p.next(); {
+		if !p.stray {
+			d.pair(c, p.name, p.value())
+		}
 	}
 }
 
 func (d *decoding) pair(c *compiled, name, v string) {
-	if len(c.require) > 0 {
-		d.required(c, []byte(name), v)
-	}
-	t := c.table[name]
-	if t == nil {
-		t = aliases[name]
-	}
-	switch {
+	switch t := d.targetOf(c, name); {
 	case t == nil:
 		if v != "" && v != "-" {
 			d.attr(name, v)
@@ -94,26 +139,4 @@ func (d *decoding) pair(c *compiled, name, v string) {
 	default:
 		d.put(c, t, t.name, v)
 	}
-}
-
-// unquote reads a quoted value at the start of s and gives what follows it. A quote
-// that is never closed ends with the text.
-func unquote(s string) (v, rest string) {
-	escaped := false
-	for i := 1; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			escaped = true
-			i++
-		case '"':
-			v, rest = s[1:i], s[i+1:]
-			if escaped {
-				if u, err := strconv.Unquote(s[:i+1]); err == nil {
-					v = u
-				}
-			}
-			return v, rest
-		}
-	}
-	return s[1:], ""
 }

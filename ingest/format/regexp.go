@@ -2,7 +2,7 @@ package format
 
 import (
 	"bytes"
-	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -14,10 +14,7 @@ func (d *decoding) decodeRegexp(c *compiled, rec []byte) bool {
 		first = bytes.TrimSuffix(first, []byte("\r"))
 	}
 	for _, p := range c.patterns {
-		if !p.may(first) {
-			continue
-		}
-		loc := p.re.FindSubmatchIndex(first)
+		loc := p.re.find(bytesAsString(first), &d.match)
 		if loc == nil {
 			continue
 		}
@@ -73,14 +70,11 @@ func (d *decoding) rest(c *compiled, s string) {
 		}
 		line := trimEOL(s[i:end])
 		for _, p := range c.conts {
-			if !strings.Contains(line, string(p.must)) {
-				continue
-			}
-			if loc := p.re.FindStringSubmatchIndex(line); loc != nil {
+			if loc := p.re.find(line, &d.match); loc != nil {
 				if i > start || cur.p != nil {
 					flush(i)
 				}
-				start, cur = i, part{p, loc}
+				start, cur = i, part{p, slices.Clone(loc)}
 				break
 			}
 		}
@@ -90,33 +84,9 @@ func (d *decoding) rest(c *compiled, s string) {
 	d.tail = tail
 }
 
-// may says by a glance whether the pattern may match the line.
-func (p *pattern) may(line []byte) bool {
-	return p.prefix.match(line) && (len(p.must) == 0 || bytes.Contains(line, p.must))
-}
-
-// mustOf finds the longest literal that stands in every match of an expression.
-func mustOf(expr string) []byte {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return nil
-	}
-	var best []byte
-	var walk func(*syntax.Regexp)
-	walk = func(re *syntax.Regexp) {
-		switch re.Op {
-		case syntax.OpLiteral:
-			if l := string(re.Rune); re.Flags&syntax.FoldCase == 0 && len(l) > len(best) {
-				best = []byte(l)
-			}
-		case syntax.OpConcat, syntax.OpCapture, syntax.OpPlus:
-			for _, s := range re.Sub {
-				walk(s)
-			}
-		}
-	}
-	walk(re.Simplify())
-	return best
+// looksLike says by its first bytes that a line begins a record of the pattern.
+func (p *pattern) looksLike(line []byte) bool {
+	return p.prefix.decisive() && p.prefix.match(line) && !p.re.never(bytesAsString(line))
 }
 
 func trimEOL(s string) string {
@@ -124,100 +94,4 @@ func trimEOL(s string) string {
 		s = s[:len(s)-1]
 	}
 	return s
-}
-
-// A prefix is what the first bytes of every match of an expression can be. It tells
-// most lines that do not match from those that may, without running the expression.
-type prefix []*[256]bool
-
-func (p prefix) match(line []byte) bool {
-	if len(line) < len(p) {
-		return false
-	}
-	for i, set := range p {
-		if !set[line[i]] {
-			return false
-		}
-	}
-	return true
-}
-
-// decisive says whether the prefix alone tells the beginning of a record.
-func (p prefix) decisive() bool { return len(p) >= 15 }
-
-// prefixOf finds the prefix of an expression that begins with ^; nil if it has none.
-func prefixOf(expr string) prefix {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return nil
-	}
-	w := &prefixWalk{}
-	w.walk(re.Simplify())
-	if !w.anchored {
-		return nil
-	}
-	return w.out
-}
-
-type prefixWalk struct {
-	out      prefix
-	anchored bool
-}
-
-// walk adds what re begins with; false if what follows re cannot be told.
-func (w *prefixWalk) walk(re *syntax.Regexp) bool {
-	if len(w.out) >= 64 {
-		return false
-	}
-	switch re.Op {
-	case syntax.OpEmptyMatch:
-		return true
-	case syntax.OpBeginText:
-		w.anchored = true
-		return len(w.out) == 0
-	case syntax.OpLiteral:
-		for _, r := range re.Rune {
-			if r > 127 || re.Flags&syntax.FoldCase != 0 || !w.anchored {
-				return false
-			}
-			var set [256]bool
-			set[r] = true
-			w.out = append(w.out, &set)
-		}
-		return true
-	case syntax.OpCharClass:
-		if !w.anchored {
-			return false
-		}
-		var set [256]bool
-		wide := false
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			for r := re.Rune[i]; r <= re.Rune[i+1] && r < 128; r++ {
-				set[r] = true
-			}
-			if re.Rune[i+1] > 127 {
-				wide = true
-			}
-		}
-		if wide {
-			for b := 128; b < 256; b++ {
-				set[b] = true
-			}
-		}
-		w.out = append(w.out, &set)
-		return !wide // a rune beyond ASCII has several bytes
-	case syntax.OpCapture:
-		return w.walk(re.Sub[0])
-	case syntax.OpConcat:
-		for _, s := range re.Sub {
-			if !w.walk(s) {
-				return false
-			}
-		}
-		return true
-	case syntax.OpPlus:
-		w.walk(re.Sub[0])
-		return false
-	}
-	return false
 }

@@ -3,7 +3,6 @@ package format
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -184,7 +183,7 @@ type compiled struct {
 	kinds     []kindRule
 	context   []field
 	findIn    []field
-	find      []*regexp.Regexp
+	find      []*expr
 	calls     *callRules
 	endedOf   []field
 	ended     []outcomeRule
@@ -195,15 +194,14 @@ type compiled struct {
 }
 
 type pattern struct {
-	re      *regexp.Regexp
+	re      *expr
 	prefix  prefix
-	must    []byte    // stands in every match
 	targets []*target // by group; nil where a group has no name
 }
 
 type requirement struct {
 	name string
-	re   *regexp.Regexp // nil: any value
+	re   *expr // nil: any value
 }
 
 type extraction struct {
@@ -218,12 +216,12 @@ type kindRule struct {
 }
 
 type outcomeRule struct {
-	re *regexp.Regexp
+	re *expr
 	is timeline.Outcome
 }
 
 type lifecycleRule struct {
-	re *regexp.Regexp
+	re *expr
 	is timeline.Lifecycle
 }
 
@@ -353,7 +351,7 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 	for i, p := range sp.Keys.Find.Pattern {
 		path := append(at("keys", "find"), index("pattern", i, len(sp.Keys.Find.Pattern))...)
 		if re := k.re(path, p); re != nil {
-			for _, g := range re.SubexpNames()[1:] {
+			for _, g := range re.names[1:] {
 				if g != "request_id" && g != "trace_id" && g != "" {
 					k.fail(path, "unknown group %q: request_id or trace_id", g)
 				}
@@ -439,10 +437,10 @@ func index(name string, i, n int) []string {
 	return []string{name, strconv.Itoa(i)}
 }
 
-func (k *compiler) re(path []string, p string) *regexp.Regexp {
-	re, err := regexp.Compile(p)
+func (k *compiler) re(path []string, p string) *expr {
+	re, err := compileExpr(p)
 	if err != nil {
-		k.fail(path, "%v", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		k.fail(path, "%v", err)
 		return nil
 	}
 	return re
@@ -453,9 +451,9 @@ func (k *compiler) pattern(path []string, p string, c *compiled) *pattern {
 	if re == nil {
 		return nil
 	}
-	q := &pattern{re: re, prefix: prefixOf(p), must: mustOf(p)}
-	q.targets = make([]*target, re.NumSubexp()+1)
-	for i, n := range re.SubexpNames() {
+	q := &pattern{re: re, prefix: re.prefix()}
+	q.targets = make([]*target, len(re.names))
+	for i, n := range re.names {
 		if n == "" {
 			continue
 		}

@@ -50,7 +50,7 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 		if len(line) == 0 || line[0] != '{' {
 			return p, false
 		}
-		v, err := d.json.ParseBytes(line)
+		v, err := d.dom.ParseBytes(line)
 		if err != nil {
 			return p, false
 		}
@@ -72,17 +72,15 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 		var loc []int
 		var q *pattern
 		for _, q = range c.patterns {
-			if q.may(line) {
-				if loc = q.re.FindSubmatchIndex(line); loc != nil {
-					break
-				}
+			if loc = q.re.find(bytesAsString(line), &d.match); loc != nil {
+				break
 			}
 		}
 		if loc == nil {
 			return p, false
 		}
 		group := func(name string) []byte {
-			if i := q.re.SubexpIndex(name); i >= 0 && loc[2*i] >= 0 {
+			if i := q.re.group(name); i >= 0 && loc[2*i] >= 0 {
 				return line[loc[2*i]:loc[2*i+1]]
 			}
 			return nil
