@@ -61,6 +61,10 @@ func (d *decoding) reset() {
 // decode reads rec as one record of c. It leaves the event in d.ev, or returns false
 // if rec is not in the format.
 func (d *decoding) decode(c *compiled, rec []byte) bool {
+	raw := rec
+	if c.decoder != jsonDecoder {
+		rec = plain(rec)
+	}
 	switch c.decoder {
 	case jsonDecoder:
 		if !d.decodeJSON(c, rec) {
@@ -75,7 +79,7 @@ func (d *decoding) decode(c *compiled, rec []byte) bool {
 			return false
 		}
 	}
-	return d.finish(c, rec)
+	return d.finish(c, raw)
 }
 
 // put takes one value of the record.

@@ -128,6 +128,9 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		share float64
 	}
 	var scores []score
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
 	d := newDecoding(o.Reference, o.Zone)
 	for _, f := range s.formats {
 		if f.c.wraps != nil && depth >= maxWrappers {

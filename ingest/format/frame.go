@@ -287,6 +287,7 @@ type framer struct {
 // framer starts on the record of in that begins with text.
 func (r *Reader) framer(in *strand, text []byte, partial bool) framer {
 	f := framer{r: r, in: in, partial: partial}
+	text = plain(text)
 	f.by = r.begins(in, text)
 	switch {
 	case in.main == nil:
@@ -327,6 +328,7 @@ func (r *Reader) begins(in *strand, line []byte) *compiled {
 // starts says whether text begins another record of the strand.
 func (f *framer) starts(text []byte, partial bool) bool {
 	in, wrapped := f.in, len(f.in.outer) > 0
+	text = plain(text)
 	was := f.partial
 	f.partial = partial
 	if was {

@@ -201,7 +201,7 @@ func (r *Reader) look(k *knot, kind uint64, line []byte, outer []*compiled) *rou
 	take := func(line []byte) {
 		p, at, q, ok := r.follow(line)
 		if ok && at == k && q == kind && len(p.text) > 0 {
-			lines = append(lines, bytes.Clone(p.text))
+			lines = append(lines, bytes.Clone(plain(p.text)))
 		}
 	}
 	take(line)

@@ -69,6 +69,7 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 			p.partial = string(v.GetStringBytes(w.partialField)) == w.partialValue
 		}
 	default:
+		line = plain(line)
 		var loc []int
 		var q *pattern
 		for _, q = range c.patterns {
