@@ -23,6 +23,7 @@ type decoding struct {
 
 	times   [maxTimes]string
 	attrs   int
+	named   uint64 // a bit for each name among the attributes; several share one
 	method  string
 	target  string
 	durText string
@@ -50,7 +51,7 @@ func (d *decoding) reset() {
 	keys, attrs, calls := d.ev.Keys[:0], d.ev.Attrs[:0], d.ev.Calls[:0]
 	d.ev = timeline.Event{Keys: keys, Attrs: attrs, Calls: calls}
 	d.times = [maxTimes]string{}
-	d.attrs = 0
+	d.attrs, d.named = 0, 0
 	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
 	d.durUnit, d.grpc = 0, ""
 	d.exc = timeline.Exception{}
@@ -189,10 +190,17 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 
 // attr adds an attribute.
 func (d *decoding) attr(name, v string) {
-	if d.attrs >= maxAttrs {
+	if d.attrs >= maxAttrs || name == "" {
 		return
 	}
 	d.attrs++
+	// Names with a bit of their own need not be looked for.
+	bit := uint64(1) << ((uint(len(name))*31 + uint(name[0])*7 + uint(name[len(name)-1])*3 + uint(name[len(name)/2])) % 64)
+	if d.named&bit == 0 {
+		d.named |= bit
+		d.ev.Attrs = append(d.ev.Attrs, timeline.Attr{Name: name, Value: v})
+		return
+	}
 	d.ev.Attrs.Set(name, v)
 }
 
