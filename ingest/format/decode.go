@@ -37,6 +37,9 @@ type decoding struct {
 	client  string // the client's address with its port, likewise
 	server  string
 
+	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
+	spans []span
+
 	match matching
 	names [64]knownName
 	json  jsonScanner
@@ -73,6 +76,10 @@ func (d *decoding) decode(c *compiled, rec []byte) bool {
 		}
 	case logfmtDecoder:
 		if !d.decodeLogfmt(c, rec) {
+			return false
+		}
+	case columnsDecoder:
+		if !d.decodeColumns(c, rec) {
 			return false
 		}
 	default:
@@ -345,10 +352,17 @@ func (d *decoding) stamp(c *compiled) bool {
 			continue
 		}
 		any = true
+		loc := d.loc
+		if c.utc {
+			loc = time.UTC
+		}
 		for _, l := range c.layouts {
-			st, ok := parseStamp(l, v, d.loc, d.ref)
+			st, ok := parseStamp(l, v, loc, d.ref)
 			if !ok {
 				continue
+			}
+			if c.utc {
+				st.zone = timeline.ZoneWritten
 			}
 			e.Time, e.Stamp.Zone, e.Stamp.Resolution = st.t, st.zone, st.res
 			if c.res > 0 {
@@ -358,7 +372,7 @@ func (d *decoding) stamp(c *compiled) bool {
 			return true
 		}
 	}
-	return !any || c.decoder != regexpDecoder
+	return !any || c.decoder == jsonDecoder || c.decoder == logfmtDecoder
 }
 
 func (d *decoding) extract(c *compiled, x *extraction) {

@@ -126,6 +126,7 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 	type score struct {
 		f     *Format
 		share float64
+		order *columnOrder
 	}
 	var scores []score
 	for i := range lines {
@@ -136,22 +137,39 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		if f.c.wraps != nil && depth >= maxWrappers {
 			continue
 		}
-		read, unread := 0, 0
+		read, unread, heads := 0, 0, 0
 		within, trace := false, false // a record of f; a stack trace in it
+		quoted := false               // a record of f that goes on inside a quote
+		var order *columnOrder        // as the head tells that stands before all records
+		d.order = nil
 		for _, l := range lines {
 			switch {
 			case f.c.isContinuation(l):
+			case d.takeHead(f.c, l):
+				if heads++; read+unread == 0 {
+					order = d.order
+				}
+			case quoted && !d.beginsColumns(f.c, l):
+				quoted = f.c.columns.open(l, true)
 			case d.decode(f.c, l):
 				read++
 				within, trace = true, false
+				quoted = f.c.columns != nil && !f.c.oneLine && f.c.columns.open(l, false)
+			case f.c.columns != nil && !f.c.oneLine && d.beginsColumns(f.c, l):
+				read++
+				quoted = true
 			case (f.c.spec.Stream == streamApp || !f.c.oneLine && within) && (trace || continues(l) || s.isStackLine(l)):
 				trace = trace || opensTrace(l)
 			default:
 				unread++
 			}
 		}
+		// A stream may have no more than a head yet.
+		if unread == 0 && order.isOf(f.c) {
+			read += heads
+		}
 		if read > 0 {
-			scores = append(scores, score{f, float64(read) / float64(read+unread)})
+			scores = append(scores, score{f, float64(read) / float64(read+unread), order})
 		}
 	}
 	if len(scores) == 0 {
@@ -182,6 +200,11 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 	if best.f.c.wraps != nil {
 		f, in := s.peelHead(best.f, lines, o, depth, outer)
 		return f, append(cands, in...)
+	}
+	if best.order.isOf(best.f.c) && best.order != best.f.c.columns.order {
+		f := *best.f
+		f.order = best.order
+		return wrapped(&f, outer), cands
 	}
 	return wrapped(best.f, outer), cands
 }

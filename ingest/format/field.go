@@ -108,6 +108,10 @@ func (d *decoding) get(f field) string {
 		if len(d.line) != len(d.method)+1+len(d.target) || !strings.HasPrefix(d.line, d.method) || !strings.HasSuffix(d.line, d.target) {
 			d.line = d.method + " " + d.target
 		}
+		// Some write the query apart.
+		if q := d.ev.Attrs.Get("url.query"); q != "" && !strings.Contains(d.target, "?") {
+			return d.line + "?" + q
+		}
 		return d.line
 	case fieldClient:
 		return d.withPort("client.address", "client.port", d.client)

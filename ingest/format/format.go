@@ -39,9 +39,10 @@ type Format struct {
 	Wrappers []string
 
 	c     *compiled
-	outer []*compiled // the wrappers, outermost first
-	route *route      // to its records and those beside them; nil if only outer is known
-	rank  int         // place in the order of its set
+	outer []*compiled  // the wrappers, outermost first
+	route *route       // to its records and those beside them; nil if only outer is known
+	order *columnOrder // of the columns, as the head of the stream told
+	rank  int          // place in the order of its set
 }
 
 // Meaning says what the format's stamps mean, for records that are spans if it has any.

@@ -41,6 +41,9 @@ type Record struct {
 
 	by *compiled // the format that read its first line; nil if not known
 	in *strand   // whose it is; nil if that is not known
+
+	head  bool         // it tells what the columns of the records after it are
+	order *columnOrder // of its columns, as a head before it told
 }
 
 // A Reader reads one stream record by record. Not for concurrent use.
@@ -153,7 +156,7 @@ func (r *Reader) Next() (Record, error) {
 	var f framer
 	if !r.lineByLine {
 		f = r.framer(in, first.text, false)
-		rec.by = f.by
+		rec.by, rec.head, rec.order = f.by, f.head, in.order
 	} else if in != nil {
 		rec.by = in.main
 	}
@@ -282,19 +285,32 @@ type framer struct {
 	by      *compiled // of the record; nil if no format reads it
 	open    bool      // it may have more lines
 	partial bool      // its last line goes on in the next one
+	quoted  bool      // a quote is open in which it goes on
+	head    bool      // it is of the stream's head, no record
 }
 
 // framer starts on the record of in that begins with text.
 func (r *Reader) framer(in *strand, text []byte, partial bool) framer {
 	f := framer{r: r, in: in, partial: partial}
 	text = plain(text)
+	if in.main != nil && in.main.columns != nil {
+		r.frame.order = in.order
+		if r.frame.takeHead(in.main, text) {
+			in.order = r.frame.order
+			f.by, f.head, f.open = in.main, true, partial
+			return f
+		}
+	}
 	f.by = r.begins(in, text)
 	switch {
 	case in.main == nil:
 		// A wrapper with many sorts of records: what is indented goes on.
 		f.open = len(in.outer) > 0
 	case f.by == nil:
-		f.open = !in.main.oneLine || in.main.spec.Stream == streamApp
+		f.open = !in.main.oneLine && in.main.columns == nil || in.main.spec.Stream == streamApp
+	case f.by.columns != nil:
+		f.quoted = f.by.columns.open(text, false)
+		f.open = !f.by.oneLine && f.quoted || f.partial
 	default:
 		f.open = !f.by.oneLine || f.partial
 	}
@@ -337,6 +353,14 @@ func (f *framer) starts(text []byte, partial bool) bool {
 	if f.by != nil && f.by.oneLine && !wrapped {
 		return true
 	}
+	if f.by != nil && f.by.columns != nil {
+		f.r.frame.order = in.order
+		if !f.quoted || f.r.frame.beginsColumns(f.by, text) {
+			return true // the record before may have been cut off inside its quotes
+		}
+		f.quoted = f.by.columns.open(text, true)
+		return false
+	}
 	if in.main == nil {
 		return !continues(text)
 	}
@@ -378,6 +402,8 @@ func (c *compiled) looksLike(line []byte) bool {
 		return len(line) > 0 && line[0] == '{'
 	case logfmtDecoder:
 		return startsWithPair(line)
+	case columnsDecoder:
+		return c.oneLine
 	}
 	return false
 }
@@ -393,6 +419,8 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 		return len(c.require) == 0 || d.decode(c, line)
 	case logfmtDecoder:
 		return startsWithPair(line) && d.decode(c, line)
+	case columnsDecoder:
+		return d.beginsColumns(c, line)
 	}
 	for _, p := range c.patterns {
 		if p.looksLike(line) || p.re.match(line) {
@@ -425,6 +453,9 @@ func continues(line []byte) bool {
 // until yield returns. It returns ErrNoMatch if no format of the stream reads the record.
 // Pos, and Service and Host where the record does not say them, are left to the caller.
 func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
+	if rec.head {
+		return nil
+	}
 	in := rec.in
 	if in == nil {
 		first := rec.Bytes
@@ -437,6 +468,7 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 		}
 		in = p.in
 	}
+	r.decoding(len(in.outer)).order = rec.order
 	e := r.read(in, rec.Bytes, rec.by)
 	if e == nil {
 		return ErrNoMatch
@@ -456,6 +488,7 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 	}
 	// The event at hand uses the reader's decodings: ask another one.
 	s := &Reader{set: r.set, opt: r.opt, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
+	s.decoding(len(in.outer)).order = r.decoding(len(in.outer)).order
 	p := s.read(in, in.stamped, nil)
 	if p == nil || p.Time.IsZero() {
 		return

@@ -80,7 +80,9 @@ func readAll(t *testing.T, in string, o Options, show []string) string {
 		if !strings.HasPrefix(in[rec.Offset:], firstLine(rec.Bytes)) {
 			t.Errorf("record at line %d is not at its offset %d", rec.Line, rec.Offset)
 		}
+		events := 0
 		err = r.Decode(rec, func(e *timeline.Event) bool {
+			events++
 			fmt.Fprintf(&b, " %s\n", e.Format)
 			for _, name := range show {
 				if v := Show(e, name); v != "" {
@@ -91,6 +93,8 @@ func readAll(t *testing.T, in string, o Options, show []string) string {
 		})
 		if err != nil {
 			fmt.Fprintf(&b, ": %v\n", err)
+		} else if events == 0 {
+			b.WriteString(", no event\n")
 		}
 	}
 }

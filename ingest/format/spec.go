@@ -44,9 +44,10 @@ type spec struct {
 	System       string            `yaml:"system"`
 	Role         string            `yaml:"role"`
 	Stream       string            `yaml:"stream"`       // records of formats with the same stream may stand between each other
-	Decoder      string            `yaml:"decoder"`      // json, logfmt, regexp
+	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp
 	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
-	Require      map[string]string `yaml:"require"`      // json, logfmt: fields that must be there, and their form
+	Columns      *columnsSpec      `yaml:"columns"`      // columns: how they are parted and named
+	Require      map[string]string `yaml:"require"`      // json, logfmt, columns: fields that must be there, and their form
 	Lines        string            `yaml:"lines"`        // one, many: how many lines a record has
 	Continuation list              `yaml:"continuation"` // lines that would begin a record but belong to the one before
 	Attaches     bool              `yaml:"attaches"`     // right after a record that may have many lines it is a part of that one
@@ -79,6 +80,7 @@ type timeSpec struct {
 	Meaning    string `yaml:"meaning"`
 	Resolution string `yaml:"resolution"` // "": by the digits written
 	Rounded    bool   `yaml:"rounded"`
+	Zone       string `yaml:"zone"` // utc: that of stamps which write none, whatever the host's
 }
 
 type durationSpec struct {
@@ -160,6 +162,7 @@ const (
 	regexpDecoder decoderKind = iota
 	jsonDecoder
 	logfmtDecoder
+	columnsDecoder
 )
 
 // compiled is a format ready for use. It is not changed once made.
@@ -168,6 +171,7 @@ type compiled struct {
 	spec      *spec
 	role      timeline.Role
 	decoder   decoderKind
+	columns   *columns
 	patterns  []*pattern
 	conts     []*pattern
 	require   []requirement
@@ -178,6 +182,7 @@ type compiled struct {
 	layouts   []layout
 	meaning   timeline.Meaning
 	res       time.Duration
+	utc       bool
 	durRes    time.Duration
 	extract   []extraction
 	kinds     []kindRule
@@ -258,11 +263,16 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 		c.decoder = jsonDecoder
 	case "logfmt":
 		c.decoder = logfmtDecoder
+	case "columns":
+		c.decoder = columnsDecoder
 	default:
-		k.fail(at("decoder"), "unknown decoder %q: json, logfmt or regexp", sp.Decoder)
+		k.fail(at("decoder"), "unknown decoder %q: json, logfmt, columns or regexp", sp.Decoder)
 	}
 	if c.decoder != regexpDecoder && len(sp.Pattern) > 0 {
 		k.fail(at("pattern"), "only decoder regexp has a pattern")
+	}
+	if c.decoder != columnsDecoder && sp.Columns != nil {
+		k.fail(at("columns"), "only decoder columns has columns")
 	}
 	if c.decoder == regexpDecoder && len(sp.Require) > 0 {
 		k.fail(at("require"), "decoder regexp has no require: its pattern says what must be there")
@@ -311,6 +321,9 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 	}
 	if len(c.require) > 32 {
 		k.fail(at("require"), "at most 32 fields can be required")
+	}
+	if c.decoder == columnsDecoder {
+		k.columns(sp, c)
 	}
 	for i, e := range sp.Extract {
 		x := extraction{from: k.field(at("extract", strconv.Itoa(i), "from"), e.From)}
@@ -531,6 +544,9 @@ func (k *compiler) time(sp *spec, c *compiled) {
 		k.fail(at("time"), "meaning is missing: start, end or within")
 	}
 	c.res = k.duration(at("time", "resolution"), ts.Resolution)
+	if c.utc = ts.Zone == "utc"; !c.utc && ts.Zone != "" {
+		k.fail(at("time", "zone"), "unknown zone %q: utc or nothing", ts.Zone)
+	}
 	c.durRes = k.duration(at("duration", "resolution"), sp.Duration.Resolution)
 }
 
@@ -568,8 +584,8 @@ func (k *compiler) wraps(sp *spec, c *compiled) {
 	if e := sp.Wraps.Escape; e != "" && e != "json" {
 		k.fail(at("wraps", "escape"), "unknown escape %q: json or nothing", e)
 	}
-	if c.decoder == logfmtDecoder {
-		k.fail(at("wraps"), "decoder logfmt cannot wrap")
+	if c.decoder == logfmtDecoder || c.decoder == columnsDecoder {
+		k.fail(at("wraps"), "decoder %s cannot wrap", sp.Decoder)
 	}
 	switch p := sp.Wraps.Partial; {
 	case p == "":

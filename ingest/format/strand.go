@@ -22,8 +22,9 @@ const (
 // A strand is the stream of one writer: one container's lines in the output of all of
 // them, one program's in a syslog file. A stream without wrappers is one strand.
 type strand struct {
-	outer []*compiled // wrappers, outermost first
-	main  *compiled   // of the records inside them; nil: nobody reads them
+	outer []*compiled  // wrappers, outermost first
+	main  *compiled    // of the records inside them; nil: nobody reads them
+	order *columnOrder // as its last head told
 
 	stamped   []byte // head of the last record before the one at hand whose format bears a stamp
 	pending   []byte // the same of the record at hand, if isPending
@@ -48,7 +49,8 @@ func (in *strand) keep(rec *Record) {
 // A route says what the records of a stream are in: a wrapper, with what is inside
 // by stream, or a format. It is not changed once made.
 type route struct {
-	main    *compiled // no wrapper: the format of the records; nil if none reads them
+	main    *compiled    // no wrapper: the format of the records; nil if none reads them
+	order   *columnOrder // of its columns, if a head told
 	wrap    *compiled
 	inner   map[uint64]*route
 	general *route // of streams that are not in inner; nil to look at their lines
@@ -62,7 +64,7 @@ func routeOf(f *Format) *route {
 	case f.route != nil:
 		return f.route
 	}
-	rt := &route{main: f.c}
+	rt := &route{main: f.c, order: f.order}
 	if f.c.wraps != nil {
 		rt = &route{wrap: f.c}
 	}
@@ -75,7 +77,7 @@ func routeOf(f *Format) *route {
 // oneLine says whether every line is a record by what the route tells.
 func (rt *route) oneLine() bool {
 	if rt.wrap == nil {
-		return rt.main != nil && rt.main.oneLine && rt.main.spec.Stream != streamApp
+		return rt.main != nil && rt.main.oneLine && rt.main.spec.Stream != streamApp && !rt.main.columns.hasHead()
 	}
 	if rt.wrap.wraps.newline || rt.wrap.wraps.partialField != "" || rt.general == nil && len(rt.inner) == 0 {
 		return false
@@ -104,7 +106,7 @@ func newKnot(rt *route, outer []*compiled) *knot {
 	if k.wrap != nil {
 		k.inner = map[uint64]*knot{}
 	}
-	k.rest = &strand{outer: outer, main: rt.main}
+	k.rest = &strand{outer: outer, main: rt.main, order: rt.order}
 	return k
 }
 
@@ -330,7 +332,7 @@ func (r *Reader) take() {
 	if ok {
 		o.rec.in, o.stream = p.in, p.stream
 		o.f = r.framer(p.in, p.text, p.partial)
-		o.rec.by = o.f.by
+		o.rec.by, o.rec.head, o.rec.order = o.f.by, o.f.head, p.in.order
 	}
 	o.done = !o.f.open
 	r.queue = append(r.queue, o)
