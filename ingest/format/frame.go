@@ -434,6 +434,7 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 var continuations = [][]byte{
 	[]byte("Caused by: "), []byte("Suppressed: "), []byte("goroutine "), []byte("created by "), []byte("[signal "), []byte("exit status "),
 	[]byte("During handling of the above exception"), []byte("The above exception was the direct cause"), []byte("... "), []byte("Stack trace:"), []byte("#0 "),
+	[]byte("! "), // Dropwizard's stack traces
 }
 
 // continues says whether a line can only go on with the record before it.
