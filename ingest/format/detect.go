@@ -133,6 +133,7 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		lines[i] = plain(lines[i])
 	}
 	d := newDecoding(o.Reference, o.Zone)
+	scanned := scanAll(lines)
 	for _, f := range s.formats {
 		if f.c.wraps != nil && depth >= maxWrappers {
 			continue
@@ -142,7 +143,7 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		quoted := false               // a record of f that goes on inside a quote
 		var order *columnOrder        // as the head tells that stands before all records
 		d.order = nil
-		for _, l := range lines {
+		for i, l := range lines {
 			switch {
 			case f.c.isContinuation(l):
 			case d.takeHead(f.c, l):
@@ -151,7 +152,7 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 				}
 			case quoted && !d.beginsColumns(f.c, l):
 				quoted = f.c.columns.open(l, true)
-			case d.decode(f.c, l):
+			case d.decodeScanned(f.c, l, &scanned[i]):
 				read++
 				within, trace = true, false
 				quoted = f.c.columns != nil && !f.c.oneLine && f.c.columns.open(l, false)
@@ -207,6 +208,35 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		return wrapped(&f, outer), cands
 	}
 	return wrapped(best.f, outer), cands
+}
+
+// scanAll reads the lines as JSON once for all formats; the fields of one that is none are nil.
+func scanAll(lines [][]byte) []jsonScanner {
+	out := make([]jsonScanner, len(lines))
+	names := map[string]string{}
+	for i, l := range lines {
+		j := &out[i]
+		if j.names = names; !j.scan(bytesAsString(l)) {
+			j.fields = nil
+		}
+		names = j.names
+	}
+	return out
+}
+
+// decodeScanned is decode for a line of which scanAll knows whether it is JSON.
+func (d *decoding) decodeScanned(c *compiled, line []byte, j *jsonScanner) bool {
+	if c.decoder != jsonDecoder {
+		return d.decode(c, line)
+	}
+	if j.fields == nil {
+		return false
+	}
+	own := d.json
+	d.json = *j
+	ok := d.fromJSON(c, line) && d.finish(c, line)
+	d.json = own
+	return ok
 }
 
 func shareStream(a, b *Format) bool {
