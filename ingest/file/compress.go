@@ -32,6 +32,9 @@ var compressions = []compression{
 	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd, 12},
 	{"bzip2", []byte("BZh"), func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }, 14},
 	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, openXZ, 14},
+	// Windows writes its text so: what is read is UTF-8, as of an unpacked file.
+	{"utf-16", []byte{0xff, 0xfe}, openUTF16(binary.LittleEndian), 1},
+	{"utf-16", []byte{0xfe, 0xff}, openUTF16(binary.BigEndian), 1},
 }
 
 func openZstd(r io.Reader) (io.ReadCloser, error) {

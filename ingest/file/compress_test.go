@@ -2,11 +2,14 @@ package file
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"unicode/utf16"
 
 	"github.com/ulikunitz/xz"
 )
@@ -76,4 +79,33 @@ func FuzzStored(f *testing.F) {
 			t.Errorf("unpacked size is %d", n)
 		}
 	})
+}
+
+// TestUTF16 says that text of Windows is read as UTF-8, whichever of its bytes comes
+// first and wherever a read ends.
+func TestUTF16(t *testing.T) {
+	want := strings.Repeat("naïve 日本 \U0001F600 log\r\n", 300)
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		in := order.AppendUint16(nil, 0xfeff)
+		for _, u := range utf16.Encode([]rune(want)) {
+			in = order.AppendUint16(in, u)
+		}
+		c := compressionOf(in)
+		if c == nil {
+			t.Fatalf("% x is not told to be UTF-16", in[:2])
+		}
+		r, err := c.open(iotest.OneByteReader(bytes.NewReader(in)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || string(got) != want {
+			t.Errorf("%v: read %.60q, %v", order, got, err)
+		}
+	}
+	// Half a pair, at the end and before another letter, and half a unit.
+	r, _ := openUTF16(binary.BigEndian)(bytes.NewReader([]byte{0xfe, 0xff, 0xd8, 0x3d, 0, 'a', 0xd8, 0x3d, 0}))
+	if got, err := io.ReadAll(r); err != nil || string(got) != "\ufffda\ufffd" {
+		t.Errorf("halves: %q, %v", got, err)
+	}
 }

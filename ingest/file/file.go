@@ -243,6 +243,10 @@ func (p *filePart) head() ([]byte, error) {
 	p.measured.Do(func() { p.unpacked = f.unpackedSize(p.size) })
 	b := make([]byte, headSize)
 	n, err := io.ReadFull(f, b)
+	// A file that was truncated under its writer may begin with a hole of any size.
+	for err == nil && len(bytes.Trim(b[:n], "\x00")) == 0 {
+		n, err = io.ReadFull(f, b)
+	}
 	if err == io.EOF || err == io.ErrUnexpectedEOF || n > 0 {
 		err = nil // what breaks after the first bytes is found when they are read
 	}

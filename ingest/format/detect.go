@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sort"
 	"time"
-	"unicode/utf8"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -52,34 +51,15 @@ func (s *Set) detect(head []byte, o *Options) Detection {
 	head = whole(head)
 	lines := sample(bytes.TrimPrefix(head, bom))
 	f, cands := s.choose(lines, o, 0, nil)
+	if f != nil && isColoured(head) {
+		// What a record must contain to be failed may be broken by a colour.
+		c := *f
+		c.Literals = nil
+		f = &c
+	}
 	det := Detection{Format: f, Candidates: cands}
 	s.count(&det, head, o)
 	return det
-}
-
-// isBinary says whether a head is not text: a zero byte, or much that is no UTF-8
-// and no other way to write letters.
-func isBinary(head []byte) bool {
-	if bytes.IndexByte(head, 0) >= 0 {
-		return true
-	}
-	bad := 0
-	for i := 0; i < len(head); {
-		c := head[i]
-		if c < utf8.RuneSelf {
-			if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != 0x1b && c != '\f' {
-				bad++
-			}
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(head[i:])
-		if r == utf8.RuneError && n == 1 && len(head)-i >= utf8.UTFMax {
-			bad++
-		}
-		i += n
-	}
-	return bad*10 > len(head)
 }
 
 // whole drops the last line if it is cut, unless it is the only one.
@@ -104,7 +84,7 @@ func sample(head []byte) [][]byte {
 		} else {
 			head = nil
 		}
-		if line = bytes.TrimSuffix(line, []byte("\r")); len(line) > 0 {
+		if line = plain(bytes.TrimSuffix(line, []byte("\r"))); len(line) > 0 {
 			all = append(all, line)
 		}
 	}

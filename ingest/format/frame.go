@@ -105,6 +105,10 @@ func (s *Set) NewReader(in io.Reader, o Options) (*Reader, error) {
 		r.det = Detection{Format: o.Format, Confidence: 1}
 	} else {
 		head, err := r.in.Peek(headSize)
+		if len(head) > 0 && head[0] == 0 && !isBinary(head) {
+			r.skipHole()
+			head, err = r.in.Peek(headSize)
+		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 			if len(head) == 0 {
 				return nil, err
@@ -217,6 +221,7 @@ func (r *Reader) readLine() error {
 	if r.err != nil {
 		return r.err
 	}
+	r.skipHole()
 	text, err := r.in.ReadSlice('\n')
 	if len(text) == 0 && err != nil {
 		r.err = err
@@ -247,7 +252,25 @@ var bom = []byte("\xef\xbb\xbf")
 
 func trimLine(b []byte) []byte {
 	b = bytes.TrimSuffix(b, []byte("\n"))
-	return bytes.TrimSuffix(b, []byte("\r"))
+	b = bytes.TrimSuffix(b, []byte("\r"))
+	if n := len(b); n > 0 && b[n-1] == 0 {
+		return bytes.TrimRight(b, "\x00")
+	}
+	return b
+}
+
+// skipHole passes over zero bytes at the beginning of a line.
+func (r *Reader) skipHole() {
+	for {
+		b, _ := r.in.Peek(1)
+		if len(b) == 0 || b[0] != 0 {
+			return
+		}
+		b, _ = r.in.Peek(r.in.Buffered())
+		n := len(b) - len(bytes.TrimLeft(b, "\x00"))
+		r.in.Discard(n)
+		r.offset += int64(n)
+	}
 }
 
 // restOfLine reads on in a line that is longer than the buffer, as far as the record
@@ -458,8 +481,9 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 		return nil
 	}
 	in := rec.in
+	text := decoded(plain(rec.Bytes))
 	if in == nil {
-		first := rec.Bytes
+		first := text
 		if i := bytes.IndexByte(first, '\n'); i >= 0 {
 			first = trimLine(first[:i])
 		}
@@ -470,7 +494,7 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 		in = p.in
 	}
 	r.decoding(len(in.outer)).order = rec.order
-	e := r.read(in, rec.Bytes, rec.by)
+	e := r.read(in, text, rec.by)
 	if e == nil {
 		return ErrNoMatch
 	}
@@ -490,7 +514,7 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 	// The event at hand uses the reader's decodings: ask another one.
 	s := &Reader{set: r.set, opt: r.opt, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
 	s.decoding(len(in.outer)).order = r.decoding(len(in.outer)).order
-	p := s.read(in, in.stamped, nil)
+	p := s.read(in, decoded(plain(in.stamped)), nil)
 	if p == nil || p.Time.IsZero() {
 		return
 	}
@@ -524,7 +548,7 @@ func (r *Reader) read(in *strand, rec []byte, by *compiled) *timeline.Event {
 				break
 			}
 			if !isList(c, d.ev.Body) {
-				text = bytesOf(strings.TrimSuffix(strings.TrimSuffix(d.ev.Body, "\n"), "\r"))
+				text = plain(bytesOf(strings.TrimSuffix(strings.TrimSuffix(d.ev.Body, "\n"), "\r")))
 				continue
 			}
 		}

@@ -18,7 +18,7 @@ import (
 var testReference = time.Date(2026, time.November, 24, 6, 0, 0, 0, time.UTC)
 
 // TestFrame cuts streams into records and decodes them. In the input \r, \t and \0
-// stand for these bytes, \B for a byte order mark, \E for the escape character; "max" is the size limit of records.
+// stand for these bytes, \E for the escape character, \L for an e with acute accent in Latin-1, \B for a byte order mark; "max" is the size limit of records.
 func TestFrame(t *testing.T) {
 	datadriven.Walk(t, "testdata/frame", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -48,7 +48,7 @@ func TestFrame(t *testing.T) {
 					t.Fatalf("%s: unknown argument %s", d.Pos, a.Key)
 				}
 			}
-			in := strings.NewReplacer(`\r`, "\r", `\t`, "\t", `\0`, "\x00", `\B`, string(bom), `\E`, "\x1b").Replace(d.Input) + "\n"
+			in := strings.NewReplacer(`\r`, "\r", `\t`, "\t", `\0`, "\x00", `\B`, string(bom), `\E`, "\x1b", `\L`, "\xe9").Replace(d.Input) + "\n"
 			return readAll(t, in, o, show)
 		})
 	})

@@ -213,7 +213,7 @@ func (r *Reader) look(k *knot, kind uint64, line []byte, outer []*compiled) *rou
 		if i < 0 {
 			break
 		}
-		take(trimLine(ahead[:i]))
+		take(plain(trimLine(ahead[:i])))
 		ahead = ahead[i+1:]
 	}
 	// What the others are in is likely.
@@ -299,7 +299,7 @@ func (r *Reader) nextWrapped() (Record, error) {
 // take adds the line at hand to the record that it goes on with, or begins one.
 func (r *Reader) take() {
 	info := r.next
-	p, ok := r.route(info.text)
+	p, ok := r.route(plain(info.text))
 	if !ok && len(r.queue) > 0 && continues(info.text) && r.last != nil && !r.last.done && r.last.rec.in != nil {
 		// A line more of a message that the wrapper writes once for all its lines.
 		r.last.f.partial = false

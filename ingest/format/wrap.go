@@ -101,7 +101,7 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 			p.partial = true
 		}
 	}
-	p.inner = bytes.TrimSuffix(p.inner, []byte("\r"))
+	p.inner = plain(bytes.TrimSuffix(p.inner, []byte("\r")))
 	return p, true
 }
 
