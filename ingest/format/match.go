@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -45,11 +46,11 @@ func compileExpr(text string) (*expr, error) {
 	}
 	c.add(inst{op: instMatch})
 	c.analyse()
+	c.fuse()
 	e.prog = c.prog
 	e.anchored = c.prog[0].op == instBegin
-	if f := c.firstOf(0); !f.end && !e.anchored {
-		set := f.set
-		e.first = &set
+	if f := c.firsts[0]; !f.end && !e.anchored {
+		e.first = &f.set
 	}
 	return e, nil
 }
@@ -81,6 +82,8 @@ const (
 	instRune         // one rune: of set if it is ASCII, else any
 	instRun          // min to max bytes of set, as many as there are
 	instLazy         // min to max bytes of set, as few as will do
+	instSeq          // one byte of each of sets
+	instField        // a sure run between two notes: of slot n and of slot y
 	instSave         // notes the place in slot n
 	instSplit        // x, else y
 	instJump         // to x
@@ -98,6 +101,7 @@ type inst struct {
 	min, max int32 // max < 0: no bound
 	lit      string
 	set      *[256]bool
+	sets     []*[256]bool
 	// next of a split: bit 0, x may go on with this byte; bit 1, y may; 256 is the
 	// end of the text. Of a run that is not sure, bit 0: what follows may begin so.
 	next *[257]uint8
@@ -442,6 +446,7 @@ func (c *exprCompiler) firstOf(pc int32) *first {
 // analyse finds the choices that the next byte decides.
 func (c *exprCompiler) analyse() {
 	c.firsts = map[int32]*first{}
+	c.firstOf(0)
 	for pc := range c.prog {
 		i := &c.prog[pc]
 		switch i.op {
@@ -495,6 +500,75 @@ func (c *exprCompiler) analyse() {
 			}
 		}
 	}
+}
+
+// fuse makes one instruction of several where nothing jumps between them: of bytes and
+// texts in a row, and of a group that is one run.
+func (c *exprCompiler) fuse() {
+	target := make([]bool, len(c.prog)+1)
+	for _, i := range c.prog {
+		switch i.op {
+		case instSplit:
+			target[i.x], target[i.y] = true, true
+		case instJump:
+			target[i.x] = true
+		}
+	}
+	moved := make([]int32, len(c.prog)+1)
+	var out []inst
+	for pc := 0; pc < len(c.prog); {
+		moved[pc] = int32(len(out))
+		i := c.prog[pc]
+		if i.op == instSave && pc+2 < len(c.prog) && !target[pc+1] && !target[pc+2] {
+			if r, s := c.prog[pc+1], c.prog[pc+2]; r.op == instRun && r.sure && s.op == instSave {
+				r.op, r.n, r.y = instField, i.n, s.n
+				out = append(out, r)
+				pc += 3
+				continue
+			}
+		}
+		sets := i.bytes()
+		end := pc + 1
+		for sets != nil && end < len(c.prog) && !target[end] && len(sets) < 64 {
+			more := c.prog[end].bytes()
+			if more == nil {
+				break
+			}
+			sets = append(sets, more...)
+			end++
+		}
+		if end > pc+1 || i.op == instRun && sets != nil {
+			i = inst{op: instSeq, sets: sets}
+		}
+		out = append(out, i)
+		pc = end
+	}
+	for k := range out {
+		if i := &out[k]; i.op == instSplit || i.op == instJump {
+			i.x, i.y = moved[i.x], moved[i.y]
+		}
+	}
+	c.prog = out
+}
+
+// bytes gives the sets of an instruction that takes a fixed number of bytes; nil if it
+// is none or takes many.
+func (i *inst) bytes() []*[256]bool {
+	switch {
+	case i.op == instSet:
+		return []*[256]bool{i.set}
+	case i.op == instLit && len(i.lit) <= 16:
+		var out []*[256]bool
+		for k := range len(i.lit) {
+			set := new([256]bool)
+			set[i.lit[k]] = true
+			out = append(out, set)
+		}
+		return out
+	case i.op == instRun && i.min == i.max && i.min > 0 && i.min <= 16:
+		return slices.Repeat([]*[256]bool{i.set}, int(i.min))
+	}
+	return nil
 }
 
 // A matching is the memory of one match, to be used again. The zero value is ready.
@@ -629,16 +703,16 @@ const (
 // run tries to match at one place of s; it gives the place of the match's end.
 func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int {
 	pc := int32(0)
-	stack := m.stack[:0]
+	stack, loc, left := m.stack[:0], m.loc, *steps
 	for {
-		if *steps--; *steps < 0 {
+		if left--; left < 0 {
 			return tooManySteps
 		}
 		i := &e.prog[pc]
 		ok := true
 		switch i.op {
 		case instMatch:
-			m.stack = stack[:0]
+			m.stack, *steps = stack[:0], left
 			return pos
 		case instLit:
 			if len(s)-pos >= len(i.lit) && s[pos:pos+len(i.lit)] == i.lit {
@@ -654,6 +728,46 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			} else {
 				ok = false
 			}
+		case instSeq:
+			if len(s)-pos < len(i.sets) {
+				ok = false
+				break
+			}
+			for k, set := range i.sets {
+				if !set[s[pos+k]] {
+					ok = false
+					break
+				}
+			}
+			pos += len(i.sets)
+			pc++
+		case instField:
+			start, end := pos, len(s)
+			if i.until {
+				if j := strings.IndexByte(s[pos:], i.stop); j >= 0 {
+					end = pos + j
+				}
+			} else {
+				if i.max >= 0 {
+					end = min(end, pos+int(i.max))
+				}
+				for pos < end && i.set[s[pos]] {
+					pos++
+				}
+				end = pos
+			}
+			if end-start < int(i.min) {
+				ok = false
+				break
+			}
+			if groups {
+				if len(stack) > 0 {
+					stack = append(stack, choice{kind: restore, pc: i.n, pos: loc[i.n]}, choice{kind: restore, pc: i.y, pos: loc[i.y]})
+				}
+				loc[i.n], loc[i.y] = start, end
+			}
+			pos = end
+			pc++
 		case instRune:
 			switch {
 			case pos >= len(s) || !i.set[s[pos]]:
@@ -716,9 +830,9 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 		case instSave:
 			if groups {
 				if len(stack) > 0 {
-					stack = append(stack, choice{kind: restore, pc: i.n, pos: m.loc[i.n]})
+					stack = append(stack, choice{kind: restore, pc: i.n, pos: loc[i.n]})
 				}
-				m.loc[i.n] = pos
+				loc[i.n] = pos
 			}
 			pc++
 		case instSplit:
@@ -757,12 +871,12 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 		// Back to the last choice.
 		for {
 			if len(stack) == 0 {
-				m.stack = stack
+				m.stack, *steps = stack, left
 				return noMatch
 			}
 			t := &stack[len(stack)-1]
 			if t.kind == restore {
-				m.loc[t.pc] = t.pos
+				loc[t.pc] = t.pos
 				stack = stack[:len(stack)-1]
 				continue
 			}
@@ -776,7 +890,7 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 				p := t.pos - 1
 				for p >= t.lim && (i.next[s[p]] == 0 || !utf8.RuneStart(s[p])) {
 					p--
-					*steps--
+					left--
 				}
 				if p < t.lim {
 					stack = stack[:len(stack)-1]
@@ -793,7 +907,7 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			if p < t.lim && i.set[s[p]] {
 				p, more = longer(i, s, p+1, t.lim)
 			}
-			*steps -= p - t.pos
+			left -= p - t.pos
 			if !more {
 				stack = stack[:len(stack)-1]
 				continue
@@ -890,7 +1004,9 @@ func (e *expr) prefix() prefix {
 			}
 		case instSet:
 			out = append(out, i.set)
-		case instRun:
+		case instSeq:
+			out = append(out, i.sets...)
+		case instRun, instField:
 			for range min(i.min, 64) {
 				out = append(out, i.set)
 			}
