@@ -184,6 +184,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.exc.Message = v
 	case opStack:
 		d.stack = v
+	case opJSON:
+		d.jsonTail(c, v)
 	case opPairs:
 		d.pairs(c, v)
 	case opCaptured:

@@ -60,7 +60,7 @@ func parseField(name string) (field, error) {
 		return field{}, fmt.Errorf("the field's name is missing")
 	}
 	k, ok := fieldKinds[name]
-	if !ok && (strings.HasPrefix(name, "call.") || name == "pairs" || name == "captured") {
+	if !ok && (strings.HasPrefix(name, "call.") || name == "pairs" || name == "json" || name == "captured") {
 		return field{}, fmt.Errorf("%q cannot be asked for", name)
 	}
 	return field{k, name}, nil

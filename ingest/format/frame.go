@@ -439,7 +439,7 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 		if len(line) == 0 || line[0] != '{' {
 			return false
 		}
-		return len(c.require) == 0 || d.decode(c, line)
+		return len(c.require)+len(c.anyOf) == 0 || d.decode(c, line)
 	case logfmtDecoder:
 		return startsWithPair(line) && d.decode(c, line)
 	case columnsDecoder:

@@ -430,7 +430,25 @@ func (d *decoding) fromJSON(c *compiled, rec []byte) bool {
 		return false
 	}
 	d.reset()
-	s := string(rec)
+	d.jsonFields(c, string(rec))
+	return true
+}
+
+// jsonTail reads an object that stands in a record of another decoder. What is no
+// object is kept as text.
+func (d *decoding) jsonTail(c *compiled, v string) {
+	if c.decoder == jsonDecoder {
+		return // its fields are being read
+	}
+	if !d.json.scan(v) {
+		d.attr("json", v)
+		return
+	}
+	d.jsonFields(c, v)
+}
+
+// jsonFields puts the fields of s, which was scanned last.
+func (d *decoding) jsonFields(c *compiled, s string) {
 	for i := range d.json.fields {
 		f := &d.json.fields[i]
 		if f.by != c {
@@ -441,14 +459,13 @@ func (d *decoding) fromJSON(c *compiled, rec []byte) bool {
 			if f.start < f.end {
 				d.attr(f.path, f.value(s))
 			}
-		case t.op == opDrop:
+		case t.op == opDrop || t.op == opJSON:
 		case t.op == opStatus || t.op == opMethod:
 			d.put(c, t, f.path, f.value(s))
 		default:
 			d.put(c, t, t.name, f.value(s))
 		}
 	}
-	return true
 }
 
 // hasRequired says whether the scanned record has the fields that the format requires.
@@ -466,5 +483,16 @@ next:
 		}
 		return false
 	}
-	return true
+	if len(c.anyOf) == 0 {
+		return true
+	}
+	for i := range c.anyOf {
+		r := &c.anyOf[i]
+		for k := range d.json.fields {
+			if f := &d.json.fields[k]; f.path == r.name && (r.re == nil || r.re.in(f.value(s), &d.match)) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -16,7 +16,7 @@ func (d *decoding) decodeLogfmt(c *compiled, rec []byte) bool {
 		first = rec[:i]
 	}
 	// Nothing is copied of a record that is not in the format.
-	seen := uint32(0)
+	seen, anyOf := uint32(0), len(c.anyOf) == 0
 	for p := (pairScanner{s: bytesAsString(first)}); p.next(); {
 		if p.stray {
 			return false
@@ -27,8 +27,12 @@ func (d *decoding) decodeLogfmt(c *compiled, rec []byte) bool {
 				seen |= 1 << i
 			}
 		}
+		for i := range c.anyOf {
+			r := &c.anyOf[i]
+			anyOf = anyOf || r.name == p.name && (r.re == nil || r.re.in(p.value(), &d.match))
+		}
 	}
-	if seen != 1<<len(c.require)-1 {
+	if seen != 1<<len(c.require)-1 || !anyOf {
 		return false
 	}
 	d.reset()

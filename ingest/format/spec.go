@@ -48,6 +48,7 @@ type spec struct {
 	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
 	Columns      *columnsSpec      `yaml:"columns"`      // columns: how they are parted and named
 	Require      map[string]string `yaml:"require"`      // json, logfmt, columns: fields that must be there, and their form
+	RequireAny   map[string]string `yaml:"require_any"`  // and at least one of these
 	Lines        string            `yaml:"lines"`        // one, many: how many lines a record has
 	Continuation list              `yaml:"continuation"` // lines that would begin a record but belong to the one before
 	Attaches     bool              `yaml:"attaches"`     // right after a record that may have many lines it is a part of that one
@@ -175,6 +176,7 @@ type compiled struct {
 	patterns  []*pattern
 	conts     []*pattern
 	require   []requirement
+	anyOf     []requirement      // of which one must be there; nil: none need be
 	table     map[string]*target // by the record's own names; JSON and logfmt fall back to aliases
 	oneLine   bool
 	wraps     *wrapper
@@ -274,7 +276,10 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 	if c.decoder != columnsDecoder && sp.Columns != nil {
 		k.fail(at("columns"), "only decoder columns has columns")
 	}
-	if c.decoder == regexpDecoder && len(sp.Require) > 0 {
+	if c.decoder == columnsDecoder && len(sp.RequireAny) > 0 {
+		k.fail(at("require_any"), "decoder columns has no require_any")
+	}
+	if c.decoder == regexpDecoder && len(sp.Require)+len(sp.RequireAny) > 0 {
 		k.fail(at("require"), "decoder regexp has no require: its pattern says what must be there")
 	}
 	switch sp.Lines {
@@ -312,13 +317,8 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 			c.conts = append(c.conts, q)
 		}
 	}
-	for _, name := range sortedKeys(sp.Require) {
-		r := requirement{name: name}
-		if p := sp.Require[name]; p != "" {
-			r.re = k.re(at("require", name), p)
-		}
-		c.require = append(c.require, r)
-	}
+	c.require = k.requirements("require", sp.Require)
+	c.anyOf = k.requirements("require_any", sp.RequireAny)
 	if len(c.require) > 32 {
 		k.fail(at("require"), "at most 32 fields can be required")
 	}
@@ -440,6 +440,19 @@ func (k *compiler) err() error {
 		return a.Line < b.Line || a.Line == b.Line && a.Col < b.Col
 	})
 	return errors.Join(k.errs...)
+}
+
+// requirements reads the names of fields with the form that each must have.
+func (k *compiler) requirements(key string, names map[string]string) []requirement {
+	var out []requirement
+	for _, name := range sortedKeys(names) {
+		r := requirement{name: name}
+		if p := names[name]; p != "" {
+			r.re = k.re(at(key, name), p)
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // index gives the path of item i of a list that may be written as one text.

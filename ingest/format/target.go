@@ -47,6 +47,7 @@ const (
 	opExcMessage
 	opStack
 	opPairs
+	opJSON
 	opCaptured
 )
 
@@ -98,6 +99,7 @@ var targetOps = map[string]op{
 	"exception.message":         opExcMessage,
 	"exception.stacktrace":      opStack,
 	"pairs":                     opPairs,
+	"json":                      opJSON,
 	"captured":                  opCaptured,
 }
 
