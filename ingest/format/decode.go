@@ -22,6 +22,7 @@ type decoding struct {
 	loc *time.Location // of stamps that write no zone; nil if it is not known
 
 	times   [maxTimes]string
+	nanos   string
 	attrs   int
 	named   uint64 // a bit for each name among the attributes; several share one
 	method  string
@@ -53,7 +54,7 @@ func newDecoding(ref time.Time, loc *time.Location) *decoding {
 func (d *decoding) reset() {
 	keys, attrs, calls := d.ev.Keys[:0], d.ev.Attrs[:0], d.ev.Calls[:0]
 	d.ev = timeline.Event{Keys: keys, Attrs: attrs, Calls: calls}
-	d.times = [maxTimes]string{}
+	d.times, d.nanos = [maxTimes]string{}, ""
 	d.attrs, d.named = 0, 0
 	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
 	d.durUnit, d.grpc = 0, ""
@@ -97,6 +98,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 	}
 	switch t.op {
 	case opDrop:
+	case opTimeNanos:
+		d.nanos = v
 	case opTime:
 		d.times[t.idx] = v
 	case opBody:
@@ -244,7 +247,19 @@ func (c *compiled) targetOf(name string) *target {
 	if t := c.table[name]; t != nil {
 		return t
 	}
-	return aliases[name]
+	if t := aliases[name]; t != nil {
+		return t
+	}
+	for _, p := range c.spec.Strip {
+		if !strings.HasPrefix(name, p) {
+			continue
+		}
+		// What is said beside the message does not replace it.
+		if t := aliases[name[len(p):]]; t != nil && t.op != opBody && t.op != opSeverity {
+			return t
+		}
+	}
+	return nil
 }
 
 // finish makes the event of what was put.
@@ -365,6 +380,9 @@ func (d *decoding) stamp(c *compiled) bool {
 			}
 			if c.utc {
 				st.zone = timeline.ZoneWritten
+			}
+			if d.nanos != "" {
+				st.addNanos(d.nanos)
 			}
 			e.Time, e.Stamp.Zone, e.Stamp.Resolution = st.t, st.zone, st.res
 			if c.res > 0 {

@@ -56,6 +56,7 @@ type spec struct {
 	Time         timeSpec          `yaml:"time"`
 	Duration     durationSpec      `yaml:"duration"`
 	Fields       map[string]string `yaml:"fields"`  // the record's name -> target
+	Strip        list              `yaml:"strip"`   // beginnings of names without which they are looked up among those that all share
 	Extract      []extractSpec     `yaml:"extract"` // patterns over what was read
 	Kind         []kindSpec        `yaml:"kind"`    // the first that holds; else a log record
 	Keys         keysSpec          `yaml:"keys"`
@@ -81,7 +82,8 @@ type timeSpec struct {
 	Meaning    string `yaml:"meaning"`
 	Resolution string `yaml:"resolution"` // "": by the digits written
 	Rounded    bool   `yaml:"rounded"`
-	Zone       string `yaml:"zone"` // utc: that of stamps which write none, whatever the host's
+	Zone       string `yaml:"zone"`  // utc: that of stamps which write none, whatever the host's
+	Nanos      string `yaml:"nanos"` // the field with the nanoseconds of a stamp of whole seconds
 }
 
 type durationSpec struct {
@@ -541,6 +543,9 @@ func (k *compiler) time(sp *spec, c *compiled) {
 			break
 		}
 		c.table[n] = &target{op: opTime, name: n, idx: i}
+	}
+	if ts.Nanos != "" {
+		c.table[ts.Nanos] = &target{op: opTimeNanos, name: ts.Nanos}
 	}
 	if len(ts.Field) > 0 && len(ts.Layout) == 0 {
 		k.fail(at("time"), "layout is missing")

@@ -15,6 +15,7 @@ const (
 	opAttr op = iota
 	opDrop
 	opTime
+	opTimeNanos
 	opBody
 	opSeverity
 	opStatus

@@ -83,6 +83,24 @@ type stamp struct {
 	zone timeline.ZoneSource
 }
 
+// addNanos adds the nanoseconds that a record writes apart from its seconds. The zeros
+// at their end tell what the clock is read in.
+func (st *stamp) addNanos(s string) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > 999_999_999 || st.res != time.Second {
+		return
+	}
+	st.t = st.t.Add(time.Duration(n))
+	switch {
+	case n%1_000_000 == 0:
+		st.res = time.Millisecond
+	case n%1000 == 0:
+		st.res = time.Microsecond
+	default:
+		st.res = time.Nanosecond
+	}
+}
+
 // parseStamp reads s. loc is the zone of stamps that write none, nil if it is not
 // known; ref is a time near that of the stamp, for stamps without a year.
 func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, bool) {
