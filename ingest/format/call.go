@@ -13,6 +13,7 @@ type callParts struct {
 	peer, method, target, status        string
 	connect, header, response, duration phase
 	wait                                time.Duration
+	err                                 string
 }
 
 // A phase is the text of a duration with the unit of a bare number.
@@ -43,6 +44,7 @@ const (
 	callAttempts callForm = iota + 1 // lists as nginx writes them: "a, b : c"
 	callBackend                      // one server, with timers, as HAProxy writes it
 	callSelf                         // a client span is its own call
+	callForward                      // one server, whose status stands beside the record's own
 	callMessage                      // a message about a call that failed: the body says how
 )
 
@@ -66,6 +68,8 @@ func (d *decoding) calls(c *compiled) {
 		if d.ev.Kind == timeline.ClientSpan {
 			d.self(r)
 		}
+	case callForward:
+		d.forward(r)
 	case callMessage:
 		d.message(r)
 	}
@@ -219,6 +223,64 @@ func (d *decoding) backend(r *callRules) {
 		}
 	}
 	d.ev.Calls = append(d.ev.Calls, o)
+}
+
+// forward makes the one call of a record that has the status of the server beside its
+// own: without one no answer came. How the call ended then is told by a table, else by
+// the call's error, else by what the record's own status means among gateways.
+func (d *decoding) forward(r *callRules) {
+	p, e := &d.call, &d.ev
+	if p.peer == "-" || slices.Contains(r.noPeer, p.peer) {
+		p.peer = ""
+	}
+	status, answered := statusCode(p.status)
+	if p.peer == "" && !answered && p.err == "" {
+		return
+	}
+	o := timeline.Outcall{
+		Peer: p.peer, Method: d.method, Target: d.target, Status: status, Error: p.err,
+		Connect: p.connect.read(p.connect.text), Header: p.header.read(p.header.text),
+	}
+	if p.method != "" {
+		o.Method = p.method
+	}
+	if p.target != "" {
+		o.Target = p.target
+	}
+	if resp := p.response.read(p.response.text); o.Header == 0 && resp > 0 {
+		o.Header = o.Connect + resp
+	}
+	if t := p.duration.read(p.duration.text); t > 0 || t == 0 && p.duration.text != "" {
+		o.Duration, o.Timed = t, true
+	}
+	if answered {
+		o.Ended = timeline.Complete
+	} else {
+		o.Header = -1
+	}
+	if s := d.outcome(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
+		o.Ended = s
+	}
+	if o.Ended == timeline.OutcomeUnknown && o.Error != "" {
+		o.Ended = d.outcome(r.errors, o.Error)
+	}
+	if o.Ended == timeline.OutcomeUnknown {
+		switch e.StatusCode {
+		case 502:
+			o.Ended = timeline.Reset
+			if o.Connect < 0 {
+				o.Ended = timeline.Refused
+			}
+		case 504:
+			o.Ended = timeline.GaveUp
+			if o.Connect < 0 {
+				o.Ended = timeline.ConnectGaveUp
+			}
+		case 499:
+			o.Ended = timeline.CallerLeft
+		}
+	}
+	e.Calls = append(e.Calls, o)
 }
 
 // self makes the one call of a client span.

@@ -29,6 +29,9 @@ type decoding struct {
 	target  string
 	durText string
 	durUnit time.Duration
+	parts   durationParts
+	start   string // the stamp of the start beside that of the end
+	end     string // the other way round
 	stack   string
 	tail    string // the lines after the first
 	exc     timeline.Exception
@@ -58,6 +61,7 @@ func (d *decoding) reset() {
 	d.attrs, d.named = 0, 0
 	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
 	d.durUnit, d.grpc = 0, ""
+	d.parts, d.start, d.end = durationParts{}, "", ""
 	d.exc = timeline.Exception{}
 	d.call = callParts{}
 	d.line, d.client, d.server = "", "", ""
@@ -136,6 +140,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 			v = v[i+len("/traces/"):]
 		}
 		d.identity(timeline.KeyTraceID, v)
+	case opAmznTrace:
+		d.amznTrace(v)
 	case opSpanID:
 		d.span(v)
 	case opParentSpanID:
@@ -161,6 +167,12 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.address(t.name, v)
 	case opDuration:
 		d.durText, d.durUnit = v, t.unit
+	case opDurationPart:
+		d.durPart(v, t.unit)
+	case opTimeStart:
+		d.start = v
+	case opTimeEnd:
+		d.end = v
 	case opCallPeer:
 		d.call.peer = v
 	case opCallMethod:
@@ -181,6 +193,13 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		}
 	case opCallDuration:
 		d.call.duration = phase{v, t.unit}
+	case opCallError:
+		if v != "-" {
+			d.call.err = v
+			if d.ev.Attrs.Get("error.message") == "" {
+				d.attr("error.message", v)
+			}
+		}
 	case opExcType:
 		d.exc.Type = v
 	case opExcMessage:
@@ -414,6 +433,7 @@ func (d *decoding) extract(c *compiled, x *extraction) {
 
 func (d *decoding) duration(c *compiled) {
 	if d.durText == "" {
+		d.derived(c)
 		return
 	}
 	v, res, ok := parseDuration(d.durText, d.durUnit)

@@ -32,6 +32,8 @@ const (
 	fieldServer
 	fieldCallPeer
 	fieldCallStatus
+	fieldCallError
+	fieldCallEnded
 	fieldEnded
 	fieldException
 )
@@ -51,6 +53,8 @@ var fieldKinds = map[string]fieldKind{
 	timeline.KeyUpstream:        fieldServer,
 	"call.peer":                 fieldCallPeer,
 	"call.status":               fieldCallStatus,
+	"call.error":                fieldCallError,
+	"call.ended":                fieldCallEnded,
 	"ended":                     fieldEnded,
 	"exception":                 fieldException,
 }
@@ -121,6 +125,12 @@ func (d *decoding) get(f field) string {
 		return d.call.peer
 	case fieldCallStatus:
 		return d.call.status
+	case fieldCallError:
+		return d.call.err
+	case fieldCallEnded:
+		if n := len(e.Calls); n > 0 {
+			return e.Calls[n-1].Ended.String()
+		}
 	case fieldEnded:
 		return e.Ended.String()
 	case fieldException:

@@ -55,6 +55,25 @@ func (d *decoding) traceparent(v string) {
 	}
 }
 
+// amznTrace reads "Root=1-EPOCH-ID;Parent=SPAN;Sampled=1", which AWS's balancers write
+// with their own ID before it ("Self=...;Root=..."), or the root alone.
+func (d *decoding) amznTrace(v string) {
+	for v != "" {
+		var part string
+		part, v, _ = strings.Cut(v, ";")
+		name, id, ok := strings.Cut(part, "=")
+		switch {
+		case !ok && strings.HasPrefix(part, "1-"), ok && name == "Root":
+			if !ok {
+				id = part
+			}
+			d.identity(timeline.KeyTraceID, id)
+		case name == "Parent" && !placeholder(id):
+			d.ev.ParentSpanID = id
+		}
+	}
+}
+
 var (
 	// freeKey is an ID with its name as people write it into messages and SQL comments.
 	freeKey = mustCompileExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|correlation[_-]?id|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`)

@@ -654,10 +654,12 @@ func (k *compiler) calls(sp *callsSpec) *callRules {
 		r.form = callBackend
 	case "self":
 		r.form = callSelf
+	case "forward":
+		r.form = callForward
 	case "message":
 		r.form = callMessage
 	default:
-		k.fail(at("calls", "form"), "unknown form %q: attempts, backend, self or message", sp.Form)
+		k.fail(at("calls", "form"), "unknown form %q: attempts, backend, forward, self or message", sp.Form)
 	}
 	r.errors = k.outcomes(at("calls", "error"), sp.Error)
 	if sp.Ended != nil {

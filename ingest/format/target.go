@@ -26,6 +26,7 @@ const (
 	opTraceparent
 	opUberTrace
 	opCloudTrace
+	opAmznTrace
 	opSpanID
 	opParentSpanID
 	opIdentity
@@ -35,6 +36,9 @@ const (
 	opURLTarget
 	opAddress
 	opDuration
+	opDurationPart
+	opTimeStart
+	opTimeEnd
 	opCallPeer
 	opCallMethod
 	opCallTarget
@@ -44,6 +48,7 @@ const (
 	opCallResponse
 	opCallWait
 	opCallDuration
+	opCallError
 	opExcType
 	opExcMessage
 	opStack
@@ -74,6 +79,7 @@ var targetOps = map[string]op{
 	"traceparent":               opTraceparent,
 	"uber-trace-id":             opUberTrace,
 	"cloud.trace":               opCloudTrace,
+	"x-amzn-trace-id":           opAmznTrace,
 	"span_id":                   opSpanID,
 	"parent_span_id":            opParentSpanID,
 	timeline.KeyRequestID:       opIdentity,
@@ -87,6 +93,9 @@ var targetOps = map[string]op{
 	"server.address":            opAddress,
 	"network.peer.address":      opAddress,
 	"duration":                  opDuration,
+	"duration.part":             opDurationPart,
+	"time.start":                opTimeStart,
+	"time.end":                  opTimeEnd,
 	"call.peer":                 opCallPeer,
 	"call.method":               opCallMethod,
 	"call.target":               opCallTarget,
@@ -96,6 +105,7 @@ var targetOps = map[string]op{
 	"call.response":             opCallResponse,
 	"call.wait":                 opCallWait,
 	"call.duration":             opCallDuration,
+	"call.error":                opCallError,
 	"exception.type":            opExcType,
 	"exception.message":         opExcMessage,
 	"exception.stacktrace":      opStack,
@@ -122,7 +132,7 @@ func parseTarget(s string) (*target, error) {
 			return nil, fmt.Errorf("unknown unit %q: ns, us, ms or s", unit)
 		}
 		switch t.op {
-		case opDuration, opCallConnect, opCallHeader, opCallResponse, opCallWait, opCallDuration:
+		case opDuration, opDurationPart, opCallConnect, opCallHeader, opCallResponse, opCallWait, opCallDuration:
 			t.unit = u
 		default:
 			return nil, fmt.Errorf("target %q has no unit", name)
@@ -166,11 +176,12 @@ var aliasTable = map[string]string{
 		x-correlation-id x_correlation_id X-Correlation-ID X-Correlation-Id correlation.id`,
 	timeline.KeyTraceID: `trace_id traceId traceID TraceId TraceID trace-id trace.id traceid otelTraceID dd.trace_id
 		x-b3-traceid X-B3-TraceId`,
-	"traceparent":    `traceparent http.request.header.traceparent`,
-	"uber-trace-id":  `uber-trace-id`,
-	"cloud.trace":    `logging.googleapis.com/trace`,
-	"span_id":        `span_id spanId spanID SpanId span-id span.id spanid otelSpanID dd.span_id logging.googleapis.com/spanId`,
-	"parent_span_id": `parent_span_id parentSpanId parent_id parentId parent.id parentSpanID`,
+	"traceparent":     `traceparent http.request.header.traceparent`,
+	"uber-trace-id":   `uber-trace-id`,
+	"cloud.trace":     `logging.googleapis.com/trace`,
+	"x-amzn-trace-id": `x-amzn-trace-id X-Amzn-Trace-Id xrayTraceId xray_trace_id`,
+	"span_id":         `span_id spanId spanID SpanId span-id span.id spanid otelSpanID dd.span_id logging.googleapis.com/spanId`,
+	"parent_span_id":  `parent_span_id parentSpanId parent_id parentId parent.id parentSpanID`,
 
 	"body":          `body msg message Message @message event.original @m`,
 	"severity_text": `severity_text level severity lvl loglevel log.level log_level levelname severityText @l Level`,
