@@ -107,10 +107,13 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 			return d
 		}
 		at.Offset, at.Line = rec.Offset, rec.Line
+		if rec.Inline {
+			at.Line = 0
+		}
 		d.Records++
 		if rec.Cut {
 			if cut == 0 {
-				skip(whatCut(s.config.MaxRecord), at)
+				skip(whatCut(r.MaxRecord()), at)
 				cut = len(d.Skipped)
 			} else {
 				d.Skipped[cut-1].Count++

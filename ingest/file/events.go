@@ -228,6 +228,7 @@ type partReader struct {
 	pl   *plan
 	out  *batcher
 	form *format.Format
+	docs bool // its records are JSON values, not lines
 	pos  timeline.Pos
 
 	reader   *format.Reader
@@ -314,7 +315,7 @@ func (r *partReader) pass(ctx context.Context) bool {
 	case d.Format == nil:
 		return r.skip(r.pos, whatNoFormat, nil)
 	}
-	r.form = d.Format
+	r.form, r.docs = d.Format, d.Document
 	r.prepare()
 	if !r.canMatter() {
 		return true
@@ -400,9 +401,11 @@ func (r *partReader) canMatter() bool {
 	return r.pl.all || r.pl.life || r.pl.spelling != nil || len(r.pl.failed) > 0 || len(r.near) > 0 || r.sampler.on || len(r.lines) > 0
 }
 
-// onlyBytes says whether bytes alone can show that a whole part holds nothing wanted.
+// onlyBytes says whether bytes alone can show that a whole part holds nothing wanted. Those of
+// a failure are looked for in the records of a document, which have no white space between
+// their tokens, and not in the file.
 func (r *partReader) onlyBytes() bool {
-	return !r.pl.all && !r.pl.life && len(r.near) == 0 && !r.sampler.on && len(r.lines) == 0 && (len(r.pl.failed) == 0 || r.literals != nil)
+	return !r.pl.all && !r.pl.life && len(r.near) == 0 && !r.sampler.on && len(r.lines) == 0 && (len(r.pl.failed) == 0 || r.literals != nil && !r.docs)
 }
 
 // scan says whether a record of the part may be wanted, by its bytes, or is longer
@@ -433,7 +436,9 @@ func (r *partReader) scan(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 		fresh := block[kept:]
-		if i := bytes.IndexByte(fresh, '\n'); i >= 0 {
+		if r.docs {
+			// Its lines may have any length.
+		} else if i := bytes.IndexByte(fresh, '\n'); i >= 0 {
 			line += i
 			if line > limit {
 				return true, nil
@@ -470,7 +475,10 @@ func (r *partReader) records(ctx context.Context) bool {
 			return r.broken(at, err) // after the last record that could be read
 		}
 		at.Offset, at.Line = rec.Offset, rec.Line
-		if rec.Cut && !r.skip(at, whatCut(r.s.config.MaxRecord), nil) {
+		if rec.Inline {
+			at.Line = 0 // the line is the place of the first one in it
+		}
+		if rec.Cut && !r.skip(at, whatCut(r.reader.MaxRecord()), nil) {
 			return false
 		}
 		if sampled := r.sampler.due(rec.Offset); (sampled || r.tries(rec)) && !r.decode(rec, at, sampled) {

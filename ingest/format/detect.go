@@ -31,6 +31,7 @@ type Detection struct {
 	FirstUnread int // line number; 0 if all were read
 	Candidates  []Candidate
 	Binary      bool // the head is not text
+	Document    bool // the records are values of JSON documents, which need not be lines
 }
 
 // A Candidate is a format that reads part of a head.
@@ -48,10 +49,12 @@ func (s *Set) detect(head []byte, o *Options) Detection {
 	if isBinary(head) {
 		return Detection{Binary: true}
 	}
-	head = whole(head)
-	lines := sample(bytes.TrimPrefix(head, bom))
-	f, cands := s.choose(lines, o, 0, nil)
-	if f != nil && isColoured(head) {
+	lines := sample(bytes.TrimPrefix(whole(head), bom))
+	f, cands, share := s.choose(lines, s.formats, o, 0, nil)
+	if g, more, ok := s.chooseDocument(bytes.TrimPrefix(head, bom), share, o); ok {
+		f, cands = g, more
+	}
+	if f != nil && isColoured(whole(head)) {
 		// What a record must contain to be failed may be broken by a colour.
 		c := *f
 		c.Literals = nil
@@ -61,6 +64,45 @@ func (s *Set) detect(head []byte, o *Options) Detection {
 	s.count(&det, head, o)
 	return det
 }
+
+// chooseDocument finds the format of the JSON values in a head if they are not lines, and if it reads
+// more than share of them. The members in which a document holds its records tell more than
+// what its lines look like.
+func (s *Set) chooseDocument(head []byte, share float64, o *Options) (*Format, []Candidate, bool) {
+	start := jsonStart(head)
+	if start < 0 {
+		return nil, nil, false
+	}
+	head = head[start:]
+	var best *Format
+	var cands []Candidate
+	bestShare := minShare
+	for i := range s.documents {
+		d := &s.documents[i]
+		if !mayHave(head, d.paths) {
+			continue
+		}
+		h := splitHead(head, d.paths)
+		if h.entered&d.paths.nested == 0 {
+			continue
+		}
+		if f, c, sh := s.choose(h.elements, d.formats, o, 0, nil); f != nil && (best == nil || sh > bestShare) {
+			best, cands, bestShare = f, c, sh
+		}
+	}
+	if best != nil {
+		return best, cands, true
+	}
+	if head[0] != '[' && !mayBeSpread(head) {
+		return nil, nil, false
+	}
+	h := splitHead(head, anyArray)
+	f, cands, sh := s.choose(h.elements[:min(len(h.elements), headLines)], s.formats, o, 0, nil)
+	return f, cands, f != nil && sh > share
+}
+
+// anyArray are the paths of formats that name none.
+var anyArray = newPaths(nil)
 
 // whole drops the last line if it is cut, unless it is the only one.
 func whole(head []byte) []byte {
@@ -101,8 +143,8 @@ func sample(head []byte) [][]byte {
 }
 
 // choose finds the format that reads most of the lines, the most special one of those
-// that read about as much. outer are the wrappers already taken off.
-func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (*Format, []Candidate) {
+// that read about as much, and what share it reads. outer are the wrappers already taken off.
+func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, outer []*compiled) (*Format, []Candidate, float64) {
 	type score struct {
 		f     *Format
 		share float64
@@ -114,7 +156,7 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 	}
 	d := newDecoding(o.Reference, o.Zone)
 	scanned := scanAll(lines)
-	for _, f := range s.formats {
+	for _, f := range among {
 		if f.c.wraps != nil && depth >= maxWrappers {
 			continue
 		}
@@ -154,7 +196,7 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		}
 	}
 	if len(scores) == 0 {
-		return nil, nil
+		return nil, nil, 0
 	}
 	sort.SliceStable(scores, func(i, j int) bool { return scores[i].share > scores[j].share })
 	best := scores[0]
@@ -173,21 +215,21 @@ func (s *Set) choose(lines [][]byte, o *Options, depth int, outer []*compiled) (
 		}
 	}
 	if best.share < minShare {
-		return nil, append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...)
+		return nil, append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...), best.share
 	}
 	if len(cands) > 0 {
 		cands = append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...)
 	}
 	if best.f.c.wraps != nil {
 		f, in := s.peelHead(best.f, lines, o, depth, outer)
-		return f, append(cands, in...)
+		return f, append(cands, in...), best.share
 	}
 	if best.order.isOf(best.f.c) && best.order != best.f.c.columns.order {
 		f := *best.f
 		f.order = best.order
-		return wrapped(&f, outer), cands
+		return wrapped(&f, outer), cands, best.share
 	}
-	return wrapped(best.f, outer), cands
+	return wrapped(best.f, outer), cands, best.share
 }
 
 // scanAll reads the lines as JSON once for all formats; the fields of one that is none are nil.
@@ -269,7 +311,7 @@ func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer [
 	}
 	var tallies []*tally
 	for _, g := range groups {
-		f, cands := s.choose(g.lines, o, depth+1, inner)
+		f, cands, _ := s.choose(g.lines, s.formats, o, depth+1, inner)
 		if f == nil {
 			continue
 		}
@@ -335,12 +377,27 @@ func (s *Set) count(det *Detection, head []byte, o *Options) {
 	opt := *o
 	opt.Format = det.Format
 	r := &Reader{set: s, opt: opt, max: defaultMaxRecord, line: 1}
-	r.in = newBuffered(bytes.NewReader(head))
 	r.start(det.Format)
+	cut := len(head) >= headSize-1
+	if p := r.paths(); p != nil && isDocument(head, p) {
+		r.in = newBuffered(bytes.NewReader(head))
+		r.readDocument(p)
+		det.Document = true
+	} else {
+		r.in = newBuffered(bytes.NewReader(whole(head)))
+	}
 	for {
 		rec, err := r.Next()
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
+			switch {
+			case errors.Is(err, ErrTruncated) && cut:
+				if det.Records == 0 {
+					det.Records = 1 // the head of one
+				}
+			case errors.Is(err, ErrTruncated):
+				det.Records++
+				det.Unread++
+			case !errors.Is(err, io.EOF):
 				det.Unread++
 			}
 			break

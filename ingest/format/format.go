@@ -77,6 +77,14 @@ type Set struct {
 	formats []*Format            // the most special first
 	guests  map[string][]*Format // by name of stream: those that stand in each other's streams
 	reads   map[*Format]map[*Format]bool
+	// documents are the ways in which formats find their records in a document.
+	documents []documents
+}
+
+// documents are formats that find their records by the same paths.
+type documents struct {
+	paths   *paths
+	formats []*Format
 }
 
 //go:embed builtin/*.yaml
@@ -186,6 +194,20 @@ func (s *Set) sort() {
 		if n := f.c.spec.Stream; n != "" {
 			s.guests[n] = append(s.guests[n], f)
 		}
+	}
+	byPath := map[string]int{}
+	for _, f := range s.formats {
+		if f.c.paths == nil || f.c.paths.nested == 0 {
+			continue
+		}
+		name := strings.Join(f.c.spec.Records, " ")
+		i, ok := byPath[name]
+		if !ok {
+			i = len(s.documents)
+			byPath[name] = i
+			s.documents = append(s.documents, documents{paths: f.c.paths})
+		}
+		s.documents[i].formats = append(s.documents[i].formats, f)
 	}
 	// A record of a guest can be a failed one of its host's stream.
 	for _, f := range s.formats {

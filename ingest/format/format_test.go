@@ -262,13 +262,13 @@ func FuzzRead(f *testing.F) {
 		end, line := int64(0), 0
 		for {
 			rec, err := r.Next()
-			if errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) || errors.Is(err, ErrTruncated) {
 				return
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if rec.Offset < end || rec.Line <= line || rec.Offset >= int64(len(in)) {
+			if rec.Offset < end || rec.Line < line || rec.Line == line != rec.Inline || rec.Offset >= int64(len(in)) {
 				t.Fatalf("record at %d line %d after %d line %d", rec.Offset, rec.Line, end, line)
 			}
 			if limit > 0 && len(rec.Bytes) > limit {

@@ -29,7 +29,7 @@ type Options struct {
 	Format    *Format        // nil: detect
 	Zone      *time.Location // of stamps that write none; nil: unknown
 	Reference time.Time      // a time near the end of the stream (its file's modification), for stamps without a year; zero: now
-	MaxRecord int            // bytes; 0 is 1 MiB
+	MaxRecord int            // bytes; 0 is 1 MiB, of a JSON document 16 MiB
 }
 
 // A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.
@@ -38,6 +38,7 @@ type Record struct {
 	Offset int64  // of its first byte
 	Line   int    // of its first line, 1-based
 	Cut    bool   // it was longer than MaxRecord; Bytes is its head
+	Inline bool   // another record begins before it on its line, as in a document of one line
 
 	by *compiled // the format that read its first line; nil if not known
 	in *strand   // whose it is; nil if that is not known
@@ -52,6 +53,7 @@ type Record struct {
 type Reader struct {
 	set *Set
 	in  *bufio.Reader
+	doc *document // nil: in is read line by line
 	opt Options
 	det Detection
 	max int
@@ -89,6 +91,8 @@ type lineInfo struct {
 	offset int64
 	line   int
 	long   bool // the rest of the line is still in the stream
+	inline bool // it is a part of a line, and not the first
+	cut    bool // it is a head
 }
 
 // NewReader starts on one stream. It reads the stream's head if the format is to be
@@ -118,8 +122,36 @@ func (s *Set) NewReader(in io.Reader, o Options) (*Reader, error) {
 		r.det = s.detect(head, &r.opt)
 	}
 	r.start(r.det.Format)
+	if p := r.paths(); p != nil {
+		if head, _ := r.in.Peek(headSize); isDocument(head, p) {
+			r.readDocument(p)
+		}
+	}
 	return r, nil
 }
+
+// paths gives those to the records of the outermost format; nil if it is not JSON.
+func (r *Reader) paths() *paths {
+	c := r.root.wrap
+	if c == nil {
+		c = r.root.rest.main
+	}
+	if c == nil {
+		return nil
+	}
+	return c.paths
+}
+
+// readDocument says that the stream's records are JSON values.
+func (r *Reader) readDocument(p *paths) {
+	if r.opt.MaxRecord <= 0 {
+		r.max = documentMax
+	}
+	r.doc = newDocument(r.in, p, r.max)
+}
+
+// MaxRecord gives the limit over which the records of the stream are cut.
+func (r *Reader) MaxRecord() int { return r.max }
 
 // start readies the reader for records of f.
 func (r *Reader) start(f *Format) {
@@ -156,7 +188,7 @@ func (r *Reader) Next() (Record, error) {
 		}
 	}
 	first := r.next
-	rec := Record{Offset: first.offset, Line: first.line, in: in}
+	rec := Record{Offset: first.offset, Line: first.line, Inline: first.inline, Cut: first.cut, in: in}
 	var f framer
 	if !r.lineByLine {
 		f = r.framer(in, first.text, false)
@@ -220,6 +252,12 @@ func (r *Reader) Next() (Record, error) {
 func (r *Reader) readLine() error {
 	if r.err != nil {
 		return r.err
+	}
+	if r.doc != nil {
+		e, err := r.doc.next()
+		r.next = lineInfo{text: e.text, offset: e.offset, line: e.line, inline: e.inline, cut: e.cut}
+		r.line, r.err = e.line, err
+		return err
 	}
 	r.skipHole()
 	text, err := r.in.ReadSlice('\n')

@@ -49,6 +49,7 @@ type spec struct {
 	Columns      *columnsSpec      `yaml:"columns"`      // columns: how they are parted and named
 	Require      map[string]string `yaml:"require"`      // json, logfmt, columns: fields that must be there, and their form
 	RequireAny   map[string]string `yaml:"require_any"`  // and at least one of these
+	Records      list              `yaml:"records"`      // json: paths to the arrays whose elements are records
 	Lines        string            `yaml:"lines"`        // one, many: how many lines a record has
 	Continuation list              `yaml:"continuation"` // lines that would begin a record but belong to the one before
 	Attaches     bool              `yaml:"attaches"`     // right after a record that may have many lines it is a part of that one
@@ -180,6 +181,7 @@ type compiled struct {
 	require   []requirement
 	anyOf     []requirement      // of which one must be there; nil: none need be
 	table     map[string]*target // by the record's own names; JSON and logfmt fall back to aliases
+	paths     *paths             // to the records of a document; nil if the format is not JSON
 	oneLine   bool
 	wraps     *wrapper
 	timeNames []string
@@ -295,6 +297,7 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 		k.fail(at("lines"), "unknown lines %q: one or many", sp.Lines)
 	}
 
+	k.records(sp, c)
 	// Targets first: patterns refer to them.
 	for _, name := range sortedKeys(sp.Fields) {
 		t, err := parseTarget(sp.Fields[name])
@@ -592,6 +595,29 @@ func (k *compiler) meaning(path []string, s string) timeline.Meaning {
 	}
 	k.fail(path, "unknown meaning %q: start, end or within", s)
 	return timeline.MeaningUnknown
+}
+
+func (k *compiler) records(sp *spec, c *compiled) {
+	if c.decoder != jsonDecoder {
+		if len(sp.Records) > 0 {
+			k.fail(at("records"), "only JSON has records inside of others")
+		}
+		return
+	}
+	var list []recordPath
+	for i, s := range sp.Records {
+		p, err := parsePath(s)
+		if err != nil {
+			k.fail(index("records", i, len(sp.Records)), "%v", err)
+			continue
+		}
+		list = append(list, p)
+	}
+	if len(list) > maxPaths/2-1 {
+		k.fail(at("records"), "at most %d paths", maxPaths/2-1)
+		return
+	}
+	c.paths = newPaths(list)
 }
 
 func (k *compiler) wraps(sp *spec, c *compiled) {

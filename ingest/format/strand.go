@@ -208,6 +208,14 @@ func (r *Reader) look(k *knot, kind uint64, line []byte, outer []*compiled) *rou
 	}
 	take(line)
 	ahead, _ := r.in.Peek(min(strandLook, r.in.Size()))
+	if r.doc != nil {
+		for _, e := range splitHead(ahead, anyArray).elements {
+			if take(e); len(lines) >= strandLines {
+				break
+			}
+		}
+		ahead = nil
+	}
 	for len(ahead) > 0 && len(lines) < strandLines {
 		i := bytes.IndexByte(ahead, '\n')
 		if i < 0 {
@@ -231,7 +239,7 @@ func (r *Reader) look(k *knot, kind uint64, line []byte, outer []*compiled) *rou
 			return rt
 		}
 	}
-	if f, _ := r.set.choose(lines, &r.opt, len(outer), outer); f != nil {
+	if f, _, _ := r.set.choose(lines, r.set.formats, &r.opt, len(outer), outer); f != nil {
 		rt := routeBelow(f, len(outer))
 		r.known = append(r.known, rt)
 		return rt
@@ -328,7 +336,7 @@ func (r *Reader) take() {
 	} else {
 		o = &openRecord{}
 	}
-	o.rec = Record{Offset: info.offset, Line: info.line}
+	o.rec = Record{Offset: info.offset, Line: info.line, Inline: info.inline, Cut: info.cut}
 	if ok {
 		o.rec.in, o.stream = p.in, p.stream
 		o.f = r.framer(p.in, p.text, p.partial)
