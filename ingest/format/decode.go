@@ -421,7 +421,7 @@ func (d *decoding) extract(c *compiled, x *extraction) {
 	}
 	for _, p := range x.patterns {
 		if loc := p.re.find(v, &d.match); loc != nil {
-			for g, t := range p.targets {
+			for g, t := range p.targets() {
 				if t != nil && loc[2*g] >= 0 {
 					d.put(c, t, t.name, v[loc[2*g]:loc[2*g+1]])
 				}
@@ -526,7 +526,7 @@ func statusCode(v string) (int, bool) {
 	return n, n >= 100 && n <= 999
 }
 
-var methodRE = mustCompileExpr(`^[A-Z][A-Z-]{1,19}$`)
+var methodRE = lazyExpr(`^[A-Z][A-Z-]{1,19}$`, "")
 
 func (d *decoding) isMethod(v string) bool {
 	switch v {

@@ -76,9 +76,9 @@ func (d *decoding) amznTrace(v string) {
 
 var (
 	// freeKey is an ID with its name as people write it into messages and SQL comments.
-	freeKey = mustCompileExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|correlation[_-]?id|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`)
+	freeKey = lazyExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|correlation[_-]?id|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`, "")
 	// oslo is OpenStack's request ID.
-	oslo = mustCompileExpr(`^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	oslo = lazyExpr(`^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "")
 )
 
 // maxFound bounds the IDs that are taken of one text.
@@ -96,7 +96,7 @@ func (d *decoding) findKeys(c *compiled, text string) {
 			if m == nil || m[1] == 0 {
 				break
 			}
-			for g, name := range re.names {
+			for g, name := range re.groups() {
 				if name == "" || m[2*g] < 0 {
 					continue
 				}
@@ -181,12 +181,12 @@ func nextKeyName(s string, i int) int {
 	return -1
 }
 
-var idShape = mustCompileExpr(`^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?:#\d+)?` + // UUID
-	`|[0-9a-fA-F]{16,64}` + // nginx's $request_id, bare trace IDs
-	`|[A-Za-z]{2,10}[-_][0-9a-fA-F][0-9a-fA-F-]{7,63}` + // req-8f3c...
-	`|[0-9A-HJKMNP-TV-Z]{26}` + // ULID
-	`|[0-9A-F]{8,32}:[0-9A-F]{1,4}_[0-9A-F:._]{8,64}` + // HAProxy's unique-id
-	`|(?:Root=)?1-[0-9a-f]{8}-[0-9a-f]{24}(?:;.*)?)$`) // X-Ray
+var idShape = lazyExpr(`^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?:#\d+)?`+ // UUID
+	`|[0-9a-fA-F]{16,64}`+ // nginx's $request_id, bare trace IDs
+	`|[A-Za-z]{2,10}[-_][0-9a-fA-F][0-9a-fA-F-]{7,63}`+ // req-8f3c...
+	`|[0-9A-HJKMNP-TV-Z]{26}`+ // ULID
+	`|[0-9A-F]{8,32}:[0-9A-F]{1,4}_[0-9A-F:._]{8,64}`+ // HAProxy's unique-id
+	`|(?:Root=)?1-[0-9a-f]{8}-[0-9a-f]{24}(?:;.*)?)$`, "") // X-Ray
 
 // captured reads values that a server was told to log without saying which they are
 // (HAProxy's captured headers, a unique-id): those with the shape of an ID are IDs.

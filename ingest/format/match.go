@@ -18,31 +18,61 @@ import (
 // word, a class with some letters outside of ASCII), and where a text would make it
 // try too many ways, package regexp does the work.
 //
-// An expr is safe for concurrent use.
+// An expr is safe for concurrent use. One of [lazyExpr] is compiled when a text comes that
+// its must does not exclude.
 type expr struct {
-	text  string
+	text string
+	must string // stands in every match
+	once sync.Once
+	err  error
+
+	// Of the compiled expression, ready when once is done:
+
 	names []string // of the groups; names[0] is ""
 	prog  []inst   // nil: package regexp matches
 	// anchored: a match begins where the text begins.
 	anchored bool
 	first    *[256]bool // what a match can begin with; nil: anything, or nothing at all
-	must     string     // stands in every match
 	slow     func() *regexp.Regexp
 }
 
 // compileExpr reads an expression. The error is that of package regexp, without its
 // own beginning.
 func compileExpr(text string) (*expr, error) {
-	re, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
-		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	e := &expr{text: text}
+	e.once.Do(e.compile)
+	if e.err != nil {
+		return nil, e.err
 	}
-	e := &expr{text: text, names: make([]string, re.MaxCap()+1), must: string(mustOf(re))}
+	e.must = mustOf(text)
+	return e, nil
+}
+
+// lazyExpr gives an expression that is known to be right; must stands in all its matches,
+// "" if that is not known.
+func lazyExpr(text, must string) *expr {
+	return &expr{text: text, must: must}
+}
+
+func (e *expr) ready() {
+	e.once.Do(e.compile)
+	if e.err != nil {
+		panic(fmt.Sprintf("expression %q: %v", e.text, e.err))
+	}
+}
+
+func (e *expr) compile() {
+	re, err := syntax.Parse(e.text, syntax.Perl)
+	if err != nil {
+		e.err = fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return
+	}
+	e.names = make([]string, re.MaxCap()+1)
 	copy(e.names, re.CapNames())
-	e.slow = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+	e.slow = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(e.text) })
 	c := &exprCompiler{}
 	if c.emit(re); c.failed || len(c.prog) > 1<<14 {
-		return e, nil
+		return
 	}
 	c.add(inst{op: instMatch})
 	c.analyse()
@@ -52,20 +82,17 @@ func compileExpr(text string) (*expr, error) {
 	if f := c.firsts[0]; !f.end && !e.anchored {
 		e.first = &f.set
 	}
-	return e, nil
 }
 
-func mustCompileExpr(text string) *expr {
-	e, err := compileExpr(text)
-	if err != nil {
-		panic(err)
-	}
-	return e
+// groups gives the names of the groups, "" of those without.
+func (e *expr) groups() []string {
+	e.ready()
+	return e.names
 }
 
 // group gives the number of the group of this name, -1 if there is none.
 func (e *expr) group(name string) int {
-	for i, n := range e.names {
+	for i, n := range e.groups() {
 		if i > 0 && n == name {
 			return i
 		}
@@ -620,6 +647,7 @@ func (e *expr) in(s string, m *matching) bool {
 	if e.never(s) {
 		return false
 	}
+	e.ready()
 	if e.prog == nil {
 		return e.slow().MatchString(s)
 	}
@@ -641,6 +669,7 @@ func (e *expr) find(s string, m *matching) []int {
 	if e.never(s) {
 		return nil
 	}
+	e.ready()
 	if e.prog == nil {
 		return e.slow().FindStringSubmatchIndex(s)
 	}
@@ -942,14 +971,18 @@ func isWord(b byte) bool {
 }
 
 // mustOf finds the longest literal that stands in every match of an expression.
-func mustOf(re *syntax.Regexp) []byte {
-	var best []byte
+func mustOf(text string) string {
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	var best string
 	var walk func(*syntax.Regexp)
 	walk = func(re *syntax.Regexp) {
 		switch re.Op {
 		case syntax.OpLiteral:
 			if l := string(re.Rune); re.Flags&syntax.FoldCase == 0 && len(l) > len(best) {
-				best = []byte(l)
+				best = l
 			}
 		case syntax.OpRepeat:
 			if re.Min > 0 {
@@ -986,7 +1019,7 @@ func (p prefix) decisive() bool { return len(p) >= 15 }
 // prefix gives what a match at the beginning of a text must begin with; nil if the
 // expression is not anchored there or does not say.
 func (e *expr) prefix() prefix {
-	if !e.anchored {
+	if e.ready(); !e.anchored {
 		return nil
 	}
 	var out prefix

@@ -20,7 +20,7 @@ func (d *decoding) decodeRegexp(c *compiled, rec []byte) bool {
 		}
 		d.reset()
 		s := string(rec)
-		for g, t := range p.targets {
+		for g, t := range p.targets() {
 			if t != nil && loc[2*g] >= 0 {
 				d.put(c, t, t.name, s[loc[2*g]:loc[2*g+1]])
 			}
@@ -52,7 +52,7 @@ func (d *decoding) rest(c *compiled, s string) {
 			tail = text
 			return
 		}
-		for g, t := range cur.p.targets {
+		for g, t := range cur.p.targets() {
 			if t == nil || cur.loc[2*g] < 0 {
 				continue
 			}
@@ -86,7 +86,11 @@ func (d *decoding) rest(c *compiled, s string) {
 
 // looksLike says by its first bytes that a line begins a record of the pattern.
 func (p *pattern) looksLike(line []byte) bool {
-	return p.prefix.decisive() && p.prefix.match(line) && !p.re.never(bytesAsString(line))
+	if p.re.never(bytesAsString(line)) {
+		return false
+	}
+	prefix := p.prefix()
+	return prefix.decisive() && prefix.match(line)
 }
 
 func trimEOL(s string) string {

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -204,10 +205,11 @@ type compiled struct {
 	literals  [][]byte
 }
 
+// A pattern is an expression whose groups have targets.
 type pattern struct {
 	re      *expr
-	prefix  prefix
-	targets []*target // by group; nil where a group has no name
+	targets func() []*target // by group; nil where a group has no name
+	prefix  func() prefix
 }
 
 type requirement struct {
@@ -241,6 +243,10 @@ type compiler struct {
 	file string
 	root *yaml.Node
 	errs []error
+	// trusted: the format was checked when the index was made, where musts come from:
+	// expressions are compiled when they are needed.
+	trusted bool
+	musts   map[string]string
 }
 
 func (k *compiler) fail(path []string, format string, args ...any) {
@@ -250,7 +256,10 @@ func (k *compiler) fail(path []string, format string, args ...any) {
 func at(path ...string) []string { return path }
 
 func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
-	k := &compiler{file: file, root: root}
+	return (&compiler{file: file, root: root}).compile(sp)
+}
+
+func (k *compiler) compile(sp *spec) (*compiled, error) {
 	c := &compiled{spec: sp, table: map[string]*target{}}
 	if strings.TrimSpace(sp.Doc) == "" {
 		k.fail(nil, "doc is missing")
@@ -369,7 +378,7 @@ func compile(file string, root *yaml.Node, sp *spec) (*compiled, error) {
 	for i, p := range sp.Keys.Find.Pattern {
 		path := append(at("keys", "find"), index("pattern", i, len(sp.Keys.Find.Pattern))...)
 		if re := k.re(path, p); re != nil {
-			for _, g := range re.names[1:] {
+			for _, g := range k.groups(re) {
 				if g != "request_id" && g != "trace_id" && g != "" {
 					k.fail(path, "unknown group %q: request_id or trace_id", g)
 				}
@@ -469,6 +478,9 @@ func index(name string, i, n int) []string {
 }
 
 func (k *compiler) re(path []string, p string) *expr {
+	if k.trusted {
+		return lazyExpr(p, k.musts[p])
+	}
 	re, err := compileExpr(p)
 	if err != nil {
 		k.fail(path, "%v", err)
@@ -477,28 +489,40 @@ func (k *compiler) re(path []string, p string) *expr {
 	return re
 }
 
+// groups gives the names of an expression's groups that are to be checked.
+func (k *compiler) groups(re *expr) []string {
+	if k.trusted {
+		return nil
+	}
+	return re.groups()[1:]
+}
+
 func (k *compiler) pattern(path []string, p string, c *compiled) *pattern {
 	re := k.re(path, p)
 	if re == nil {
 		return nil
 	}
-	q := &pattern{re: re, prefix: re.prefix()}
-	q.targets = make([]*target, len(re.names))
-	for i, n := range re.names {
+	q := &pattern{re: re, prefix: sync.OnceValue(re.prefix)}
+	q.targets = sync.OnceValue(func() []*target { return c.groupTargets(re, nil) })
+	if !k.trusted {
+		c.groupTargets(re, func(group string) { k.fail(path, "group %q has no target: name it in fields", group) })
+	}
+	return q
+}
+
+// groupTargets gives the targets of an expression's groups; missing is told the names
+// that have none.
+func (c *compiled) groupTargets(re *expr, missing func(group string)) []*target {
+	out := make([]*target, len(re.groups()))
+	for i, n := range re.groups() {
 		if n == "" {
 			continue
 		}
-		t := c.table[n]
-		if t == nil {
-			t = aliases[n]
+		if out[i] = c.targetOf(n); out[i] == nil && missing != nil {
+			missing(n)
 		}
-		if t == nil {
-			k.fail(path, "group %q has no target: name it in fields", n)
-			continue
-		}
-		q.targets[i] = t
 	}
-	return q
+	return out
 }
 
 func (k *compiler) field(path []string, name string) field {
