@@ -62,12 +62,14 @@ func startsWithPair(line []byte) bool {
 	return false
 }
 
-// A pairScanner reads "a=1 b="two words" c=": values may be quoted, with \ before quotes.
+// A pairScanner reads "a=1 b="two words" c=": values may be quoted, with \ before quotes;
+// in single quotes, as Python writes them, only if the closing one ends the value.
 type pairScanner struct {
 	s     string // what is left
 	name  string
 	text  string // the value without its quotes
 	quote bool   // it was quoted and has escapes
+	repr  bool   // the quotes were single ones
 	stray bool   // something that is no pair stands here; name and text are empty
 }
 
@@ -81,7 +83,7 @@ func (p *pairScanner) next() bool {
 	if s == "" {
 		return false
 	}
-	p.name, p.text, p.quote, p.stray = "", "", false, false
+	p.name, p.text, p.quote, p.repr, p.stray = "", "", false, false, false
 	eq := 0
 	for eq < len(s) && s[eq] != '=' && s[eq] != ' ' {
 		eq++
@@ -97,6 +99,9 @@ func (p *pairScanner) next() bool {
 	p.name, s = s[:eq], s[eq+1:]
 	if len(s) == 0 || s[0] != '"' {
 		end := 0
+		if len(s) > 1 && s[0] == '\'' && p.single(s) {
+			return true
+		}
 		for end < len(s) && s[end] != ' ' {
 			end++
 		}
@@ -112,8 +117,33 @@ func (p *pairScanner) next() bool {
 	return true
 }
 
+// single reads a value in single quotes; false if s does not begin with one.
+func (p *pairScanner) single(s string) bool {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+			p.quote = true
+		case '\'':
+			if i+1 == len(s) || s[i+1] == ' ' {
+				p.text, p.s, p.repr = s[1:i], s[i+1:], true
+				return true
+			}
+			p.quote = false
+			return false
+		}
+	}
+	p.quote = false
+	return false
+}
+
 // value gives the pair's value without escapes.
 func (p *pairScanner) value() string {
+	if p.quote && p.repr {
+		if u, err := strconv.Unquote(`"` + strings.NewReplacer(`\\`, `\\`, `\'`, `'`, `"`, `\"`).Replace(p.text) + `"`); err == nil {
+			return u
+		}
+	}
 	if p.quote {
 		if u, err := strconv.Unquote(`"` + p.text + `"`); err == nil {
 			return u
