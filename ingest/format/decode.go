@@ -389,15 +389,15 @@ func (d *decoding) stamp(c *compiled) bool {
 		}
 		any = true
 		loc := d.loc
-		if c.utc {
-			loc = time.UTC
+		if c.zone != nil {
+			loc = c.zone
 		}
 		for _, l := range c.layouts {
 			st, ok := parseStamp(l, v, loc, d.ref)
 			if !ok {
 				continue
 			}
-			if c.utc {
+			if c.zone != nil {
 				st.zone = timeline.ZoneWritten
 			}
 			if d.nanos != "" {

@@ -202,7 +202,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	best := scores[0]
 	for _, sc := range scores[1:] {
 		if sc.share == best.share && sc.f.rank < best.f.rank ||
-			sc.share >= specialShare*best.share && s.reads[best.f][sc.f] && !s.reads[sc.f][best.f] {
+			sc.share >= specialShare*best.share && !best.f.given && (sc.f.given || s.reads[best.f][sc.f] && !s.reads[sc.f][best.f]) {
 			best = sc
 		}
 	}

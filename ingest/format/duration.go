@@ -46,8 +46,8 @@ func (d *decoding) derived(c *compiled) {
 // otherStamp reads a second stamp of the record, in the layouts of the first.
 func (d *decoding) otherStamp(c *compiled, v string) (stamp, bool) {
 	loc := d.loc
-	if c.utc {
-		loc = time.UTC
+	if c.zone != nil {
+		loc = c.zone
 	}
 	for _, l := range c.layouts {
 		if st, ok := parseStamp(l, v, loc, d.ref); ok {

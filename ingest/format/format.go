@@ -43,6 +43,7 @@ type Format struct {
 	route *route       // to its records and those beside them; nil if only outer is known
 	order *columnOrder // of the columns, as the head of the stream told
 	rank  int          // place in the order of its set
+	given bool         // the user says that logs are written so
 }
 
 // Meaning says what the format's stamps mean, for records that are spans if it has any.
@@ -145,6 +146,13 @@ func loadFile(file string, data []byte) (*Format, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sp.Decoder == "native" {
+		k := &compiler{file: file, root: root}
+		k.expand(&sp)
+		if err := k.err(); err != nil {
+			return nil, err
+		}
+	}
 	c, err := compile(file, root, &sp)
 	if err != nil {
 		return nil, err
@@ -213,6 +221,36 @@ func (s *Set) sort() {
 	for _, f := range s.formats {
 		f.Literals = unite(f, s.guestsOf(f.c))
 	}
+}
+
+// With gives a set that has these formats too, before its own: where one of them reads
+// about as much of a stream as any other does, it is the stream's format.
+func (s *Set) With(formats ...*Format) *Set {
+	if len(formats) == 0 {
+		return s
+	}
+	n := &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}}
+	now := map[*Format]*Format{} // the same format in the new set
+	for i, f := range append(slices.Clone(formats), s.formats...) {
+		c := *f
+		c.given = c.given || i < len(formats)
+		c.rank = i
+		n.formats = append(n.formats, &c)
+		now[f] = &c
+		if st := c.c.spec.Stream; st != "" {
+			n.guests[st] = append(n.guests[st], &c)
+		}
+	}
+	for a, m := range s.reads {
+		n.reads[now[a]] = map[*Format]bool{}
+		for b := range m {
+			n.reads[now[a]][now[b]] = true
+		}
+	}
+	for _, f := range n.formats {
+		f.Literals = unite(f, n.guestsOf(f.c))
+	}
+	return n
 }
 
 // guestsOf gives the formats whose records may stand between those of c, c's own

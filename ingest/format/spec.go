@@ -45,7 +45,7 @@ type spec struct {
 	System       string            `yaml:"system"`
 	Role         string            `yaml:"role"`
 	Stream       string            `yaml:"stream"`       // records of formats with the same stream may stand between each other
-	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp
+	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp, native
 	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
 	Columns      *columnsSpec      `yaml:"columns"`      // columns: how they are parted and named
 	Require      map[string]string `yaml:"require"`      // json, logfmt, columns: fields that must be there, and their form
@@ -69,6 +69,9 @@ type spec struct {
 	Uncaught     []condSpec        `yaml:"uncaught"`  // when the exception was caught by nothing
 	Failed       failedSpec        `yaml:"failed"`
 	Samples      []sampleSpec      `yaml:"samples"`
+	Native       *nativeSpec       `yaml:"native"` // native: a server's own format string, in place of pattern and fields
+
+	generated bool // made of a format string: it has no samples
 }
 
 type wrapsSpec struct {
@@ -84,7 +87,7 @@ type timeSpec struct {
 	Meaning    string `yaml:"meaning"`
 	Resolution string `yaml:"resolution"` // "": by the digits written
 	Rounded    bool   `yaml:"rounded"`
-	Zone       string `yaml:"zone"`  // utc: that of stamps which write none, whatever the host's
+	Zone       string `yaml:"zone"`  // of stamps that write none, whatever the host's: utc, Europe/Berlin, +01:00
 	Nanos      string `yaml:"nanos"` // the field with the nanoseconds of a stamp of whole seconds
 }
 
@@ -189,7 +192,7 @@ type compiled struct {
 	layouts   []layout
 	meaning   timeline.Meaning
 	res       time.Duration
-	utc       bool
+	zone      *time.Location // of stamps that write none; nil the host's
 	durRes    time.Duration
 	extract   []extraction
 	kinds     []kindRule
@@ -281,7 +284,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	case "columns":
 		c.decoder = columnsDecoder
 	default:
-		k.fail(at("decoder"), "unknown decoder %q: json, logfmt, columns or regexp", sp.Decoder)
+		k.fail(at("decoder"), "unknown decoder %q: json, logfmt, columns, regexp or native", sp.Decoder)
 	}
 	if c.decoder != regexpDecoder && len(sp.Pattern) > 0 {
 		k.fail(at("pattern"), "only decoder regexp has a pattern")
@@ -427,7 +430,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	if sp.Wraps != nil {
 		c.literals = nil
 	}
-	if len(sp.Samples) == 0 {
+	if len(sp.Samples) == 0 && !sp.generated {
 		k.fail(nil, "samples are missing: a format shows at least one record")
 	}
 	for i, s := range sp.Samples {
@@ -589,8 +592,12 @@ func (k *compiler) time(sp *spec, c *compiled) {
 		k.fail(at("time"), "meaning is missing: start, end or within")
 	}
 	c.res = k.duration(at("time", "resolution"), ts.Resolution)
-	if c.utc = ts.Zone == "utc"; !c.utc && ts.Zone != "" {
-		k.fail(at("time", "zone"), "unknown zone %q: utc or nothing", ts.Zone)
+	if ts.Zone != "" {
+		loc, err := zoneNamed(ts.Zone)
+		if err != nil {
+			k.fail(at("time", "zone"), "%v", err)
+		}
+		c.zone = loc
 	}
 	c.durRes = k.duration(at("duration", "resolution"), sp.Duration.Resolution)
 }

@@ -1,0 +1,108 @@
+package format
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// TestNative reads servers' own format strings and lines that the servers wrote by them.
+//
+//	string dialect=nginx    the string, then what was understood
+//	read                    lines, read by the last string
+func TestNative(t *testing.T) {
+	datadriven.Walk(t, "testdata/native", func(t *testing.T, path string) {
+		var u *Understood
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			var b strings.Builder
+			switch d.Cmd {
+			case "string":
+				var dialect string
+				d.ScanArgs(t, "dialect", &dialect)
+				var err error
+				if u, err = Native("", dialect, d.Input); err != nil {
+					return "error: " + err.Error() + "\n"
+				}
+				showUnderstood(&b, u)
+				if d.HasArg("pattern") {
+					for _, f := range u.Formats {
+						fmt.Fprintf(&b, "%s\n", strings.Join(append(f.c.spec.Pattern, sortedKeys(f.c.spec.Require)...), "\n"))
+					}
+				}
+			case "read":
+				for line := range strings.SplitSeq(d.Input, "\n") {
+					b.WriteString(readNative(u, line))
+				}
+			default:
+				t.Fatalf("unknown command %s", d.Cmd)
+			}
+			return b.String()
+		})
+	})
+}
+
+func showUnderstood(b *strings.Builder, u *Understood) {
+	if u.Pos != "" {
+		fmt.Fprintf(b, "%s %s %s %v\n", u.Name, u.Dialect, u.Pos, u.Used)
+	}
+	for _, v := range u.Variables {
+		what := "-> " + strings.TrimSpace(v.Target+" "+v.Unit)
+		if !v.Known {
+			what = "?> " + what[3:]
+		}
+		if v.Note != "" {
+			what += " (" + v.Note + ")"
+		}
+		fmt.Fprintf(b, "%s %s\n", v.Text, what)
+	}
+	for _, f := range u.Formats {
+		c := f.c
+		how := [...]string{"regexp", "json", "logfmt"}[c.decoder]
+		fmt.Fprintf(b, "%s: stamp %s by %q, meaning %s %s, literals %q\n", how, u.Stamp, c.spec.Time.Layout, f.Meaning(), c.spec.Time.Zone, f.Literals)
+	}
+	for _, n := range u.Notes {
+		fmt.Fprintf(b, "note: %s\n", n)
+	}
+}
+
+// readNative reads one line by the first of the formats that does.
+func readNative(u *Understood, line string) string {
+	d := newDecoding(sampleReference, nil)
+	for i, f := range u.Formats {
+		if d.decode(f.c, []byte(line)) {
+			s := showEvent(&d.ev)
+			if i > 0 {
+				s = fmt.Sprintf("by format %d: %s", i, s)
+			}
+			return s
+		}
+	}
+	return "not read: " + line + "\n"
+}
+
+// showEvent writes all that an event says, in two lines.
+func showEvent(e *timeline.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", e.Kind)
+	for _, n := range []string{"time", "stamp", "resolution", "zone", "duration", "http.response.status_code", "severity_text", "service.name", "host.name",
+		"span_id", "parent_span_id", "body", "ended", "failed", "calls", "exception"} {
+		if v := Show(e, n); v != "" && v != "unknown" && !(n == "failed" && v == "false") {
+			fmt.Fprintf(&b, " %s=%s", n, v)
+		}
+	}
+	b.WriteString("\n   ")
+	for _, k := range e.Keys {
+		if k.Strength == timeline.Identity {
+			fmt.Fprintf(&b, " %s=%s", k.Name, k.Value)
+		}
+	}
+	for _, a := range e.Attrs {
+		fmt.Fprintf(&b, " %s=%q", a.Name, a.Value)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
