@@ -1,6 +1,7 @@
 package format
 
 import (
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // callParts are the values from which the calls of a record are made, as written.
 type callParts struct {
-	peer, method, target, status        string
+	peer, port, method, target, status  string
 	connect, header, response, duration phase
 	wait                                time.Duration
 	err                                 string
@@ -190,6 +191,9 @@ func isAddress(p string) bool {
 // the record unless the record has one of the call too.
 func (d *decoding) backend(r *callRules) {
 	p := &d.call
+	if p.port != "" && p.peer != "" {
+		p.peer = net.JoinHostPort(p.peer, p.port)
+	}
 	name := p.peer
 	if i := strings.IndexByte(name, '/'); i >= 0 {
 		name = name[i+1:]

@@ -175,6 +175,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.end = v
 	case opCallPeer:
 		d.call.peer = v
+	case opCallPort:
+		d.call.port = v
 	case opCallMethod:
 		d.call.method = v
 	case opCallTarget:

@@ -40,6 +40,7 @@ const (
 	opTimeStart
 	opTimeEnd
 	opCallPeer
+	opCallPort
 	opCallMethod
 	opCallTarget
 	opCallStatus
@@ -97,6 +98,7 @@ var targetOps = map[string]op{
 	"time.start":                opTimeStart,
 	"time.end":                  opTimeEnd,
 	"call.peer":                 opCallPeer,
+	"call.port":                 opCallPort,
 	"call.method":               opCallMethod,
 	"call.target":               opCallTarget,
 	"call.status":               opCallStatus,
