@@ -78,6 +78,8 @@ type Set struct {
 	formats []*Format            // the most special first
 	guests  map[string][]*Format // by name of stream: those that stand in each other's streams
 	reads   map[*Format]map[*Format]bool
+	// special: the guests of a format that read part of what it reads, and read it better.
+	special map[*compiled][]*compiled
 	// documents are the ways in which formats find their records in a document.
 	documents []documents
 }
@@ -216,6 +218,14 @@ func (s *Set) sort() {
 			s.documents = append(s.documents, documents{paths: f.c.paths})
 		}
 		s.documents[i].formats = append(s.documents[i].formats, f)
+	}
+	s.special = map[*compiled][]*compiled{}
+	for _, f := range s.formats {
+		for _, g := range s.guestsOf(f.c) {
+			if s.reads[f][g] && !s.reads[g][f] && f.c.wraps == nil && g.c.wraps == nil {
+				s.special[f.c] = append(s.special[f.c], g.c)
+			}
+		}
 	}
 	// A record of a guest can be a failed one of its host's stream.
 	for _, f := range s.formats {

@@ -637,9 +637,33 @@ func (r *Reader) read(in *strand, rec []byte, by *compiled) *timeline.Event {
 	return e
 }
 
+// decodeSpecial reads a record by the first of formats that can, as one of a stream of a
+// more general format.
+func (d *decoding) decodeSpecial(formats []*compiled, text []byte) bool {
+	scanned := false // as JSON
+	for _, c := range formats {
+		if c.decoder != jsonDecoder {
+			if scanned = false; d.decode(c, text) {
+				return true
+			}
+			continue
+		}
+		if !scanned {
+			if len(text) == 0 || text[0] != '{' || !d.json.scan(bytesAsString(text)) {
+				continue
+			}
+			scanned = true
+		}
+		if d.fromJSON(c, text) && d.finish(c, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // readInner decodes a record without wrappers.
 func (r *Reader) readInner(in *strand, d *decoding, text []byte, by *compiled) bool {
-	if in.main != nil && d.decode(in.main, text) {
+	if in.main != nil && (d.decodeSpecial(r.set.special[in.main], text) || d.decode(in.main, text)) {
 		return true
 	}
 	if by != nil && by != in.main && by.wraps == nil && d.decode(by, text) {
