@@ -306,6 +306,9 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	for i := range c.extract {
 		d.extract(c, &c.extract[i])
 	}
+	if c.spec.Pods {
+		d.namePod()
+	}
 	d.exception()
 	d.duration(c)
 	for _, f := range c.findIn {

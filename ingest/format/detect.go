@@ -222,6 +222,11 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	}
 	if best.f.c.wraps != nil {
 		f, in := s.peelHead(best.f, lines, o, depth, outer)
+		// What is inside is read by its own format with some of the wrapper too.
+		cands = slices.DeleteFunc(cands, func(c Candidate) bool { return c.Format.c == f.c && f.c != best.f.c })
+		if len(cands) == 1 {
+			cands = nil
+		}
 		return f, append(cands, in...), best.share
 	}
 	if best.order.isOf(best.f.c) && best.order != best.f.c.columns.order {

@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -482,6 +483,13 @@ next:
 			}
 		}
 		return false
+	}
+	if len(c.spec.Lacks) > 0 {
+		for k := range d.json.fields {
+			if slices.Contains(c.spec.Lacks, d.json.fields[k].path) {
+				return false
+			}
+		}
 	}
 	if len(c.anyOf) == 0 {
 		return true

@@ -51,10 +51,12 @@ type spec struct {
 	Require      map[string]string `yaml:"require"`      // json, logfmt, columns: fields that must be there, and their form
 	RequireAny   map[string]string `yaml:"require_any"`  // and at least one of these
 	Records      list              `yaml:"records"`      // json: paths to the arrays whose elements are records
+	Lacks        list              `yaml:"lacks"`        // json: fields that make it a record of another format
 	Lines        string            `yaml:"lines"`        // one, many: how many lines a record has
 	Continuation list              `yaml:"continuation"` // lines that would begin a record but belong to the one before
 	Attaches     bool              `yaml:"attaches"`     // right after a record that may have many lines it is a part of that one
 	Wraps        *wrapsSpec        `yaml:"wraps"`        // a record holds a record of another format
+	Pods         bool              `yaml:"pods"`         // service and host are those of the record's k8s.pod.name, where it does not say them
 	Time         timeSpec          `yaml:"time"`
 	Duration     durationSpec      `yaml:"duration"`
 	Fields       map[string]string `yaml:"fields"`  // the record's name -> target
@@ -336,6 +338,9 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	}
 	c.require = k.requirements("require", sp.Require)
 	c.anyOf = k.requirements("require_any", sp.RequireAny)
+	if len(sp.Lacks) > 0 && c.decoder != jsonDecoder {
+		k.fail(at("lacks"), "only decoder json has lacks")
+	}
 	if len(c.require) > 32 {
 		k.fail(at("require"), "at most 32 fields can be required")
 	}

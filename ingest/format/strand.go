@@ -306,8 +306,10 @@ func (r *Reader) nextWrapped() (Record, error) {
 
 // take adds the line at hand to the record that it goes on with, or begins one.
 func (r *Reader) take() {
+	r.held = true // a look ahead moves it
+	p, ok := r.route(plain(r.next.text))
+	r.held = false
 	info := r.next
-	p, ok := r.route(plain(info.text))
 	if !ok && len(r.queue) > 0 && continues(info.text) && r.last != nil && !r.last.done && r.last.rec.in != nil {
 		// A line more of a message that the wrapper writes once for all its lines.
 		r.last.f.partial = false

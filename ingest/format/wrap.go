@@ -32,6 +32,7 @@ type peeled struct {
 	stream  uint64 // whose line it is
 	kind    uint64 // the same, but for the number of the process
 	partial bool   // the inner line goes on in the next record of its stream
+	at      int    // where it begins in the line, if it stands there as it is
 }
 
 // peel takes the wrapper off one line. The bytes are valid until the next call.
@@ -87,6 +88,9 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 			return nil
 		}
 		p.inner = group(w.field)
+		if i := q.re.group(w.field); i >= 0 {
+			p.at = loc[2*i]
+		}
 		for i, s := range w.stream {
 			mix(i, group(s))
 		}
@@ -132,7 +136,7 @@ func innerBytes(v *fastjson.Value) []byte {
 			}
 			out = append(out, byte(n))
 		}
-		return out
+		return decoded(out)
 	}
 	return nil
 }
@@ -176,6 +180,7 @@ func (r *Reader) unwrap(level int, c *compiled, rec []byte) ([]byte, bool) {
 	r.decoding(level)
 	buf := r.inner[level][:0]
 	joined := true // nothing to part the next line from
+	indent := 0    // of further lines of the message
 	for n := 0; len(rec) > 0; n++ {
 		line := rec
 		if i := bytes.IndexByte(rec, '\n'); i >= 0 {
@@ -189,7 +194,13 @@ func (r *Reader) unwrap(level int, c *compiled, rec []byte) ([]byte, bool) {
 			if n == 0 {
 				return nil, false
 			}
+			// journalctl writes them behind as many spaces as the first has before it.
+			if len(line) >= indent && len(bytes.TrimLeft(line[:indent], " ")) == 0 {
+				line = line[indent:]
+			}
 			p = peeled{inner: line}
+		} else {
+			indent = max(0, p.at)
 		}
 		if !joined {
 			buf = append(buf, '\n')
