@@ -70,6 +70,9 @@ func (d *decoding) rest(c *compiled, s string) {
 		}
 		line := trimEOL(s[i:end])
 		for _, p := range c.conts {
+			if len(p.re.names) == 1 {
+				continue // it says that the line is no beginning, and no more
+			}
 			if loc := p.re.find(line, &d.match); loc != nil {
 				if i > start || cur.p != nil {
 					flush(i)
