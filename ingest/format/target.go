@@ -174,11 +174,11 @@ var aliases = func() map[string]*target {
 var aliasTable = map[string]string{
 	timeline.KeyRequestID: `http.request.header.x-request-id request_id requestId requestID RequestId RequestID request-id
 		request.id http.request.id http.request_id req_id reqId reqID req-id req.id reqid rid x-request-id x_request_id
-		xRequestId X-Request-Id X-Request-ID correlation_id correlationId correlationID CorrelationId correlation-id
+		xRequestId X-Request-Id X-Request-ID req.headers.x-request-id req.headers.x-correlation-id correlation_id correlationId correlationID CorrelationId correlation-id
 		x-correlation-id x_correlation_id X-Correlation-ID X-Correlation-Id correlation.id`,
 	timeline.KeyTraceID: `trace_id traceId traceID TraceId TraceID trace-id trace.id traceid otelTraceID dd.trace_id
-		x-b3-traceid X-B3-TraceId`,
-	"traceparent":     `traceparent http.request.header.traceparent`,
+		x-b3-traceid X-B3-TraceId req.headers.x-b3-traceid`,
+	"traceparent":     `traceparent http.request.header.traceparent req.headers.traceparent`,
 	"uber-trace-id":   `uber-trace-id`,
 	"cloud.trace":     `logging.googleapis.com/trace`,
 	"x-amzn-trace-id": `x-amzn-trace-id X-Amzn-Trace-Id xrayTraceId xray_trace_id`,
@@ -198,7 +198,8 @@ var aliasTable = map[string]string{
 	"http.response.status_code": `http.response.status_code http.status_code status status_code statusCode http_status
 		response_status response.status res.statusCode httpStatus response_code`,
 	"rpc.grpc.status_code":     `rpc.grpc.status_code rpc.response.status_code grpc_status grpc.code grpc_code grpc_status_number`,
-	"client.address":           `client.address client_ip clientIp client_addr remote_addr remoteAddr remote_ip remote client ip http.client_ip net.peer.ip`,
+	"client.address":           `client.address req.remoteAddress client_ip clientIp client_addr remote_addr remoteAddr remote_ip remote client ip http.client_ip net.peer.ip`,
+	"client.port":              `client.port req.remotePort`,
 	"server.address":           `server.address upstream net.peer.name peer.address`,
 	"user_agent.original":      `user_agent.original user_agent userAgent http.user_agent`,
 	"network.protocol.version": `network.protocol.version protocol proto`,
