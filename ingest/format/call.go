@@ -317,15 +317,19 @@ func (d *decoding) self(r *callRules) {
 	e.Calls = append(e.Calls, o)
 }
 
-// message reads a message about a call that failed, as nginx's error log has them. A
-// message whose words no pattern knows tells of no call.
+// message reads a message about a call that failed, as nginx's error log has them, with
+// the error that stands apart from it. A message whose words no pattern knows tells of no call.
 func (d *decoding) message(r *callRules) {
 	peer := d.get(field{kind: fieldServer})
 	if peer == "" {
 		return
 	}
-	if ended := d.outcome(r.errors, d.ev.Body); ended != timeline.OutcomeUnknown {
-		d.ev.Calls = append(d.ev.Calls, timeline.Outcall{Peer: peer, Method: d.method, Target: d.target, Ended: ended, Error: d.ev.Body})
+	text := d.ev.Body
+	if e := d.ev.Attrs.Get("error.message"); e != "" {
+		text = e + ": " + text
+	}
+	if ended := d.outcome(r.errors, text); ended != timeline.OutcomeUnknown {
+		d.ev.Calls = append(d.ev.Calls, timeline.Outcall{Peer: peer, Method: d.method, Target: d.target, Ended: ended, Error: text})
 	}
 }
 
