@@ -37,6 +37,7 @@ type decoding struct {
 	exc     timeline.Exception
 	call    callParts
 	grpc    string // the gRPC status as written
+	level   string // ev.Severity once it is in its usual form
 	line    string // the request line as it will be a key, if the record holds it in one piece
 	client  string // the client's address with its port, likewise
 	server  string
@@ -64,7 +65,7 @@ func (d *decoding) reset() {
 	d.parts, d.start, d.end = durationParts{}, "", ""
 	d.exc = timeline.Exception{}
 	d.call = callParts{}
-	d.line, d.client, d.server = "", "", ""
+	d.level, d.line, d.client, d.server = "", "", "", ""
 }
 
 // decode reads rec as one record of c. It leaves the event in d.ev, or returns false
@@ -294,18 +295,14 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		return false
 	}
 	d.grpcStatus()
-	if e.Severity != "" {
-		e.Severity = lower(e.Severity)
-		if s, ok := c.spec.Severity[e.Severity]; ok {
-			e.Severity = s
-		}
-	}
+	d.severity(c)
 	if d.tail != "" {
 		d.takeTail()
 	}
 	for i := range c.extract {
 		d.extract(c, &c.extract[i])
 	}
+	d.severity(c) // one that was in the text
 	if c.spec.Pods {
 		d.namePod()
 	}
@@ -338,6 +335,19 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	}
 	e.Failed = anyHolds(c.failed, d) && c.containsLiteral(rec)
 	return true
+}
+
+// severity brings the level into its usual form.
+func (d *decoding) severity(c *compiled) {
+	e := &d.ev
+	if e.Severity == "" || e.Severity == d.level {
+		return
+	}
+	e.Severity = lower(e.Severity)
+	if s, ok := c.spec.Severity[e.Severity]; ok {
+		e.Severity = s
+	}
+	d.level = e.Severity
 }
 
 // lower gives a severity in lower case; the usual words take no memory.
