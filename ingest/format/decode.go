@@ -103,6 +103,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 	}
 	switch t.op {
 	case opDrop:
+	case opTimePart:
+		d.timePart(t.idx, v)
 	case opTimeNanos:
 		d.nanos = v
 	case opTime:
@@ -497,6 +499,7 @@ func (d *decoding) takeTail() {
 // exception makes the event's exception of its fields and of its stack trace.
 func (d *decoding) exception() {
 	if d.stack != "" {
+		d.stack = stackLines(d.stack, d.exc)
 		if x, ok := parseStack(d.stack); ok {
 			d.stacked(x)
 		} else if d.exc.Message == "" && d.exc.Type == "" && !strings.Contains(d.stack, "\n") {

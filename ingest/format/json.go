@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/correlatehq/correlate/timeline"
 )
 
 const (
@@ -317,6 +319,10 @@ func skipNumber(s string, i int) int {
 		return i > from
 	}
 	if !digits() {
+		// A template that was to be a number has a bare dash for what is not known.
+		if i == start+1 && i < len(s) && (s[i] == ',' || s[i] == '}' || s[i] == ' ') {
+			return i
+		}
 		return -1
 	}
 	if i < len(s) && s[i] == '.' {
@@ -334,7 +340,6 @@ func skipNumber(s string, i int) int {
 			return -1
 		}
 	}
-	_ = start
 	return i
 }
 
@@ -467,6 +472,45 @@ func (d *decoding) jsonFields(c *compiled, s string) {
 			d.put(c, t, t.name, f.value(s))
 		}
 	}
+}
+
+// stackLines gives the text of a stack trace that is written as an array of its lines.
+// Python's has neither head nor error then: they stand in fields of their own.
+func stackLines(s string, x timeline.Exception) string {
+	if !strings.HasPrefix(s, "[") {
+		return s
+	}
+	var b strings.Builder
+	for i := skipSpace(s, 1); i < len(s) && s[i] == '"'; {
+		end, escaped := scanString(s, i+1)
+		if end < 0 {
+			return s
+		}
+		line := s[i+1 : end]
+		if escaped {
+			line = unescape(line)
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(strings.TrimSuffix(line, "\n"))
+		if i = skipSpace(s, end+1); i < len(s) && s[i] == ',' {
+			i = skipSpace(s, i+1)
+			continue
+		}
+		break
+	}
+	text := b.String()
+	switch {
+	case text == "":
+		return s
+	case strings.HasPrefix(text, "  File \""):
+		text = pythonHead + "\n" + text
+		if x.Type != "" {
+			text += "\n" + x.Type + ": " + x.Message
+		}
+	}
+	return text
 }
 
 // hasRequired says whether the scanned record has the fields that the format requires.

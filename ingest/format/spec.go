@@ -577,6 +577,11 @@ func (k *compiler) time(sp *spec, c *compiled) {
 			k.fail(at("time", "field"), "at most %d fields", maxTimes)
 			break
 		}
+		if date, clock, ok := strings.Cut(n, " "); ok {
+			c.table[date] = &target{op: opTimePart, name: date, idx: i}
+			c.table[clock] = &target{op: opTimePart, name: clock, idx: i}
+			continue
+		}
 		c.table[n] = &target{op: opTime, name: n, idx: i}
 	}
 	if ts.Nanos != "" {

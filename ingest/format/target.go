@@ -16,6 +16,7 @@ const (
 	opDrop
 	opTime
 	opTimeNanos
+	opTimePart
 	opBody
 	opSeverity
 	opStatus

@@ -220,6 +220,9 @@ func merge(in, out *timeline.Event) {
 		if in.Stamp.Meaning == timeline.MeaningUnknown {
 			in.Stamp.Meaning = out.Stamp.Meaning
 		}
+		if in.Stamp.Meaning == timeline.Start {
+			in.Stamp.Meaning = timeline.End // the wrapper stamps the writing, when the exchange was over
+		}
 	} else if !out.Time.IsZero() {
 		in.Attrs.Set("observed_timestamp", out.Time.Format(time.RFC3339Nano))
 	}

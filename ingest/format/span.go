@@ -1,6 +1,7 @@
 package format
 
 import (
+	"strings"
 	"time"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -66,4 +67,16 @@ func (d *decoding) between(start, end time.Time, res time.Duration) {
 	e.Duration = end.Sub(start)
 	e.Stamp.DurationResolution = max(res, e.Stamp.Resolution)
 	e.Stamp.SameClock = true
+}
+
+// timePart takes a date or a time of day of which one stamp is made.
+func (d *decoding) timePart(i int, v string) {
+	switch was := d.times[i]; {
+	case was == "":
+		d.times[i] = v
+	case strings.IndexByte(was, ':') >= 0:
+		d.times[i] = v + " " + was
+	default:
+		d.times[i] = was + " " + v
+	}
 }
