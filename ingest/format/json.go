@@ -477,11 +477,22 @@ func (d *decoding) jsonFields(c *compiled, s string) {
 // stackLines gives the text of a stack trace that is written as an array of its lines.
 // Python's has neither head nor error then: they stand in fields of their own.
 func stackLines(s string, x timeline.Exception) string {
-	if !strings.HasPrefix(s, "[") {
-		return s
+	if strings.HasPrefix(s, "[") {
+		s = joinStrings(s)
 	}
+	if strings.HasPrefix(s, "  File \"") {
+		s = pythonHead + "\n" + strings.TrimSuffix(s, "\n")
+		if x.Type != "" {
+			s += "\n" + x.Type + ": " + x.Message
+		}
+	}
+	return s
+}
+
+// joinStrings gives the strings of an array as lines; what is no such array stays.
+func joinStrings(s string) string {
 	var b strings.Builder
-	for i := skipSpace(s, 1); i < len(s) && s[i] == '"'; {
+	for i := skipSpace(s, 1); i < len(s) && s[i] == '"'; i = skipSpace(s, i+1) {
 		end, escaped := scanString(s, i+1)
 		if end < 0 {
 			return s
@@ -494,23 +505,14 @@ func stackLines(s string, x timeline.Exception) string {
 			b.WriteByte('\n')
 		}
 		b.WriteString(strings.TrimSuffix(line, "\n"))
-		if i = skipSpace(s, end+1); i < len(s) && s[i] == ',' {
-			i = skipSpace(s, i+1)
-			continue
+		if i = skipSpace(s, end+1); i == len(s) || s[i] != ',' {
+			break
 		}
-		break
 	}
-	text := b.String()
-	switch {
-	case text == "":
+	if b.Len() == 0 {
 		return s
-	case strings.HasPrefix(text, "  File \""):
-		text = pythonHead + "\n" + text
-		if x.Type != "" {
-			text += "\n" + x.Type + ": " + x.Message
-		}
 	}
-	return text
+	return b.String()
 }
 
 // hasRequired says whether the scanned record has the fields that the format requires.
