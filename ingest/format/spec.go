@@ -191,6 +191,7 @@ type compiled struct {
 	oneLine   bool
 	wraps     *wrapper
 	timeNames []string
+	unstamped func() bool // whether some patterns have no stamp
 	layouts   []layout
 	meaning   timeline.Meaning
 	res       time.Duration
@@ -569,6 +570,9 @@ func (k *compiler) identity(names list, c *compiled) {
 func (k *compiler) time(sp *spec, c *compiled) {
 	ts := &sp.Time
 	c.timeNames = ts.Field
+	c.unstamped = sync.OnceValue(func() bool {
+		return slices.ContainsFunc(c.patterns, func(p *pattern) bool { return !c.stamps(p) })
+	})
 	for i, n := range ts.Field {
 		if t := c.table[n]; t != nil && t.op != opDrop {
 			k.fail(at("time", "field"), "%q is in fields too", n)

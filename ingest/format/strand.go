@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 const (
@@ -40,10 +41,31 @@ func (in *strand) shift() {
 
 // keep notes a record whose stamp may date the next one without stamp.
 func (in *strand) keep(rec *Record) {
-	if rec.by != nil && (len(rec.by.timeNames) > 0 || len(in.outer) > 0) {
+	if rec.by != nil && (len(in.outer) > 0 || rec.by.bearsStamp(rec.Bytes)) {
 		in.pending = append(in.pending[:0], rec.Bytes[:min(len(rec.Bytes), keptStamp)]...)
 		in.isPending = true
 	}
+}
+
+// bearsStamp says whether the record's form has a place for a stamp: of a format with
+// several patterns it may be that some have none.
+func (c *compiled) bearsStamp(rec []byte) bool {
+	if len(c.timeNames) == 0 || !c.unstamped() {
+		return len(c.timeNames) > 0
+	}
+	first, _, _ := bytes.Cut(rec, []byte("\n"))
+	first = bytes.TrimSuffix(first, []byte("\r"))
+	for _, p := range c.patterns {
+		if p.re.match(first) {
+			return c.stamps(p)
+		}
+	}
+	return true
+}
+
+// stamps says whether a pattern has a group for the stamp.
+func (c *compiled) stamps(p *pattern) bool {
+	return slices.ContainsFunc(p.re.groups(), func(g string) bool { return slices.Contains(c.timeNames, g) })
 }
 
 // A route says what the records of a stream are in: a wrapper, with what is inside
