@@ -40,6 +40,8 @@ type dialectSpec struct {
 	Escapes  map[string]string `yaml:"escapes"`  // as written in the string -> as logged
 	Collapse bool              `yaml:"collapse"` // spaces that follow each other are logged as one
 	Named    map[string]list   `yaml:"named"`    // strings for which the server has a name
+	Quoted   string            `yaml:"quoted"`   // pattern of what stands inside quotes; default: with \\ before quotes
+	Cut      bool              `yaml:"cut"`      // a long line loses its end: a last quote may be missing
 	Head     string            `yaml:"head"`     // pattern of what may stand before the line
 	Tail     string            `yaml:"tail"`     // and after it; its groups have targets in format.fields
 	JSON     string            `yaml:"json"`     // "always": values of JSON strings are escaped so that every line is JSON
@@ -60,7 +62,21 @@ type variableSpec struct {
 	Zone       string `yaml:"zone"`       // of the stamp, if it is always the same
 	Literals   list   `yaml:"literals"`   // with one of these the value of every failed record begins
 	Optional   bool   `yaml:"optional"`   // it is left out, with the space after it, where there is nothing to log
+	Bare       bool   `yaml:"bare"`       // it has no quotes where the server is told to put some
 	Doc        string `yaml:"doc"`        // what is to be told to whoever logs it
+}
+
+// neverQuoted says whether the server puts no quotes around the value, as around times
+// and numbers.
+func (v *variable) neverQuoted() bool {
+	if v == nil {
+		return false
+	}
+	if v.Bare || v.Time != "" || v.Shape == "number" || len(v.To) == 0 {
+		return true
+	}
+	_, unit, _ := strings.Cut(v.To[0], " ")
+	return unit != "" || strings.HasSuffix(v.To[0], ".port") || strings.HasSuffix(v.To[0], ".size") || strings.HasSuffix(v.To[0], ".status_code")
 }
 
 // A variable is one of a dialect's.
@@ -280,6 +296,14 @@ func (d *dialect) lookup(name, arg string) (v *variable, star string) {
 			best, star = x, s1+s2
 		}
 	}
+	if best == nil {
+		if short := strings.TrimLeft(name, "<>"); short != name { // Apache: of which of two requests
+			return d.lookup(short, arg)
+		}
+		if i := strings.Index(arg, "),"); i >= 0 { // HAProxy: converters do not change what it is
+			return d.lookup(name, arg[:i+1])
+		}
+	}
 	return best, star
 }
 
@@ -388,12 +412,22 @@ func (t *tokenizer) run(s string, base, depth int) error {
 		if p.name == "o" && flags != "" { // HAProxy: flags for all that follows
 			t.quote = p.quoted
 			t.json = t.json || strings.Contains(flags, "+json")
+			if strings.HasPrefix(s[i:], " ") {
+				i++ // is not logged
+			}
 			continue
 		}
 		p.v, p.star = d.lookup(p.name, p.arg)
 		if p.v != nil && p.v.Is != "" {
+			n := len(t.parts)
 			if err := t.run(strings.ReplaceAll(p.v.Is, "*", p.star), p.off, depth+1); err != nil {
 				return err
+			}
+			for j := n; j < len(t.parts); j++ {
+				t.parts[j].off = p.off
+				if t.parts[j].isVar {
+					t.parts[j].text = p.text
+				}
 			}
 			continue
 		}
@@ -404,13 +438,8 @@ func (t *tokenizer) run(s string, base, depth int) error {
 			}
 			p.time = tp
 		}
-		if p.quoted && !t.json {
-			t.literal(`"`, p.off)
-		}
+		p.quoted = p.quoted && !t.json && !p.v.neverQuoted()
 		t.parts = append(t.parts, p)
-		if p.quoted && !t.json {
-			t.literal(`"`, p.off)
-		}
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func fractionElement(digits int) timeElement {
 var strftimeElements = map[byte]timeElement{
 	'Y': elYear, 'y': elYear2, 'm': elMonth, 'b': elMonName, 'h': elMonName, 'B': elMonLong, 'd': elDay, 'e': elDayPad,
 	'j': elYearDay, 'a': elWeekday, 'A': elWeekLong, 'H': elHour, 'I': elHour12, 'M': elMinute, 'S': elSecond, 'p': elPM,
-	'z': elZone, 'Z': elZoneName, 'f': fractionElement(6), 'L': fractionElement(3), 'N': fractionElement(9),
+	'z': elZone, 'Z': elZoneName, 'f': {"000000", `\d+`, hasFraction}, 'L': fractionElement(3), 'N': fractionElement(9),
 }
 
 // strftimeShort are the directives that stand for several.
@@ -143,6 +143,14 @@ func strftime(s string) (*timePart, error) {
 		t := namedTimes["unix"]
 		t.expr = `\d+`
 		return &t, nil
+	}
+	switch s {
+	case "%s%3f":
+		return &timePart{"unix_ms", `\d+`, hasEpoch, ""}, nil
+	case "%s%6f":
+		return &timePart{"unix_us", `\d+`, hasEpoch, ""}, nil
+	case "%s%9f", "%s%f":
+		return &timePart{"unix_ns", `\d+`, hasEpoch, ""}, nil
 	}
 	for c, long := range strftimeShort {
 		s = strings.ReplaceAll(s, "%"+string(c), long)

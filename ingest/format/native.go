@@ -76,6 +76,9 @@ func (d *dialect) understand(name, text string) (*Understood, error) {
 	b := &nativeBuilder{d: d, text: text}
 	if isJSON {
 		if leaves, ok := jsonLeaves(parts); ok {
+			if parts[len(parts)-1].off < 0 {
+				parts = nil
+			}
 			return b.json(name, leaves, parts)
 		}
 	}
@@ -122,7 +125,7 @@ func (d *dialect) read(text string) (parts []part, isJSON bool, err error) {
 			return nil, false, errors.New("no item of the string has a name")
 		}
 		out[0].lit = "{" + out[0].lit[1:]
-		parts = append(out, part{lit: "}"})
+		parts = append(out, part{lit: "}", off: -1}) // the server itself writes the JSON
 	}
 	n := len(parts)
 	isJSON = n > 1 && !parts[0].isVar && strings.HasPrefix(strings.TrimSpace(parts[0].lit), "{") &&
@@ -211,6 +214,7 @@ type slot struct {
 	known   bool
 	note    string
 	lit     string // what stands before it
+	other   bool   // it is the stamp of the exchange's other end
 }
 
 // slots gives the variables of plain parts.
@@ -259,13 +263,20 @@ func (b *nativeBuilder) assign(all []*slot) {
 			best[c] = s
 		}
 	}
+	other := false
 	for _, s := range all {
 		switch {
 		case s.isTime && s == stamp:
 		case s.isTime:
 			s.dropped = "it is no moment by itself"
-			if stamp != nil {
-				s.dropped = stamp.p.text + " tells the moment"
+			if stamp == nil {
+				continue
+			}
+			s.dropped = stamp.p.text + " tells the moment"
+			if m := s.p.v.Meaning; s.p.time.has.whole() && m != stamp.p.v.Meaning && m != "within" && best["duration"] == nil && !other {
+				other = true
+				s.isTime, s.dropped, s.targets, s.other = false, "", []string{"time." + m}, true
+				s.note = "with " + stamp.p.text + " it tells the duration"
 			}
 		default:
 			if w := best[class(s.targets[0])]; w != nil && w != s {
@@ -355,9 +366,13 @@ func (b *nativeBuilder) target(s *slot) {
 	}
 	for _, to := range v.To {
 		if star, ok := strings.CutSuffix(to, "header.*"); ok {
-			to = header(star+"header.", s.p.star)
-		} else {
-			to = strings.ReplaceAll(to, "*", s.p.star)
+			name, _, _ := strings.Cut(s.p.star, "?") // Envoy: the first of two
+			to = header(star+"header.", name)
+		} else if strings.Contains(to, "*") {
+			to = strings.ReplaceAll(to, "*", strings.Trim(unwordly.ReplaceAllString(s.p.star, "_"), "_."))
+			if t := idName(s.p.star); t != "" {
+				to = t
+			}
 		}
 		s.targets = append(s.targets, to)
 	}
@@ -408,15 +423,28 @@ func header(prefix, name string) string {
 // idHeaders are the headers that carry an ID of the request or of its trace.
 var idHeaders = map[string]string{
 	"x-request-id": timeline.KeyRequestID, "x-correlation-id": timeline.KeyRequestID, "request-id": timeline.KeyRequestID,
-	"correlation-id": timeline.KeyRequestID, "x-amzn-trace-id": timeline.KeyRequestID, "x-amzn-requestid": timeline.KeyRequestID,
+	"correlation-id": timeline.KeyRequestID, "x-amzn-trace-id": "x-amzn-trace-id", "x-amzn-requestid": timeline.KeyRequestID,
 	"x-amz-cf-id": timeline.KeyRequestID, "cf-ray": timeline.KeyRequestID, "x-kong-request-id": timeline.KeyRequestID,
-	"x-unique-id": timeline.KeyRequestID, "x-transaction-id": timeline.KeyRequestID, "x-req-id": timeline.KeyRequestID,
+	"x-unique-id": timeline.KeyRequestID, "unique-id": timeline.KeyRequestID, "x-transaction-id": timeline.KeyRequestID, "x-req-id": timeline.KeyRequestID,
 	"x-trace-id": timeline.KeyTraceID, "x-b3-traceid": timeline.KeyTraceID, "x-datadog-trace-id": timeline.KeyTraceID,
 	"traceparent": "traceparent", "uber-trace-id": "uber-trace-id", "x-b3-spanid": "span_id", "x-b3-parentspanid": "parent_span_id",
 }
 
 func idHeader(name string) string {
 	return idHeaders[strings.ToLower(strings.ReplaceAll(name, "_", "-"))]
+}
+
+// idName gives the target of a variable whose name says that it is an ID.
+func idName(name string) string {
+	if t := idHeader(name); t != "" {
+		return t
+	}
+	for _, n := range []string{name, strings.ToLower(name)} {
+		if t := aliases[n]; t != nil && t.isID() {
+			return t.String()
+		}
+	}
+	return ""
 }
 
 // String writes the target as a format file does.
@@ -470,6 +498,11 @@ func (b *nativeBuilder) spec(all []*slot) *spec {
 			sp.Time.Layout = list{s.p.time.name()}
 		}
 	}
+	for _, s := range all {
+		if s.other && !slices.Contains(sp.Time.Layout, s.p.time.name()) {
+			sp.Time.Layout = append(sp.Time.Layout, s.p.time.name())
+		}
+	}
 	return &sp
 }
 
@@ -488,14 +521,14 @@ func (b *nativeBuilder) understood(name string, all []*slot) *Understood {
 			v.Target, v.Note = "-", s.dropped
 		default:
 			v.Target = s.targets[0]
-			if f := shapeFields(b.shape(s)); v.Target == "-" && len(f) > 0 {
-				var to []string
-				for _, n := range f {
-					if t := b.d.spec.Format.Fields[n]; t != "-" {
-						to = append(to, t)
-					}
-				}
-				v.Target = strings.Join(to, ", ")
+			var inside []string
+			for _, n := range shapeFields(b.shape(s)) {
+				t := b.d.spec.Format.Fields[n]
+				inside = append(inside, t)
+				duration = duration || strings.HasPrefix(t, "duration ")
+			}
+			if v.Target == "-" && len(inside) > 0 {
+				v.Target = strings.Join(inside, ", ")
 			}
 			if name, unit, ok := strings.Cut(v.Target, " "); ok && units[unit] > 0 {
 				v.Target, v.Unit = name, unit
@@ -505,7 +538,7 @@ func (b *nativeBuilder) understood(name string, all []*slot) *Understood {
 				if err != nil {
 					continue
 				}
-				duration = duration || p.op == opDuration
+				duration = duration || p.op == opDuration || s.other
 				id = id || p.op == opIdentity || p.op == opTraceID || p.op == opTraceparent || p.op == opCaptured
 			}
 		}
@@ -539,6 +572,9 @@ func (b *nativeBuilder) pattern(parts []part, all []*slot, sp *spec, lenient boo
 				lit = strings.TrimSuffix(lit, " ") // it is left out together with the variable
 			}
 			e.WriteString(regexp.QuoteMeta(lit))
+			if b.d.spec.Cut && i+1 == len(parts) && strings.HasSuffix(lit, `"`) {
+				e.WriteString("?")
+			}
 			continue
 		}
 		s := all[n]
@@ -546,9 +582,21 @@ func (b *nativeBuilder) pattern(parts []part, all []*slot, sp *spec, lenient boo
 		if i+1 < len(parts) && !parts[i+1].isVar {
 			next = parts[i+1].lit
 		}
-		quoted := strings.HasSuffix(before, `"`) && strings.HasPrefix(next, `"`)
+		quoted := p.quoted || strings.HasSuffix(before, `"`) && strings.HasPrefix(next, `"`)
+		if p.quoted {
+			next = `"`
+		}
 		x := b.group(s, fmt.Sprintf("%sv%d", b.prefix, n), next, i+1 == len(parts), quoted, lenient, sp)
 		n++
+		if p.quoted {
+			x = `"` + x + `"`
+			next = ""
+			if b.d.spec.Cut && i+1 == len(parts) {
+				x += "?"
+			} else if i+1 < len(parts) && !parts[i+1].isVar {
+				next = parts[i+1].lit
+			}
+		}
 		if p.width {
 			if left := strings.HasPrefix(p.pad, "-"); !left {
 				x = ` *` + x
@@ -589,6 +637,12 @@ func (b *nativeBuilder) group(s *slot, name, next string, last, quoted, lenient 
 	}
 	shape := b.shape(s)
 	x := shapeOf(shape, next, quoted)
+	if q := b.d.spec.Quoted; q != "" && x == quotedText {
+		x = q
+	}
+	if lenient && quoted && x == b.d.spec.Quoted {
+		x = ".*?"
+	}
 	if lenient && !quoted && !last && (shape == "" || shape == "text" || shape == "line") {
 		x = ".*?"
 		if s.targets[0] == "user_agent.original" {
@@ -631,6 +685,9 @@ func (b *nativeBuilder) shape(s *slot) string {
 	if len(s.targets) == 0 {
 		return ""
 	}
+	if s.other {
+		return s.p.time.expr
+	}
 	t, err := parseTarget(s.targets[0])
 	if err != nil {
 		return ""
@@ -667,6 +724,8 @@ func (t *target) isID() bool {
 	return false
 }
 
+const quotedText = `(?:[^"\\]|\\.)*`
+
 // shapeOf writes the pattern of a shape: next is the text behind the value, quoted says
 // that quotes stand around it.
 func shapeOf(shape, next string, quoted bool) string {
@@ -678,7 +737,7 @@ func shapeOf(shape, next string, quoted bool) string {
 	case "", "text", "line":
 		switch {
 		case quoted:
-			return `(?:[^"\\]|\\.)*`
+			return quotedText
 		case next == "":
 			return `.*`
 		case stop == "", shape == "line" && stop == " ":
@@ -756,6 +815,9 @@ func (b *nativeBuilder) failed(sp *spec, all []*slot, names map[*slot][]string) 
 				continue
 			}
 			before := s.lit
+			if s.p.quoted {
+				before += `"`
+			}
 			if len(before) > 8 {
 				before = before[len(before)-8:]
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -241,14 +242,16 @@ func (b *nativeBuilder) leaf(sp *spec, l *leaf, own []*slot) {
 			sp.Time.Field = list{l.path}
 		case s.isTime:
 			sp.Fields[l.path] = "-"
-		case len(shapeFields(b.shape(s))) > 0:
+		case !s.known && len(s.targets) > 1:
+			// It keeps the name that it has in the record.
+			sp.Fields[l.path] = l.path
+			name := fmt.Sprintf("x%d", len(sp.Extract))
+			sp.Fields[name] = "captured"
+			sp.Extract = append(slices.Clone(sp.Extract), extractSpec{From: l.path, Pattern: list{"^(?P<" + name + ">.*)$"}})
+		case len(shapeFields(b.shape(s))) > 0 || len(s.targets) > 1:
 			b.inside(sp, l, own)
 		default:
-			to := s.targets[0]
-			if !s.known && len(s.targets) > 1 {
-				to = l.path // under the name that it has in the record
-			}
-			sp.Fields[l.path] = to
+			sp.Fields[l.path] = s.targets[0]
 		}
 		return
 	}
@@ -291,5 +294,5 @@ func (b *nativeBuilder) inside(sp *spec, l *leaf, own []*slot) {
 			sp.Fields[prefix+k] = to
 		}
 	}
-	sp.Extract = append(append([]extractSpec{}, sp.Extract...), extractSpec{From: attr, Pattern: list{expr}})
+	sp.Extract = append(slices.Clone(sp.Extract), extractSpec{From: attr, Pattern: list{expr}})
 }
