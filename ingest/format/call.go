@@ -60,6 +60,9 @@ type callRules struct {
 
 // calls makes the calls of the record.
 func (d *decoding) calls(c *compiled) {
+	if p := &d.call; p.port != "" && p.peer != "" && p.peer != "-" {
+		p.peer = net.JoinHostPort(p.peer, p.port)
+	}
 	switch r := c.calls; r.form {
 	case callAttempts:
 		d.attempts(r)
@@ -191,9 +194,6 @@ func isAddress(p string) bool {
 // the record unless the record has one of the call too.
 func (d *decoding) backend(r *callRules) {
 	p := &d.call
-	if p.port != "" && p.peer != "" {
-		p.peer = net.JoinHostPort(p.peer, p.port)
-	}
 	name := p.peer
 	if i := strings.IndexByte(name, '/'); i >= 0 {
 		name = name[i+1:]
@@ -313,6 +313,10 @@ func (d *decoding) self(r *callRules) {
 		o.Ended = d.outcome(r.errors, o.Error)
 	case o.Status != 0:
 		o.Ended = timeline.Complete
+	}
+	switch o.Ended {
+	case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
+		o.OwnMade = o.Status != 0 // none can have come
 	}
 	e.Calls = append(e.Calls, o)
 }
