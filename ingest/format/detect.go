@@ -31,7 +31,12 @@ type Detection struct {
 	FirstUnread int // line number; 0 if all were read
 	Candidates  []Candidate
 	Binary      bool // the head is not text
-	Document    bool // the records are values of JSON documents, which need not be lines
+	// Segments are the stretches of a stream that turned to another format, as far as it
+	// was read; none if it did not. Turns counts them all, and the streams inside a
+	// wrapper that turned.
+	Segments []Segment
+	Turns    int
+	Document bool // the records are values of JSON documents, which need not be lines
 }
 
 // A Candidate is a format that reads part of a head.
@@ -414,6 +419,13 @@ func (s *Set) count(det *Detection, head []byte, o *Options) {
 				det.FirstUnread = rec.Line
 			}
 		}
+	}
+	det.Segments, det.Turns = r.det.Segments, r.det.Turns
+	if det.Format == nil && len(det.Segments) > 0 {
+		// What stands before its first record, a banner say, is one record then.
+		det.Format = det.Segments[0].Format
+		det.Records, det.Unread, det.FirstUnread, det.Segments, det.Turns = 0, 0, 0, nil, 0
+		s.count(det, head, o)
 	}
 	if det.Records > 0 && det.Format != nil {
 		det.Confidence = float64(det.Records-det.Unread) / float64(det.Records)

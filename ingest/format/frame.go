@@ -29,16 +29,18 @@ type Options struct {
 	Format    *Format        // nil: detect
 	Zone      *time.Location // of stamps that write none; nil: unknown
 	Reference time.Time      // a time near the end of the stream (its file's modification), for stamps without a year; zero: now
+	Fixed     bool           // the stream is in Format, whatever it looks like
 	MaxRecord int            // bytes; 0 is 1 MiB, of a JSON document 16 MiB
 }
 
 // A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.
 type Record struct {
-	Bytes  []byte // without the line end
-	Offset int64  // of its first byte
-	Line   int    // of its first line, 1-based
-	Cut    bool   // it was longer than MaxRecord; Bytes is its head
-	Inline bool   // another record begins before it on its line, as in a document of one line
+	Bytes  []byte  // without the line end
+	Offset int64   // of its first byte
+	Line   int     // of its first line, 1-based
+	Format *Format // of the stream at this place; what is inside a wrapper, or a guest, may be in another
+	Cut    bool    // it was longer than MaxRecord; Bytes is its head
+	Inline bool    // another record begins before it on its line, as in a document of one line
 
 	by *compiled // the format that read its first line; nil if not known
 	in *strand   // whose it is; nil if that is not known
@@ -76,6 +78,11 @@ type Reader struct {
 	buf      []byte // the record at hand
 	hold     []byte // lines that a look ahead would overwrite
 	holdNext []byte
+
+	form   *Format // of the segment at hand
+	first  int     // line of the first record; 0: there was none
+	doubts doubts
+	drain  bool // the queue is of the segment before
 
 	// Records in wrappers, whose lines may be interleaved, by their first lines.
 	queue  []*openRecord
@@ -120,6 +127,7 @@ func (s *Set) NewReader(in io.Reader, o Options) (*Reader, error) {
 			r.err = nil // Next meets it again
 		}
 		r.det = s.detect(head, &r.opt)
+		r.det.Segments, r.det.Turns = nil, 0 // they are met again
 	}
 	r.start(r.det.Format)
 	if p := r.paths(); p != nil {
@@ -156,6 +164,7 @@ func (r *Reader) MaxRecord() int { return r.max }
 // start readies the reader for records of f.
 func (r *Reader) start(f *Format) {
 	r.frame = newDecoding(r.opt.Reference, r.opt.Zone)
+	r.form = f
 	r.root = newKnot(routeOf(f), nil)
 	r.lineByLine = r.root.from.oneLine()
 }
@@ -167,8 +176,8 @@ func (r *Reader) Detection() Detection { return r.det }
 // Empty lines are no records.
 func (r *Reader) Next() (Record, error) {
 	in := r.root.rest
-	if r.root.wrap != nil {
-		if !r.lineByLine {
+	if r.root.wrap != nil || r.drain {
+		if !r.lineByLine || r.drain {
 			return r.nextWrapped()
 		}
 		in = nil // Decode finds it
@@ -187,11 +196,23 @@ func (r *Reader) Next() (Record, error) {
 			break
 		}
 	}
-	first := r.next
-	rec := Record{Offset: first.offset, Line: first.line, Inline: first.inline, Cut: first.cut, in: in}
 	var f framer
+	if r.lineByLine {
+		if !r.next.long && !r.glance(plain(r.next.text)) && r.turns() {
+			return r.Next()
+		}
+	} else {
+		f = r.framer(in, r.next.text, false)
+		if !f.head && !r.next.long && (f.by == nil || !r.trusts(r.next.text)) && r.turns() {
+			return r.Next()
+		}
+	}
+	first := r.next
+	if r.first == 0 {
+		r.first = first.line
+	}
+	rec := Record{Offset: first.offset, Line: first.line, Inline: first.inline, Cut: first.cut, Format: r.form, in: in}
 	if !r.lineByLine {
-		f = r.framer(in, first.text, false)
 		rec.by, rec.head, rec.order = f.by, f.head, in.order
 	} else if in != nil {
 		rec.by = in.main
@@ -213,6 +234,9 @@ func (r *Reader) Next() (Record, error) {
 		}
 		if f.starts(r.next.text, false) {
 			r.held = true
+			break
+		}
+		if f.mayEnd(r.next.text) && r.turns() {
 			break
 		}
 		// Cut records take no more: the head is kept, the rest is passed over.
@@ -444,6 +468,15 @@ func (f *framer) starts(text []byte, partial bool) bool {
 	return g != nil && !(g.spec.Attaches && g != in.main)
 }
 
+// mayEnd says whether a line that goes on with the record does so only because nothing
+// reads it.
+func (f *framer) mayEnd(text []byte) bool {
+	if text = plain(text); continues(text) || f.quoted {
+		return false
+	}
+	return f.by == nil || f.by.columns == nil && !f.by.isContinuation(text)
+}
+
 // isContinuation says whether a line that looks like a beginning belongs to the
 // record before.
 func (c *compiled) isContinuation(line []byte) bool {
@@ -526,15 +559,21 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 			first = trimLine(first[:i])
 		}
 		p, ok := r.route(first)
-		if !ok {
+		if ok {
+			in = p.in
+		}
+	}
+	var e *timeline.Event
+	if in != nil {
+		r.decoding(len(in.outer)).order = rec.order
+		e = r.read(in, text, rec.by)
+	}
+	if e == nil {
+		if e = r.decodesTurned(&rec, text); e == nil {
+			r.doubts.unread = true
 			return ErrNoMatch
 		}
-		in = p.in
-	}
-	r.decoding(len(in.outer)).order = rec.order
-	e := r.read(in, text, rec.by)
-	if e == nil {
-		return ErrNoMatch
+		in = r.root.rest
 	}
 	e.Raw = rec.Bytes
 	if e.Time.IsZero() {

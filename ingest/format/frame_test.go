@@ -68,6 +68,9 @@ func readAll(t *testing.T, in string, o Options, show []string) string {
 	for {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			for _, g := range r.Detection().Segments {
+				fmt.Fprintf(&b, "from line %d at %d: %s\n", g.Line, g.Offset, strings.Join(append(g.Format.Wrappers, g.Format.Name), " > "))
+			}
 			return b.String()
 		}
 		if err != nil {

@@ -27,6 +27,11 @@ type strand struct {
 	main  *compiled    // of the records inside them; nil: nobody reads them
 	order *columnOrder // as its last head told
 
+	at       *knot // the wrapper before it
+	kind     uint64
+	misses   int // records in a row that its format does not read
+	patience int // misses before the next look at its lines
+
 	stamped   []byte // head of the last record before the one at hand whose format bears a stamp
 	pending   []byte // the same of the record at hand, if isPending
 	isPending bool
@@ -186,11 +191,16 @@ func (r *Reader) peeler(depth int) *decoding {
 // which a look ahead may overwrite.
 func (r *Reader) settle(line []byte) []byte {
 	if r.held {
-		r.holdNext = append(r.holdNext[:0], r.next.text...)
-		r.next.text = r.holdNext
+		r.keepNext()
 	}
 	r.hold = append(r.hold[:0], line...)
 	return r.hold
+}
+
+// keepNext moves the line at hand out of the input's buffer.
+func (r *Reader) keepNext() {
+	r.holdNext = append(r.holdNext[:0], r.next.text...)
+	r.next.text = r.holdNext
 }
 
 // tie adds to a knot the one for the stream of line, which was not seen before.
@@ -214,8 +224,15 @@ func (r *Reader) tie(k *knot, kind uint64, line []byte) {
 	if rt == nil {
 		rt = r.look(k, kind, line, outer)
 	}
-	k.inner[kind] = newKnot(rt, outer)
+	r.hang(k, kind, rt, outer)
 	r.strands++
+}
+
+// hang puts a route behind a wrapper.
+func (r *Reader) hang(k *knot, kind uint64, rt *route, outer []*compiled) {
+	n := newKnot(rt, outer)
+	n.rest.at, n.rest.kind = k, kind
+	k.inner[kind] = n
 }
 
 // look finds the route of a strand that has just begun by the lines of it that come
@@ -300,6 +317,15 @@ func (r *Reader) nextWrapped() (Record, error) {
 		r.given = nil
 	}
 	for {
+		if r.drain {
+			o := r.queue[0]
+			r.queue = append(r.queue[:0], r.queue[1:]...)
+			r.drain = len(r.queue) > 0
+			return r.give(o), nil
+		}
+		if r.root.wrap == nil || r.lineByLine {
+			return r.Next()
+		}
 		if len(r.queue) > 0 {
 			o := r.queue[0]
 			if o.done || r.line-o.seen > maxQueue || len(r.queue) > maxQueue || r.err != nil || r.queued > r.max {
@@ -352,6 +378,19 @@ func (r *Reader) take() {
 			break
 		}
 	}
+	if !ok && r.turns() {
+		return
+	}
+	if ok && p.in.at != nil {
+		if p.in.main != nil && r.begins(p.in, plain(p.text)) != nil {
+			p.in.misses = 0
+		} else if r.strandTurns(p.in) {
+			r.held = true
+			p, _ = r.route(plain(r.next.text))
+			r.held = false
+		}
+		info = r.next
+	}
 	var o *openRecord
 	if n := len(r.free); n > 0 {
 		o = r.free[n-1]
@@ -360,13 +399,16 @@ func (r *Reader) take() {
 	} else {
 		o = &openRecord{}
 	}
-	o.rec = Record{Offset: info.offset, Line: info.line, Inline: info.inline, Cut: info.cut}
+	o.rec = Record{Offset: info.offset, Line: info.line, Inline: info.inline, Cut: info.cut, Format: r.form}
 	if ok {
 		o.rec.in, o.stream = p.in, p.stream
 		o.f = r.framer(p.in, p.text, p.partial)
 		o.rec.by, o.rec.head, o.rec.order = o.f.by, o.f.head, p.in.order
 	}
 	o.done = !o.f.open
+	if r.first == 0 {
+		r.first = info.line
+	}
 	r.queue = append(r.queue, o)
 	r.last = o
 	r.add(o, info)
