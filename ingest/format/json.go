@@ -307,10 +307,11 @@ func literal(s string, i int, word string) int {
 }
 
 func skipNumber(s string, i int) int {
-	start := i
 	if i < len(s) && s[i] == '-' {
 		i++
 	}
+	zero := i < len(s) && s[i] == '0'
+	start := i
 	digits := func() bool {
 		from := i
 		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
@@ -320,9 +321,12 @@ func skipNumber(s string, i int) int {
 	}
 	if !digits() {
 		// A template that was to be a number has a bare dash for what is not known.
-		if i == start+1 && i < len(s) && (s[i] == ',' || s[i] == '}' || s[i] == ' ') {
+		if start > 0 && s[start-1] == '-' && i < len(s) && (s[i] == ',' || s[i] == '}' || s[i] == ' ') {
 			return i
 		}
+		return -1
+	}
+	if zero && i > start+1 {
 		return -1
 	}
 	if i < len(s) && s[i] == '.' {

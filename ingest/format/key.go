@@ -20,10 +20,13 @@ func placeholder(v string) bool {
 	return strings.Trim(v, "0-") == ""
 }
 
+// maxKey bounds the length of an ID.
+const maxKey = 256
+
 // identity adds an identity key unless the value cannot be one: a placeholder, or a
 // counter, which every process has.
 func (d *decoding) identity(name, v string) {
-	if placeholder(v) || len(v) > 256 || len(v) < 8 && allDigits(v) {
+	if placeholder(v) || len(v) > maxKey || len(v) < 8 && allDigits(v) {
 		return
 	}
 	for i := range d.ev.Keys {
