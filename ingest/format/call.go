@@ -53,6 +53,7 @@ const (
 type callRules struct {
 	form    callForm
 	noPeer  []string
+	when    cond
 	errors  []outcomeRule // over the error's text
 	stateOf []field
 	states  []outcomeRule // over stateOf
@@ -60,6 +61,9 @@ type callRules struct {
 
 // calls makes the calls of the record.
 func (d *decoding) calls(c *compiled) {
+	if !c.calls.when.holds(d) {
+		return
+	}
 	if p := &d.call; p.port != "" && p.peer != "" && p.peer != "-" {
 		p.peer = net.JoinHostPort(p.peer, p.port)
 	}

@@ -498,6 +498,11 @@ func (d *decoding) takeTail() {
 
 // exception makes the event's exception of its fields and of its stack trace.
 func (d *decoding) exception() {
+	if d.stack == "" && d.exc == (timeline.Exception{}) && strings.IndexByte(d.ev.Body, '\n') >= 0 {
+		if x, ok := parseStack(d.ev.Body); ok {
+			d.stacked(x)
+		}
+	}
 	if d.stack != "" {
 		d.stack = stackLines(d.stack, d.exc)
 		if x, ok := parseStack(d.stack); ok {

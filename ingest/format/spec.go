@@ -123,6 +123,7 @@ type findKeysSpec struct {
 type callsSpec struct {
 	Form   string      `yaml:"form"`    // attempts, backend, self
 	NoPeer list        `yaml:"no_peer"` // peers that mean that no call was made
+	When   condSpec    `yaml:"when"`    // without it no call was made
 	Error  []entrySpec `yaml:"error"`   // over the call's error text: how it ended
 	Ended  *tableSpec  `yaml:"ended"`   // over a field of the record: how its last call ended
 }
@@ -717,7 +718,7 @@ func (k *compiler) calls(sp *callsSpec) *callRules {
 	if sp == nil {
 		return nil
 	}
-	r := &callRules{noPeer: sp.NoPeer}
+	r := &callRules{noPeer: sp.NoPeer, when: k.cond(at("calls", "when"), &sp.When)}
 	switch sp.Form {
 	case "attempts":
 		r.form = callAttempts
