@@ -33,6 +33,7 @@ type decoding struct {
 	start   string // the stamp of the start beside that of the end
 	end     string // the other way round
 	stack   string
+	trace   []byte // lines of a stack trace that each bear a head of their own
 	tail    string // the lines after the first
 	exc     timeline.Exception
 	call    callParts
@@ -61,6 +62,7 @@ func (d *decoding) reset() {
 	d.times, d.nanos = [maxTimes]string{}, ""
 	d.attrs, d.named = 0, 0
 	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
+	d.trace = d.trace[:0]
 	d.durUnit, d.grpc = 0, ""
 	d.parts, d.start, d.end = durationParts{}, "", ""
 	d.exc = timeline.Exception{}
@@ -98,7 +100,7 @@ func (d *decoding) decode(c *compiled, rec []byte) bool {
 
 // put takes one value of the record.
 func (d *decoding) put(c *compiled, t *target, name, v string) {
-	if v == "" {
+	if v == "" && t.op != opStackLine {
 		return
 	}
 	switch t.op {
@@ -211,6 +213,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.exc.Message = v
 	case opStack:
 		d.stack = v
+	case opStackLine:
+		d.trace = append(append(d.trace, v...), '\n')
 	case opJSON:
 		d.jsonTail(c, v)
 	case opPairs:
@@ -498,6 +502,9 @@ func (d *decoding) takeTail() {
 
 // exception makes the event's exception of its fields and of its stack trace.
 func (d *decoding) exception() {
+	if d.stack == "" && len(d.trace) > 0 {
+		d.stack = string(d.trace[:len(d.trace)-1])
+	}
 	if d.stack == "" && d.exc == (timeline.Exception{}) && strings.IndexByte(d.ev.Body, '\n') >= 0 {
 		if x, ok := parseStack(d.ev.Body); ok {
 			d.stacked(x)

@@ -17,6 +17,8 @@ const (
 	headLines = 200
 	// minShare is the least share of its lines by which a stream is said to be in a format.
 	minShare = 0.3
+	// tailLines bounds the lines that a record has of a format with "lines: many".
+	tailLines = 50
 	// specialShare is what a special format must read of what a more general one
 	// reads to be preferred: what is left may stand in its stream as a guest.
 	specialShare = 0.8
@@ -165,7 +167,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 		if f.c.wraps != nil && depth >= maxWrappers {
 			continue
 		}
-		read, unread, heads := 0, 0, 0
+		read, unread, heads, tail := 0, 0, 0, 0
 		within, trace := false, false // a record of f; a stack trace in it
 		quoted := false               // a record of f that goes on inside a quote
 		var order *columnOrder        // as the head tells that stands before all records
@@ -181,13 +183,15 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 				quoted = f.c.columns.open(l, true)
 			case d.decodeScanned(f.c, l, &scanned[i]):
 				read++
-				within, trace = true, false
+				within, trace, tail = true, false, 0
 				quoted = f.c.columns != nil && !f.c.oneLine && f.c.columns.open(l, false)
 			case f.c.columns != nil && !f.c.oneLine && d.beginsColumns(f.c, l):
 				read++
 				quoted = true
 			case (f.c.spec.Stream == streamApp || !f.c.oneLine && within) && (trace || continues(l) || s.isStackLine(l)):
 				trace = trace || opensTrace(l)
+			case within && f.c.spec.Lines == "many" && tail < tailLines:
+				tail++
 			default:
 				unread++
 			}

@@ -58,7 +58,8 @@ func (d *decoding) rest(c *compiled, s string) {
 			}
 			v := text[cur.loc[2*g]:cur.loc[2*g+1]]
 			if cur.loc[2*g+1] == cur.loc[1] {
-				v = text[cur.loc[2*g]:] // the last group goes on over the lines that follow
+				// The last group goes on over the lines that follow.
+				v = strings.TrimPrefix(text[cur.loc[2*g]:], "\n")
 			}
 			d.put(c, t, t.name, v)
 		}

@@ -54,6 +54,7 @@ const (
 	opExcType
 	opExcMessage
 	opStack
+	opStackLine
 	opPairs
 	opJSON
 	opCaptured
@@ -112,6 +113,7 @@ var targetOps = map[string]op{
 	"exception.type":            opExcType,
 	"exception.message":         opExcMessage,
 	"exception.stacktrace":      opStack,
+	"exception.stacktrace.line": opStackLine,
 	"pairs":                     opPairs,
 	"json":                      opJSON,
 	"captured":                  opCaptured,
