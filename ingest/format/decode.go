@@ -429,6 +429,7 @@ func (d *decoding) stamp(c *compiled) bool {
 				e.Stamp.Resolution = c.res
 			}
 			e.Stamp.Rounded = c.spec.Time.Rounded
+			d.ambiguous(&st)
 			return true
 		}
 	}

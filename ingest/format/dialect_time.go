@@ -438,11 +438,11 @@ func zoneNamed(s string) (*time.Location, error) {
 	}
 	off := strings.TrimPrefix(strings.TrimPrefix(s, "GMT"), "UTC")
 	if off != "" && (off[0] == '+' || off[0] == '-') {
-		if i := strings.IndexByte(off, ':'); i == 2 || i < 0 && len(off) == 2 {
+		if i := strings.IndexByte(off, ':'); i == 2 {
 			off = off[:1] + "0" + off[1:]
 		}
-		if loc, _, ok := parseZone(off); ok {
-			return loc, nil
+		if sec, n := parseOffset(off); n > 0 && n == len(off) {
+			return fixedZone(sec), nil
 		}
 	}
 	loc, err := time.LoadLocation(s)

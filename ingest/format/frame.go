@@ -20,6 +20,10 @@ const (
 	keptStamp = 16 << 10
 )
 
+// wrapperSlack is by how much a record without year or date may be later than the stamp of
+// its wrapper: half a day, for they may be of different zones.
+const wrapperSlack = 12 * time.Hour
+
 // InferredTime is the attribute of events whose record bears no stamp: its value
 // says where the time was taken from ("previous": the record before).
 const InferredTime = "log.time.inferred"
@@ -614,8 +618,15 @@ func (r *Reader) decoding(depth int) *decoding {
 func (r *Reader) read(in *strand, rec []byte, by *compiled) *timeline.Event {
 	text := rec
 	n := len(in.outer)
+	ref := r.opt.Reference
 	for i, c := range in.outer {
 		d := r.decoding(i)
+		if i > 0 {
+			if t := r.dec[i-1].ev.Time; !t.IsZero() {
+				ref = t.Add(wrapperSlack)
+			}
+		}
+		d.ref = ref
 		if bytes.IndexByte(text, '\n') < 0 && c.wraps.whole {
 			if !d.decode(c, text) {
 				if i == 0 {
@@ -652,6 +663,12 @@ func (r *Reader) read(in *strand, rec []byte, by *compiled) *timeline.Event {
 		text = inner
 	}
 	d := r.decoding(n)
+	if n > 0 {
+		if t := r.dec[n-1].ev.Time; !t.IsZero() {
+			ref = t.Add(wrapperSlack)
+		}
+	}
+	d.ref = ref
 	var e *timeline.Event
 	if n == len(in.outer) && r.readInner(in, d, text, by) {
 		e = &d.ev

@@ -19,21 +19,29 @@ type layout struct {
 type layoutKind uint8
 
 const (
-	layoutISO    layoutKind = iota // 2026-03-01T12:00:00.123Z, also with a space, slashes, a comma, a zone's name, or no zone
-	layoutCLF                      // 01/Mar/2026:12:00:00 +0000, also with a fraction or without zone
-	layoutSyslog                   // Mar  1 12:00:00, without year and zone
-	layoutEpoch                    // seconds, milli-, micro- or nanoseconds, by size
-	layoutUnix                     // seconds, with or without a fraction
-	layoutUnixMs                   // and so on
+	layoutISO       layoutKind = iota // 2026-03-01T12:00:00.123Z, also with a space, slashes, another mark before the fraction, 20260301T120000Z, a zone's name, or no zone
+	layoutCLF                         // 01/Mar/2026:12:00:00 +0000, also with a fraction or without zone
+	layoutSyslog                      // Mar  1 12:00:00, mostly without year and zone
+	layoutMonthName                   // any order, if the month is a word: Sun Mar 01 12:00:00.123456 2026; Sun, 01 Mar 2026 12:00:00 GMT; Mar 1, 2026 12:00:00 PM; 01-Mar-2026 12:00:00 UTC
+	layoutYYMMDD                      // 260301 12:00:00
+	layoutMMDD                        // 0301 12:00:00.123456, without year
+	layoutClock                       // 12:00:00.123, without date
+	layoutEpoch                       // seconds, milli-, micro- or nanoseconds, by size
+	layoutUnix                        // seconds, with or without a fraction
+	layoutUnixMs                      // and so on
 	layoutUnixUs
 	layoutUnixNs
-	layoutAuto // any of the above
+	layoutTAI64N   // @4000000037c219bf2ef02e94
+	layoutJSONDate // /Date(1772366407655)/
+	layoutAuto     // any of the above that tells its date
 	layoutGo
 )
 
 var layoutNames = map[string]layoutKind{
-	"rfc3339": layoutISO, "iso8601": layoutISO, "clf": layoutCLF, "syslog": layoutSyslog, "epoch": layoutEpoch,
-	"unix": layoutUnix, "unix_ms": layoutUnixMs, "unix_us": layoutUnixUs, "unix_ns": layoutUnixNs, "auto": layoutAuto,
+	"rfc3339": layoutISO, "iso8601": layoutISO, "clf": layoutCLF, "syslog": layoutSyslog, "month_name": layoutMonthName,
+	"yymmdd": layoutYYMMDD, "mmdd": layoutMMDD, "clock": layoutClock, "epoch": layoutEpoch,
+	"unix": layoutUnix, "unix_ms": layoutUnixMs, "unix_us": layoutUnixUs, "unix_ns": layoutUnixNs,
+	"tai64n": layoutTAI64N, "json_date": layoutJSONDate, "auto": layoutAuto,
 }
 
 // parseLayout reads the name of a layout, or a layout as package time writes it.
@@ -42,7 +50,7 @@ func parseLayout(s string) (layout, error) {
 		return layout{kind: k}, nil
 	}
 	if !strings.ContainsAny(s, "0123456789") {
-		return layout{}, fmt.Errorf("unknown layout %q: a name (rfc3339, iso8601, clf, syslog, epoch, unix, unix_ms, unix_us, unix_ns, auto) or a layout of Go's package time", s)
+		return layout{}, fmt.Errorf("unknown layout %q: a name (%s) or a layout of Go's package time", s, strings.Join(sortedKeys(layoutNames), ", "))
 	}
 	l := layout{kind: layoutGo, text: s, res: time.Second}
 	if i := strings.Index(s, "05"); i >= 0 && i+2 < len(s) && (s[i+2] == '.' || s[i+2] == ',') {
@@ -81,6 +89,10 @@ type stamp struct {
 	t    time.Time
 	res  time.Duration
 	zone timeline.ZoneSource
+	// again is by how much later the clocks of the zone showed the same once more, when
+	// they were set back; 0 if they did not. t is the first of the two times.
+	again time.Duration
+	never bool // the clocks of the zone never showed it, for they were set forward; t is by the offset from before
 }
 
 // addNanos adds the nanoseconds that a record writes apart from its seconds. The zeros
@@ -102,7 +114,7 @@ func (st *stamp) addNanos(s string) {
 }
 
 // parseStamp reads s. loc is the zone of stamps that write none, nil if it is not
-// known; ref is a time near that of the stamp, for stamps without a year.
+// known; ref is a time near that of the stamp, for stamps without a year or a date.
 func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, bool) {
 	switch l.kind {
 	case layoutISO:
@@ -111,9 +123,33 @@ func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, b
 		return parseCLF(s, loc)
 	case layoutSyslog:
 		return parseSyslog(s, loc, ref)
+	case layoutMonthName:
+		return parseMonthName(s, loc, ref)
+	case layoutYYMMDD:
+		return parseYYMMDD(s, loc)
+	case layoutMMDD:
+		return parseMMDD(s, loc, ref)
+	case layoutClock:
+		return parseClock(s, loc, ref)
 	case layoutUnix, layoutUnixMs, layoutUnixUs, layoutUnixNs, layoutEpoch:
 		return parseEpoch(l.kind, s)
+	case layoutTAI64N:
+		return parseTAI64N(s)
+	case layoutJSONDate:
+		return parseJSONDate(s)
 	case layoutAuto:
+		return parseAuto(s, loc, ref)
+	}
+	return parseGo(l, s, loc, ref)
+}
+
+// parseAuto finds by a glance which of the layouts s is in.
+func parseAuto(s string, loc *time.Location, ref time.Time) (stamp, bool) {
+	if len(s) < 9 {
+		return stamp{}, false
+	}
+	switch c := s[0]; {
+	case c >= '0' && c <= '9':
 		if st, ok := parseISO(s, loc); ok {
 			return st, true
 		}
@@ -123,49 +159,58 @@ func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, b
 		if st, ok := parseCLF(s, loc); ok {
 			return st, true
 		}
-		return parseSyslog(s, loc, ref)
+		return parseMonthName(s, loc, ref)
+	case c == '@':
+		return parseTAI64N(s)
+	case c == '/':
+		return parseJSONDate(s)
 	}
-	return parseGo(l, s, loc, ref)
+	return parseSyslog(s, loc, ref)
 }
 
+// parseGo reads a layout of package time.
 func parseGo(l layout, s string, loc *time.Location, ref time.Time) (stamp, bool) {
-	in := loc
-	if in == nil {
-		in = time.UTC
-	}
-	t, err := time.ParseInLocation(l.text, s, in)
+	t, err := time.Parse(l.text, s)
 	if err != nil {
 		return stamp{}, false
 	}
-	st := stamp{t, l.res, unwritten(loc)}
-	if strings.Contains(l.text, "07") || strings.Contains(l.text, "Z") {
-		st.zone = timeline.ZoneWritten
-	} else if strings.Contains(l.text, "MST") {
-		name, _ := t.Zone()
-		off, ok := zoneOffset(name)
-		if ok {
-			st.zone = timeline.ZoneWritten
-		}
-		if ok || loc == nil {
-			st.t = wall(t, time.FixedZone(name, off))
-		}
+	res := l.res
+	if res == time.Second && t.Nanosecond() != 0 {
+		res = resolutionOf(fractionDigits(s)) // package time reads a fraction that its layout does not have
 	}
+	name, off := t.Zone()
+	w := t.Unix() + int64(off)
 	if t.Year() == 0 {
-		st.t = withYear(t, ref)
+		c := civil{month: int(t.Month()), day: t.Day(), hour: t.Hour(), min: t.Minute(), sec: t.Second()}
+		if !c.near(ref) {
+			return stamp{}, false
+		}
+		w = c.unix()
+	} else if t.Year() < 1900 {
+		return stamp{}, false
 	}
-	return st, true
+	ns := t.Nanosecond()
+	switch {
+	case strings.Contains(l.text, "07"), strings.Contains(l.text, "Z"):
+		return stamp{t: time.Unix(w-int64(off), int64(ns)).In(fixedZone(off)), res: res, zone: timeline.ZoneWritten}, true
+	case strings.Contains(l.text, "MST"):
+		if off, ok := zoneOffset(name); ok {
+			return stamp{t: time.Unix(w-int64(off), int64(ns)).In(fixedZone(off)), res: res, zone: timeline.ZoneWritten}, true
+		}
+	}
+	return wallStamp(w, ns, res, loc), true
 }
 
-// wall gives the time with the same wall clock in loc.
-func wall(t time.Time, loc *time.Location) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), loc)
-}
-
-func unwritten(loc *time.Location) timeline.ZoneSource {
-	if loc != nil {
-		return timeline.ZoneConfig
+// fractionDigits counts the digits after the first mark of a fraction that follows a second.
+func fractionDigits(s string) int {
+	for i := 2; i < len(s); i++ {
+		if (s[i] == '.' || s[i] == ',') && s[i-1] >= '0' && s[i-1] <= '9' {
+			if _, n, _ := fraction(s, i); n > 0 {
+				return n
+			}
+		}
 	}
-	return timeline.ZoneUnknown
+	return 0
 }
 
 // num reads exactly n digits of s at i; -1 if they are none.
@@ -185,235 +230,399 @@ func num(s string, i, n int) int {
 	return v
 }
 
-// fraction reads ".123" or ",123" at i: nanoseconds, number of digits, what follows.
+var pow10 = [10]int{1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000}
+
+// two reads two digits; it is negative if they are none.
+func two(a, b byte) int {
+	if a -= '0'; a > 9 {
+		return -1
+	}
+	if b -= '0'; b > 9 {
+		return -1
+	}
+	return int(a)*10 + int(b)
+}
+
+// fraction reads ".123", ",123" or ":123" at i: nanoseconds, number of digits, what follows.
 func fraction(s string, i int) (ns, digits, next int) {
-	if i+1 >= len(s) || s[i] != '.' && s[i] != ',' || s[i+1] < '0' || s[i+1] > '9' {
+	if i+1 >= len(s) || s[i] != '.' && s[i] != ',' && s[i] != ':' || s[i+1]-'0' > 9 {
 		return 0, 0, i
 	}
 	i++
-	scale := 100_000_000
-	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-		ns += int(s[i]-'0') * scale
-		scale /= 10
-		digits++
+	start := i
+	for i < len(s) && s[i]-'0' <= 9 {
+		if i < start+9 {
+			ns = ns*10 + int(s[i]-'0')
+		}
 		i++
+	}
+	digits = i - start
+	if digits < 9 {
+		ns *= pow10[9-digits]
 	}
 	return ns, digits, i
 }
 
-// clock reads "15:04:05" with or without a fraction at i.
-func clock(s string, i int) (h, m, sec, ns, digits, next int, ok bool) {
-	h, m, sec = num(s, i, 2), num(s, i+3, 2), num(s, i+6, 2)
-	if h < 0 || h > 23 || m < 0 || m > 59 || sec < 0 || sec > 60 || s[i+2] != ':' || s[i+5] != ':' {
-		return 0, 0, 0, 0, 0, 0, false
+// clock reads "15:04:05" with or without a fraction at i into c and gives what follows.
+func (c *civil) clock(s string, i int) (next int, ok bool) {
+	if i+8 > len(s) {
+		return 0, false
 	}
-	ns, digits, next = fraction(s, i+8)
-	return h, m, sec, ns, digits, next, true
+	t := s[i : i+8]
+	if t[2] != ':' || t[5] != ':' {
+		return 0, false
+	}
+	c.hour, c.min, c.sec = two(t[0], t[1]), two(t[3], t[4]), two(t[6], t[7])
+	if c.hour|c.min|c.sec < 0 {
+		return 0, false
+	}
+	if i += 8; i == len(s) {
+		return i, true
+	}
+	c.ns, c.digits, next = fraction(s, i)
+	return next, true
 }
 
 func parseISO(s string, loc *time.Location) (stamp, bool) {
-	if len(s) < 19 || s[4] != '-' && s[4] != '/' || s[7] != s[4] || s[10] != 'T' && s[10] != ' ' && s[10] != 't' {
+	if len(s) < 19 || s[4] != '-' && s[4] != '/' {
+		return parseBasic(s, loc)
+	}
+	if s[7] != s[4] || s[10] != 'T' && s[10] != ' ' && s[10] != 't' {
 		return stamp{}, false
 	}
-	y, mo, day := num(s, 0, 4), num(s, 5, 2), num(s, 8, 2)
-	h, m, sec, ns, digits, i, ok := clock(s, 11)
-	if !ok || y < 0 {
+	c := civil{year: two(s[0], s[1])*100 + two(s[2], s[3]), month: two(s[5], s[6]), day: two(s[8], s[9])}
+	i, ok := c.clock(s, 11)
+	if !ok {
 		return stamp{}, false
 	}
-	return date(y, mo, day, h, m, sec, ns, digits, s[i:], loc)
+	return c.stamp(s[i:], loc)
+}
+
+// parseBasic reads "20260301T120007Z", "20260301T120007.655+0100", "20260301120007" and
+// "20260301 120007".
+func parseBasic(s string, loc *time.Location) (stamp, bool) {
+	if len(s) < 14 || len(s) > 64 {
+		return stamp{}, false
+	}
+	c := civil{year: num(s, 0, 4), month: num(s, 4, 2), day: num(s, 6, 2)}
+	i := 8
+	if s[i] == 'T' || s[i] == ' ' || s[i] == '-' {
+		i++
+	}
+	if i+6 > len(s) {
+		return stamp{}, false
+	}
+	if i+2 < len(s) && s[i+2] == ':' { // 20260301 12:00:07
+		next, ok := c.clock(s, i)
+		if !ok {
+			return stamp{}, false
+		}
+		return c.stamp(s[next:], loc)
+	}
+	c.hour, c.min, c.sec = num(s, i, 2), num(s, i+2, 2), num(s, i+4, 2)
+	if c.hour < 0 || c.min < 0 || c.sec < 0 {
+		return stamp{}, false
+	}
+	i += 6
+	if i == 14 && i+3 == len(s) { // 20260301120007655
+		if ms := num(s, i, 3); ms >= 0 {
+			c.ns, c.digits, i = ms*1_000_000, 3, i+3
+		}
+	} else {
+		c.ns, c.digits, i = fraction(s, i)
+	}
+	return c.stamp(s[i:], loc)
 }
 
 func parseCLF(s string, loc *time.Location) (stamp, bool) {
-	if len(s) < 20 || s[2] != '/' || s[6] != '/' || s[11] != ':' {
+	if len(s) < 20 || s[2] != '/' || s[6] != '/' || s[11] != ':' && s[11] != ' ' {
 		return stamp{}, false
 	}
-	day, mo, y := num(s, 0, 2), monthOf(s[3:6]), num(s, 7, 4)
-	h, m, sec, ns, digits, i, ok := clock(s, 12)
-	if !ok || y < 0 {
+	c := civil{day: two(s[0], s[1]), month: monthOf(s[3:6]), year: two(s[7], s[8])*100 + two(s[9], s[10])}
+	i, ok := c.clock(s, 12)
+	if !ok {
 		return stamp{}, false
 	}
-	return date(y, mo, day, h, m, sec, ns, digits, s[i:], loc)
+	return c.stamp(s[i:], loc)
 }
 
 func parseSyslog(s string, loc *time.Location, ref time.Time) (stamp, bool) {
 	if len(s) < 15 || s[3] != ' ' || s[6] != ' ' {
-		return stamp{}, false
+		return parseMonthName(s, loc, ref)
 	}
-	mo, day := monthOf(s[:3]), num(s, 4, 2)
+	c := civil{month: monthOf(s[:3]), day: num(s, 4, 2)}
 	if s[4] == ' ' {
-		day = num(s, 5, 1)
+		c.day = num(s, 5, 1)
 	}
-	h, m, sec, ns, digits, i, ok := clock(s, 7)
-	if !ok || i != len(s) {
+	i, ok := c.clock(s, 7)
+	if !ok || i != len(s) || c.month == 0 {
+		return parseMonthName(s, loc, ref)
+	}
+	if !c.near(ref) {
 		return stamp{}, false
 	}
-	// 2000 is a leap year: the 29th of February stays for the year to be chosen.
-	st, ok := date(2000, mo, day, h, m, sec, ns, digits, "", loc)
-	if ok {
-		st.t = withYear(st.t, ref)
-	}
-	return st, ok
+	return c.stamp("", loc)
 }
 
-// withYear gives t the year that brings it closest to ref, but not more than two
-// days after it: a log's last stamp is about as old as its file.
-func withYear(t, ref time.Time) time.Time {
-	at := func(y int) time.Time {
-		return time.Date(y, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
-	}
-	y := ref.Year()
-	for _, c := range []int{y + 1, y, y - 1} {
-		if u := at(c); u.Day() == t.Day() && !u.After(ref.Add(48*time.Hour)) {
-			return u
-		}
-	}
-	// The 29th of February and no leap year near: the last one before.
-	for c := y - 1; c > y-9; c-- {
-		if u := at(c); u.Day() == t.Day() {
-			return u
-		}
-	}
-	return at(y)
-}
-
-// date puts the parts together; rest is what follows the clock: a zone or nothing.
-func date(y, mo, day, h, m, sec, ns, digits int, rest string, loc *time.Location) (stamp, bool) {
-	if mo < 1 || mo > 12 || day < 1 || day > time.Date(y, time.Month(mo)+1, 0, 0, 0, 0, 0, time.UTC).Day() {
+// parseMonthName reads a stamp of words and numbers in the order in which they come: the
+// month is a word, so that nothing else can be taken for it.
+func parseMonthName(s string, loc *time.Location, ref time.Time) (stamp, bool) {
+	if len(s) > 80 {
 		return stamp{}, false
 	}
-	st := stamp{res: resolutionOf(digits)}
-	in := loc
-	if in == nil {
-		in = time.UTC
-	}
-	st.zone = unwritten(loc)
-	rest = strings.TrimPrefix(rest, " ")
-	if rest != "" {
-		z, written, ok := parseZone(rest)
-		if !ok {
+	var c civil
+	var z writtenZone
+	timed, zoned := false, false
+	year := -1
+	for i := 0; i < len(s); {
+		switch b := s[i]; {
+		case b|0x20 >= 'a' && b|0x20 <= 'z':
+			n := i
+			for n < len(s) && s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z' {
+				n++
+			}
+			w := s[i:n]
+			m := monthWord(w)
+			switch {
+			case m > 0 && c.month == 0:
+				c.month = m
+			case w == "at" || c.month == 0 && c.day == 0 && !timed && isWeekday(w):
+			case timed && len(w) == 2 && w[1]|0x20 == 'm':
+				if c.halfDay(w) != "" {
+					return stamp{}, false
+				}
+			case timed && !zoned:
+				// The zone's word, with what belongs to it up to the next space.
+				for n < len(s) && s[n] != ' ' {
+					n++
+				}
+				var ok bool
+				if z, ok = parseZone(s[i:n]); !ok {
+					return stamp{}, false
+				}
+				zoned = true
+			default:
+				return stamp{}, false
+			}
+			i = n
+		case b-'0' <= 9:
+			n := i
+			for n < len(s) && s[n]-'0' <= 9 {
+				n++
+			}
+			v := num(s, i, n-i)
+			switch {
+			case n-i <= 2 && n < len(s) && s[n] == ':' && !timed:
+				// A clock, with one digit of the hour at least.
+				if n+6 > len(s) || s[n+3] != ':' {
+					return stamp{}, false
+				}
+				c.hour, c.min, c.sec = v, num(s, n+1, 2), num(s, n+4, 2)
+				if c.min < 0 || c.sec < 0 {
+					return stamp{}, false
+				}
+				c.ns, c.digits, n = fraction(s, n+6)
+				timed = true
+			case n-i == 4 && year < 0:
+				year = v
+			case n-i <= 2 && c.day == 0:
+				c.day = v
+			case n-i == 2 && year < 0 && c.month > 0 && s[i-1] == '-':
+				year = v + 1900 // of RFC 850
+				if v < 69 {
+					year += 100
+				}
+			default:
+				return stamp{}, false
+			}
+			i = n
+		case (b == '+' || b == '-') && timed && !zoned && i > 0 && (s[i-1] == ' ' || s[i-1]-'0' <= 9):
+			off, n := parseOffset(s[i:])
+			if n == 0 {
+				return stamp{}, false
+			}
+			z, zoned = writtenZone{offset: off, known: true}, true
+			i += n
+		case b == '(' && zoned && s[len(s)-1] == ')':
+			i = len(s) // the zone's name once more
+		case b == ' ' || b == ',' || b == '-' || b == '/' || b == ':' && c.month > 0 && !timed || b == '.' && !timed:
+			i++
+		case strings.HasPrefix(s[i:], "\u202f"): // before AM and PM
+			i += len("\u202f")
+		default:
 			return stamp{}, false
 		}
-		if written {
-			in, st.zone = z, timeline.ZoneWritten
-		}
 	}
-	st.t = time.Date(y, time.Month(mo), day, h, m, sec, ns, in)
-	return st, true
+	c.year = year
+	if c.month == 0 || c.day == 0 || !timed || year < 0 && !c.near(ref) || !c.valid() {
+		return stamp{}, false
+	}
+	if zoned {
+		return c.of(z, loc), true
+	}
+	return c.in(loc), true
 }
 
-// parseZone reads "Z", "+01:00", "+0100", "+01" or a zone's name. A name that
-// several zones share is read but not taken for written.
-func parseZone(s string) (loc *time.Location, written, ok bool) {
-	switch {
-	case s == "Z" || s == "z":
-		return time.UTC, true, true
-	case s[0] == '+' || s[0] == '-':
-		h, m := num(s, 1, 2), 0
-		switch {
-		case len(s) == 6 && s[3] == ':':
-			m = num(s, 4, 2)
-		case len(s) == 5:
-			m = num(s, 3, 2)
-		case len(s) == 3:
-		default:
-			return nil, false, false
-		}
-		if h < 0 || h > 18 || m < 0 || m > 59 {
-			return nil, false, false
-		}
-		off := (h*60 + m) * 60
-		if s[0] == '-' {
-			off = -off
-		}
-		return fixedZone(off), true, true
+func isWeekday(w string) bool {
+	if len(w) < 3 {
+		return false
 	}
-	if len(s) > 5 {
-		return nil, false, false
+	switch w[:3] {
+	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
+		return len(w) == 3 || strings.HasSuffix(w, "day") || w == "Tues" || w == "Thur" || w == "Thurs"
 	}
-	for i := 0; i < len(s); i++ {
-		if s[i] < 'A' || s[i] > 'Z' {
-			return nil, false, false
-		}
-	}
-	off, known := zoneOffset(s)
-	return fixedZone(off), known, true
+	return false
 }
 
-// fixedZones holds the zones that logs write, so that reading one allocates nothing.
-var fixedZones = func() map[int]*time.Location {
-	m := map[int]*time.Location{0: time.UTC}
-	for q := -18 * 4; q <= 18*4; q++ {
-		if off := q * 900; off != 0 {
-			m[off] = time.FixedZone("", off)
-		}
+var monthNames = [...]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"}
+
+// monthWord gives the number of a month by its name, short or long; 0 if it is none.
+func monthWord(w string) int {
+	if len(w) < 3 {
+		return 0
+	}
+	m := monthOf(w[:3])
+	if m > 0 && len(w) > 3 && w != monthNames[m-1] && w != "Sept" {
+		return 0
 	}
 	return m
-}()
-
-func fixedZone(off int) *time.Location {
-	if l := fixedZones[off]; l != nil {
-		return l
-	}
-	return time.FixedZone("", off)
 }
 
-// zoneOffset gives the offset of a zone's name in seconds east. Names that several
-// zones share (CST, IST, BST, AST) are not known.
-func zoneOffset(name string) (int, bool) {
-	const h = 3600
-	switch name {
-	case "UTC", "GMT", "WET":
-		return 0, true
-	case "CET", "WEST":
-		return 1 * h, true
-	case "CEST", "EET":
-		return 2 * h, true
-	case "EEST", "MSK":
-		return 3 * h, true
-	case "JST", "KST":
-		return 9 * h, true
-	case "AEST":
-		return 10 * h, true
-	case "AEDT":
-		return 11 * h, true
-	case "EST", "CDT":
-		return -5 * h, true
-	case "EDT":
-		return -4 * h, true
-	case "MDT":
-		return -6 * h, true
-	case "MST", "PDT":
-		return -7 * h, true
-	case "PST":
-		return -8 * h, true
-	}
-	return 0, false
-}
-
+// monthOf gives the number of a month by its first three letters; 0 if it is none.
 func monthOf(s string) int {
-	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
-	if i := strings.Index(names, s); i >= 0 && i%3 == 0 && len(s) == 3 {
-		return i/3 + 1
+	if len(s) != 3 {
+		return 0
+	}
+	switch (int(s[0])<<8|int(s[1]))<<8 | int(s[2]) {
+	case 'J'<<16 | 'a'<<8 | 'n':
+		return 1
+	case 'F'<<16 | 'e'<<8 | 'b':
+		return 2
+	case 'M'<<16 | 'a'<<8 | 'r':
+		return 3
+	case 'A'<<16 | 'p'<<8 | 'r':
+		return 4
+	case 'M'<<16 | 'a'<<8 | 'y':
+		return 5
+	case 'J'<<16 | 'u'<<8 | 'n':
+		return 6
+	case 'J'<<16 | 'u'<<8 | 'l':
+		return 7
+	case 'A'<<16 | 'u'<<8 | 'g':
+		return 8
+	case 'S'<<16 | 'e'<<8 | 'p':
+		return 9
+	case 'O'<<16 | 'c'<<8 | 't':
+		return 10
+	case 'N'<<16 | 'o'<<8 | 'v':
+		return 11
+	case 'D'<<16 | 'e'<<8 | 'c':
+		return 12
 	}
 	return 0
 }
 
-// parseEpoch reads seconds (or the unit of k) since 1970, with or without a fraction.
-func parseEpoch(k layoutKind, s string) (stamp, bool) {
-	if len(s) < 9 || len(s) > 40 || s[0] < '0' || s[0] > '9' {
+// parseYYMMDD reads "260301 12:00:07" and "260301  9:00:07".
+func parseYYMMDD(s string, loc *time.Location) (stamp, bool) {
+	c := civil{year: num(s, 0, 2), month: num(s, 2, 2), day: num(s, 4, 2)}
+	if c.year < 0 || len(s) < 15 || s[6] != ' ' {
 		return stamp{}, false
 	}
-	if strings.ContainsAny(s, "eE") {
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || f < 0 || f > 1e19 {
+	c.year += 2000
+	i, ok := c.clock(s, 7)
+	if s[7] == ' ' {
+		c.hour, c.min, c.sec, i = num(s, 8, 1), num(s, 10, 2), num(s, 13, 2), 15
+		ok = s[9] == ':' && s[12] == ':' && c.hour >= 0 && c.min >= 0 && c.sec >= 0
+	}
+	if !ok {
+		return stamp{}, false
+	}
+	return c.stamp(s[i:], loc)
+}
+
+// parseMMDD reads "0301 12:00:07.655123", as klog writes it.
+func parseMMDD(s string, loc *time.Location, ref time.Time) (stamp, bool) {
+	c := civil{month: num(s, 0, 2), day: num(s, 2, 2)}
+	if len(s) < 13 || s[4] != ' ' {
+		return stamp{}, false
+	}
+	i, ok := c.clock(s, 5)
+	if !ok || c.month < 1 || !c.near(ref) {
+		return stamp{}, false
+	}
+	return c.stamp(s[i:], loc)
+}
+
+// parseClock reads a time of day: of the latest day on which it is not later than ref.
+func parseClock(s string, loc *time.Location, ref time.Time) (stamp, bool) {
+	var c civil
+	i, ok := c.clock(s, 0)
+	if !ok || ref.IsZero() {
+		return stamp{}, false
+	}
+	in := loc
+	if in == nil {
+		in = time.UTC
+	}
+	for back := range 2 {
+		y, m, d := ref.In(in).AddDate(0, 0, -back).Date()
+		c.year, c.month, c.day = y, int(m), d
+		st, ok := c.stamp(s[i:], loc)
+		if !ok || back == 1 || !st.t.After(ref) {
+			return st, ok
+		}
+	}
+	return stamp{}, false
+}
+
+// parseEpoch reads seconds (or the unit of k) since 1970, with or without a fraction
+// or an exponent.
+func parseEpoch(k layoutKind, s string) (stamp, bool) {
+	if len(s) < 8 || len(s) > 40 || s[0]-'0' > 9 {
+		return stamp{}, false
+	}
+	// The digits, and how many of them stand before the point.
+	var digits [40]byte
+	n, whole, exp := 0, -1, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c-'0' <= 9:
+			digits[n] = c - '0'
+			n++
+			continue
+		case c == '.' && whole < 0 && i+1 < len(s):
+			whole = n
+			continue
+		case c|0x20 == 'e' && i+1 < len(s):
+			e := s[i+1:]
+			if e[0] == '+' {
+				e = e[1:]
+			}
+			if exp = num(e, 0, len(e)); exp < 0 || len(e) == 0 || len(e) > 2 {
+				return stamp{}, false
+			}
+		default:
 			return stamp{}, false
 		}
-		s = strconv.FormatFloat(f, 'f', -1, 64)
+		break
 	}
-	whole, frac, _ := strings.Cut(s, ".")
-	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil {
+	if whole < 0 {
+		whole = n
+	}
+	whole += exp
+	if whole > 19 || exp == 0 && whole < 8 {
 		return stamp{}, false
+	}
+	v := int64(0)
+	for i := range whole {
+		d := int64(0)
+		if i < n {
+			d = int64(digits[i])
+		}
+		if v > (1<<63-1-d)/10 {
+			return stamp{}, false
+		}
+		v = v*10 + d
 	}
 	unit := time.Second
 	switch k {
@@ -426,34 +635,31 @@ func parseEpoch(k layoutKind, s string) (stamp, bool) {
 	case layoutEpoch:
 		// 1e11 s is the year 5138; 1e11 ms is 1973.
 		switch {
-		case n >= 1e17:
+		case v >= 1e17:
 			unit = time.Nanosecond
-		case n >= 1e14:
+		case v >= 1e14:
 			unit = time.Microsecond
-		case n >= 1e11:
+		case v >= 1e11:
 			unit = time.Millisecond
 		}
 	}
 	per := int64(time.Second / unit)
-	sec, sub := n/per, n%per*int64(unit)
+	sec, sub := v/per, v%per*int64(unit)
 	st := stamp{res: unit, zone: timeline.ZoneWritten}
-	if frac != "" {
+	if n > whole {
 		scale := int64(unit) / 10
-		for i := 0; i < len(frac); i++ {
-			c := frac[i] - '0'
-			if c > 9 {
-				return stamp{}, false
-			}
-			sub += int64(c) * scale
+		for i := whole; i < n; i++ {
+			sub += int64(digits[i]) * scale
 			scale /= 10
 		}
-		if unit == time.Second {
-			st.res = resolutionOf(len(frac))
-		} else {
-			st.res = unit / 1000
-			if st.res == 0 {
-				st.res = time.Nanosecond
-			}
+		switch f := n - whole; {
+		case unit != time.Second:
+			st.res = max(unit/1000, time.Nanosecond)
+		case f == 7 || f == 8:
+			// What is left of a float: it holds no more than the microseconds.
+			st.res = time.Microsecond
+		default:
+			st.res = resolutionOf(f)
 		}
 	}
 	// Outside of 1990 to 2100 a number is something else.
@@ -464,72 +670,60 @@ func parseEpoch(k layoutKind, s string) (stamp, bool) {
 	return st, true
 }
 
-// parseDuration reads a duration: "12.3ms", "1m2s", "12.3 ms", or a bare number of
-// units. res is the resolution by the digits written.
-func parseDuration(s string, unit time.Duration) (d, res time.Duration, ok bool) {
-	s = strings.TrimSpace(s)
-	if s == "" || len(s) > 64 {
-		return 0, 0, false
+// taiAhead is by how much the labels of multilog and svlogd are ahead of Unix time: they
+// count no leap seconds. Those of s6-log count them and are further ahead by the leap
+// seconds since 1972, which no label tells; the calls show it as a clock that is ahead.
+const taiAhead = 10
+
+// parseTAI64N reads "@4000000069a42ba82709d740": TAI seconds from 2^62 and nanoseconds,
+// in hexadecimal, as multilog writes them.
+func parseTAI64N(s string) (stamp, bool) {
+	if len(s) != 25 || s[0] != '@' {
+		return stamp{}, false
 	}
-	s = strings.TrimPrefix(s, "+")
-	end := 0
-	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || s[end] == '.') {
-		end++
+	sec, ok := hexOf(s[1:17])
+	ns, ok2 := hexOf(s[17:])
+	if !ok || !ok2 || ns > 999_999_999 {
+		return stamp{}, false
 	}
-	number, rest := s[:end], strings.TrimSpace(s[end:])
-	if number == "" {
-		return 0, 0, false
+	unix := int64(sec-1<<62) - taiAhead
+	if sec < 1<<62 || unix < 631_152_000 || unix > 4_102_444_800 {
+		return stamp{}, false
 	}
-	if rest == "" {
-		if unit == 0 {
-			return 0, 0, false
-		}
-		return scaled(number, unit)
-	}
-	switch rest {
-	case "s", "sec", "secs", "seconds":
-		return scaled(number, time.Second)
-	case "ms", "msec", "msecs":
-		return scaled(number, time.Millisecond)
-	case "us", "µs", "μs", "micros":
-		return scaled(number, time.Microsecond)
-	case "ns":
-		return scaled(number, time.Nanosecond)
-	}
-	if rest[0] == 'e' || rest[0] == 'E' {
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || unit == 0 || f < 0 || f*float64(unit) > 1e17 {
-			return 0, 0, false
-		}
-		return time.Duration(f * float64(unit)), time.Microsecond, true
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 {
-		return 0, 0, false
-	}
-	return d, time.Microsecond, true
+	return stamp{t: time.Unix(unix, int64(ns)).UTC(), res: time.Nanosecond, zone: timeline.ZoneWritten}, true
 }
 
-// scaled reads a decimal number of units.
-func scaled(s string, unit time.Duration) (d, res time.Duration, ok bool) {
-	whole, frac, _ := strings.Cut(s, ".")
-	if whole == "" {
-		whole = "0"
-	}
-	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || n > int64(1e17)/int64(unit) {
-		return 0, 0, false
-	}
-	d, res = time.Duration(n)*unit, unit
-	for i := 0; i < len(frac); i++ {
-		c := frac[i] - '0'
-		if c > 9 {
-			return 0, 0, false
+func hexOf(s string) (v uint64, ok bool) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c-'0' <= 9:
+			c -= '0'
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
 		}
-		if res > 1 {
-			res /= 10
-			d += time.Duration(c) * res
-		}
+		v = v<<4 | uint64(c)
 	}
-	return d, max(res, 1), true
+	return v, true
+}
+
+// parseJSONDate reads "/Date(1772366407655)/" and "/Date(1772366407655+0100)/": the
+// offset is the writer's zone, the number is of UTC whatever it is.
+func parseJSONDate(s string) (stamp, bool) {
+	s, ok := strings.CutPrefix(strings.TrimSuffix(s, ")/"), "/Date(")
+	if !ok {
+		return stamp{}, false
+	}
+	if i := strings.LastIndexAny(s, "+-"); i > 0 {
+		off, n := parseOffset(s[i:])
+		if n == 0 || n != len(s)-i {
+			return stamp{}, false
+		}
+		st, ok := parseEpoch(layoutUnixMs, s[:i])
+		st.t = st.t.In(fixedZone(off))
+		return st, ok
+	}
+	return parseEpoch(layoutUnixMs, s)
 }

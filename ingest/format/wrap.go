@@ -224,6 +224,7 @@ func merge(in, out *timeline.Event) {
 			in.Stamp.Meaning = timeline.End // the wrapper stamps the writing, when the exchange was over
 		}
 	} else if !out.Time.IsZero() {
+		settleRepeated(in, out.Time, out.Stamp.Zone)
 		in.Attrs.Set("observed_timestamp", out.Time.Format(time.RFC3339Nano))
 	}
 	if in.Service == "" && out.Service != in.System {
