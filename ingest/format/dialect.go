@@ -247,7 +247,7 @@ func (d *dialect) keys(key string) []string {
 }
 
 // starMark stands for the star of a variable's name while the name is read as one.
-const starMark = "Zstar0Z"
+const starMark = "ZSTARZ"
 
 func starless(s string) string { return strings.ReplaceAll(s, "*", starMark) }
 

@@ -658,6 +658,9 @@ func (b *nativeBuilder) group(s *slot, name, next string, last, quoted, lenient 
 		}
 	}
 	value := strings.Contains(x, "(?P<value>")
+	if strings.Contains(x, "(?P<") {
+		x = "(?:" + x + ")"
+	}
 	for i, to := range s.targets {
 		g := name
 		if i > 0 {
