@@ -227,7 +227,7 @@ type stream [2]string
 
 // streamOf gives the stream of a record; the zero stream if its records have no order.
 func streamOf(e *Event) stream {
-	if e.Pos.Doc != "" || e.Pos.Path == "" {
+	if e.Pos.Doc != "" || e.Pos.Path == "" || e.Pos.Item > 0 {
 		return stream{}
 	}
 	return stream{e.Pos.Source, e.Pos.Path}

@@ -3,6 +3,7 @@ package timeline
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -351,11 +352,20 @@ type Pos struct {
 	Offset int64  // of the record's first byte in the file as uncompressed
 	Line   int    // 1-based; 0 if lines were not counted
 	Doc    string // document id, in an index
+	// Item is the number of the event in its record, from 1, where a record holds events in an order that
+	// is not that in which they were stamped, as a trace holds spans; else 0.
+	Item int
 }
 
 // String gives "gateway.log:1042", "gateway.log@88120" where lines were not counted,
-// "index/doc", or the path alone of what is said of a file as a whole.
+// "index/doc", or the path alone of what is said of a file as a whole; with "#2" for the
+// second event of a record.
 func (p Pos) String() string {
+	if p.Item > 1 {
+		q := p
+		q.Item = 0
+		return q.String() + "#" + strconv.Itoa(p.Item)
+	}
 	switch {
 	case p.Doc != "":
 		return p.Path + "/" + p.Doc
@@ -367,7 +377,7 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s@%d", p.Path, p.Offset)
 }
 
-// Compare orders positions by path, part, offset and document; it is total.
+// Compare orders positions by path, part, offset, document and item; it is total.
 func (p Pos) Compare(q Pos) int {
 	if c := strings.Compare(p.Source, q.Source); c != 0 {
 		return c
@@ -384,5 +394,8 @@ func (p Pos) Compare(q Pos) int {
 		}
 		return 1
 	}
-	return strings.Compare(p.Doc, q.Doc)
+	if c := strings.Compare(p.Doc, q.Doc); c != 0 {
+		return c
+	}
+	return p.Item - q.Item
 }

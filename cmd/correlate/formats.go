@@ -78,8 +78,14 @@ func formatsShowCommand(s streams) *cobra.Command {
 				for line := range strings.SplitSeq(strings.TrimRight(sample.Line, "\n"), "\n") {
 					fmt.Fprintf(s.out, "  %s\n", report.Visible(line))
 				}
-				for _, name := range slices.Sorted(mapKeys(sample.Want)) {
-					fmt.Fprintf(s.out, "    %s: %s\n", name, report.Visible(sample.Want[name]))
+				for _, want := range append([]map[string]string{sample.Want}, sample.Events...) {
+					for i, name := range slices.Sorted(mapKeys(want)) {
+						lead := "    "
+						if sample.Events != nil && i == 0 {
+							lead = "  - "
+						}
+						fmt.Fprintf(s.out, "%s%s: %s\n", lead, name, report.Visible(want[name]))
+					}
 				}
 			}
 			return nil

@@ -533,9 +533,10 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 		}
 		hits := r.hits
 		if len(hits) > 0 && len(e.Raw) != len(rec.Bytes) {
-			hits = r.findKeys(nil, e.Raw) // one of several events of the record
+			// One of several events of the record: its keys may stand elsewhere in it.
+			hits = r.findKeys(nil, e.Raw)
 		}
-		want := r.wants(e, hits)
+		want := r.wants(e, hits, len(r.hits) > 0)
 		if sampled && !took && r.pl.inTime(e) && hasIdentity(e) {
 			want, took = true, true
 		}
@@ -565,6 +566,7 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 // fill completes an event by what its file says.
 func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
 	st := r.p.stream
+	at.Item = e.Pos.Item
 	e.Pos = at
 	// A syslog head that says "haproxy" names the software, not the service.
 	if e.Service == "" || strings.EqualFold(e.Service, r.form.System) || strings.EqualFold(e.Service, e.System) {
@@ -617,15 +619,16 @@ func tellsInText(value []byte) bool {
 }
 
 // wants says whether the filter wants the event. If a key that it asks for stands in
-// the record, though not as one of the event's keys, it becomes one.
-func (r *partReader) wants(e *timeline.Event, hits []hit) bool {
+// the event's text, though not as one of its keys, it becomes one. found says that a key stands in
+// the record.
+func (r *partReader) wants(e *timeline.Event, hits []hit, found bool) bool {
 	if r.pl.all {
 		return true
 	}
 	if !r.pl.inTime(e) {
 		return false
 	}
-	if len(hits) > 0 && r.wantsKeys(e, hits) {
+	if found && r.wantsKeys(e, hits) {
 		return true
 	}
 	return r.lines[e.Pos.Line] || r.pl.life && e.Lifecycle != timeline.NoLifecycle ||

@@ -312,10 +312,10 @@ func (d *decoding) self(r *callRules) {
 	if o.Error == "" && d.exc.Message != "" {
 		o.Error = d.exc.Message
 	}
-	switch {
-	case o.Error != "":
+	if o.Error != "" {
 		o.Ended = d.outcome(r.errors, o.Error)
-	case o.Status != 0:
+	}
+	if o.Ended == timeline.OutcomeUnknown && o.Status != 0 {
 		o.Ended = timeline.Complete
 	}
 	switch o.Ended {

@@ -49,7 +49,12 @@ type decoding struct {
 	match matching
 	names [64]knownName
 	json  jsonScanner
-	dom   fastjson.Parser // for wrappers
+	dom   fastjson.Parser // for wrappers and trees
+
+	treeOf *compiled       // the format of parsed; nil: the record read last was none
+	parsed *fastjson.Value // the tree of which an event was read last
+	inside fastjson.Parser // for JSON that stands in a text of a tree
+	role   timeline.Role   // of the event's service, if a tree tells
 }
 
 func newDecoding(ref time.Time, loc *time.Location) *decoding {
@@ -68,13 +73,15 @@ func (d *decoding) reset() {
 	d.exc = timeline.Exception{}
 	d.call = callParts{}
 	d.level, d.line, d.client, d.server = "", "", "", ""
+	d.role = timeline.RoleUnknown
 }
 
 // decode reads rec as one record of c. It leaves the event in d.ev, or returns false
 // if rec is not in the format.
 func (d *decoding) decode(c *compiled, rec []byte) bool {
 	raw := rec
-	if c.decoder != jsonDecoder {
+	d.treeOf = nil
+	if c.decoder != jsonDecoder && c.decoder != treeFormat {
 		rec = plain(rec)
 	}
 	switch c.decoder {
@@ -82,6 +89,8 @@ func (d *decoding) decode(c *compiled, rec []byte) bool {
 		if !d.decodeJSON(c, rec) {
 			return false
 		}
+	case treeFormat:
+		return d.decodeTree(c, rec)
 	case logfmtDecoder:
 		if !d.decodeLogfmt(c, rec) {
 			return false
@@ -295,7 +304,9 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	e := &d.ev
 	e.Format = c.name
 	e.System = c.spec.System
-	e.Role = c.role
+	if e.Role = c.role; d.role != timeline.RoleUnknown {
+		e.Role = d.role
+	}
 	e.Raw = rec
 	if !d.stamp(c) {
 		return false
@@ -433,7 +444,7 @@ func (d *decoding) stamp(c *compiled) bool {
 			return true
 		}
 	}
-	return !any || c.decoder == jsonDecoder || c.decoder == logfmtDecoder
+	return !any || c.decoder == jsonDecoder || c.decoder == treeFormat || c.decoder == logfmtDecoder
 }
 
 func (d *decoding) extract(c *compiled, x *extraction) {

@@ -35,8 +35,8 @@ type recordPath []string
 
 const eachElement = "[]"
 
-// everyElement is the path that all JSON formats have.
-var everyElement = recordPath{eachElement}
+// everyPath are those that all JSON formats have: arrays, and arrays of arrays.
+var everyPath = []recordPath{{eachElement}, {eachElement, eachElement}}
 
 // parsePath reads "data[]", "log.entries[]", "Traces[].Segments[]" or "[]".
 func parsePath(s string) (recordPath, error) {
@@ -57,6 +57,9 @@ func parsePath(s string) (recordPath, error) {
 	}
 	if p[len(p)-1] != eachElement {
 		return nil, fmt.Errorf("%q does not end in []: records are the elements of an array", s)
+	}
+	if !p.nested() {
+		return nil, fmt.Errorf("%q need not be said: the elements of arrays are always records", s)
 	}
 	return p, nil
 }
@@ -83,8 +86,7 @@ type paths struct {
 	nested uint32
 }
 
-// newPaths makes the set of the paths and of the same inside an array. The array's own
-// elements are always among them.
+// newPaths makes the set of the paths, of the same inside an array, and of everyPath.
 func newPaths(list []recordPath) *paths {
 	p := &paths{}
 	add := func(r recordPath) {
@@ -110,12 +112,12 @@ func newPaths(list []recordPath) *paths {
 			p.nested |= bit
 		}
 	}
-	add(everyElement)
+	for _, r := range everyPath {
+		add(r)
+	}
 	for _, r := range list {
-		if len(r) != 1 || r[0] != eachElement {
-			add(r)
-		}
 		if r.nested() {
+			add(r)
 			for _, s := range r {
 				if s != eachElement {
 					p.keys = append(p.keys, []byte(`"`+s+`"`))

@@ -61,6 +61,8 @@ func (f *Format) Meaning() timeline.Meaning {
 type Sample struct {
 	Line string
 	Want map[string]string
+	// Events are instead of Want where the record holds several events.
+	Events []map[string]string
 }
 
 // Samples gives the records that the format's file holds as its examples and tests.

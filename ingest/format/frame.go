@@ -496,7 +496,7 @@ func (c *compiled) isContinuation(line []byte) bool {
 // in a stream of JSON every object is one until it is decoded.
 func (c *compiled) looksLike(line []byte) bool {
 	switch c.decoder {
-	case jsonDecoder:
+	case jsonDecoder, treeFormat:
 		return len(line) > 0 && line[0] == '{'
 	case logfmtDecoder:
 		return startsWithPair(line)
@@ -510,7 +510,7 @@ func (c *compiled) looksLike(line []byte) bool {
 // decode, so a broken record is still a record, which then nobody reads.
 func (c *compiled) begins(d *decoding, line []byte) bool {
 	switch c.decoder {
-	case jsonDecoder:
+	case jsonDecoder, treeFormat:
 		if len(line) == 0 || line[0] != '{' {
 			return false
 		}
@@ -579,12 +579,26 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 		}
 		in = r.root.rest
 	}
+	if d := r.decoding(len(in.outer)); d.treeOf != nil && e == &d.ev {
+		r.each(in, d, yield)
+		return nil
+	}
 	e.Raw = rec.Bytes
 	if e.Time.IsZero() {
 		r.infer(in, e)
 	}
 	yield(e)
 	return nil
+}
+
+// each gives the events of the tree that d read.
+func (r *Reader) each(in *strand, d *decoding, yield func(*timeline.Event) bool) {
+	d.tree(d.treeOf, d.parsed, func() bool {
+		for i := len(in.outer) - 1; i >= 0; i-- {
+			merge(&d.ev, &r.dec[i].ev)
+		}
+		return yield(&d.ev)
+	})
 }
 
 // infer dates an event without stamp by the stamped record before it.

@@ -24,6 +24,10 @@ func checkSamples(file string, root *yaml.Node, f *Format) error {
 			k.fail(at("samples", n, "line"), "the format does not read this sample")
 			continue
 		}
+		if s.Events != nil {
+			k.checkEvents(n, s.Events, d)
+			continue
+		}
 		for _, name := range sortedKeys(s.Want) {
 			if got := Show(&d.ev, name); got != s.Want[name] {
 				k.fail(at("samples", n, "want", name), "%s is %q, want %q", name, got, s.Want[name])
@@ -31,6 +35,30 @@ func checkSamples(file string, root *yaml.Node, f *Format) error {
 		}
 	}
 	return k.err()
+}
+
+// checkEvents compares the events of a sample that holds several.
+func (k *compiler) checkEvents(sample string, want []map[string]string, d *decoding) {
+	if d.treeOf == nil {
+		k.fail(at("samples", sample, "events"), "the sample is one event: say want")
+		return
+	}
+	i := 0
+	d.tree(d.treeOf, d.parsed, func() bool {
+		if i < len(want) {
+			n := strconv.Itoa(i)
+			for _, name := range sortedKeys(want[i]) {
+				if got := Show(&d.ev, name); got != want[i][name] {
+					k.fail(at("samples", sample, "events", n, name), "%s is %q, want %q", name, got, want[i][name])
+				}
+			}
+		}
+		i++
+		return true
+	})
+	if i != len(want) {
+		k.fail(at("samples", sample, "events"), "%d events are read, want %d", i, len(want))
+	}
 }
 
 // Show gives what an event says of a name, as samples in format files write it: an

@@ -45,7 +45,7 @@ type spec struct {
 	System       string            `yaml:"system"`
 	Role         string            `yaml:"role"`
 	Stream       string            `yaml:"stream"`       // records of formats with the same stream may stand between each other
-	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp, native
+	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp, native, or one of the trees
 	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
 	Columns      *columnsSpec      `yaml:"columns"`      // columns: how they are parted and named
 	Require      map[string]string `yaml:"require"`      // json, logfmt, columns: fields that must be there, and their form
@@ -159,8 +159,9 @@ func (c *condSpec) empty() bool {
 }
 
 type sampleSpec struct {
-	Line string            `yaml:"line"`
-	Want map[string]string `yaml:"want"`
+	Line   string              `yaml:"line"`
+	Want   map[string]string   `yaml:"want"`
+	Events []map[string]string `yaml:"events"` // likewise of each event, where the record holds several
 }
 
 // streamApp is the stream of applications: besides the records of all its formats
@@ -174,6 +175,7 @@ const (
 	jsonDecoder
 	logfmtDecoder
 	columnsDecoder
+	treeFormat // one of treeDecoders
 )
 
 // compiled is a format ready for use. It is not changed once made.
@@ -188,7 +190,8 @@ type compiled struct {
 	require   []requirement
 	anyOf     []requirement      // of which one must be there; nil: none need be
 	table     map[string]*target // by the record's own names; JSON and logfmt fall back to aliases
-	paths     *paths             // to the records of a document; nil if the format is not JSON
+	tree      *treeDecoder
+	paths     *paths // to the records of a document; nil if the format is not JSON
 	oneLine   bool
 	wraps     *wrapper
 	timeNames []string
@@ -287,8 +290,10 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		c.decoder = logfmtDecoder
 	case "columns":
 		c.decoder = columnsDecoder
+	case "otlp", "jaeger", "zipkin", "xray":
+		c.decoder, c.tree = treeFormat, treeDecoders[sp.Decoder]
 	default:
-		k.fail(at("decoder"), "unknown decoder %q: json, logfmt, columns, regexp or native", sp.Decoder)
+		k.fail(at("decoder"), "unknown decoder %q: json, logfmt, columns, regexp, native, otlp, jaeger, zipkin or xray", sp.Decoder)
 	}
 	if c.decoder != regexpDecoder && len(sp.Pattern) > 0 {
 		k.fail(at("pattern"), "only decoder regexp has a pattern")
@@ -444,7 +449,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		if s.Line == "" {
 			k.fail(at("samples", strconv.Itoa(i)), "line is missing")
 		}
-		if len(s.Want) == 0 {
+		if len(s.Want) == 0 && s.Events == nil {
 			k.fail(at("samples", strconv.Itoa(i)), "want is missing: say what is read of the line")
 		}
 	}
@@ -644,7 +649,7 @@ func (k *compiler) meaning(path []string, s string) timeline.Meaning {
 }
 
 func (k *compiler) records(sp *spec, c *compiled) {
-	if c.decoder != jsonDecoder {
+	if c.decoder != jsonDecoder && c.decoder != treeFormat {
 		if len(sp.Records) > 0 {
 			k.fail(at("records"), "only JSON has records inside of others")
 		}
@@ -674,7 +679,7 @@ func (k *compiler) wraps(sp *spec, c *compiled) {
 	if e := sp.Wraps.Escape; e != "" && e != "json" {
 		k.fail(at("wraps", "escape"), "unknown escape %q: json or nothing", e)
 	}
-	if c.decoder == logfmtDecoder || c.decoder == columnsDecoder {
+	if c.decoder == logfmtDecoder || c.decoder == columnsDecoder || c.decoder == treeFormat {
 		k.fail(at("wraps"), "decoder %s cannot wrap", sp.Decoder)
 	}
 	switch p := sp.Wraps.Partial; {

@@ -174,6 +174,60 @@ var aliases = func() map[string]*target {
 	return m
 }()
 
+// semconv are the names of OpenTelemetry's conventions, old and new, and of OpenTracing that mean
+// what a target of another name does.
+var semconv = func() map[string]*target {
+	m := map[string]*target{}
+	for to, names := range semconvTable {
+		t := mustTarget(to)
+		for _, n := range strings.Fields(names) {
+			if m[n] != nil {
+				panic("name " + n + " is there twice")
+			}
+			m[n] = t
+		}
+	}
+	return m
+}()
+
+var semconvTable = map[string]string{
+	timeline.KeyRequestID: `http.request.header.x-request-id http.request.header.x_request_id http.response.header.x-request-id
+		http.response.header.x_request_id http.request.header.x-correlation-id http.request.header.x_correlation_id guid:x-request-id`,
+	"http.request.method":          `http.request.method http.method`,
+	"http.response.status_code":    `http.response.status_code http.status_code`,
+	"url.full":                     `url.full http.url`,
+	"url.target":                   `url.path http.target http.path`,
+	"url.scheme":                   `http.scheme`,
+	"http.request.method_original": `http.request.method_original`,
+	"server.address":               `server.address net.host.name http.host http.server_name`,
+	"server.port":                  `net.host.port`,
+	"client.address":               `client.address http.client_ip`,
+	"network.local.address":        `net.sock.host.addr net.host.ip`,
+	"network.transport":            `net.transport`,
+	"network.protocol.name":        `net.protocol.name`,
+	"network.protocol.version":     `http.flavor net.protocol.version`,
+	"user_agent.original":          `http.user_agent`,
+	"http.request.body.size":       `http.request_content_length request_size`,
+	"http.response.body.size":      `http.response_content_length response_size`,
+	"rpc.grpc.status_code":         `rpc.grpc.status_code rpc.response.status_code grpc.status_code`,
+	"db.system.name":               `db.system db.type`,
+	"db.namespace":                 `db.name db.instance`,
+	"db.query.text":                `db.statement`,
+	"db.operation.name":            `db.operation`,
+	"db.collection.name":           `db.sql.table db.mongodb.collection`,
+	"messaging.destination.name":   `messaging.destination message_bus.destination`,
+	"messaging.operation.type":     `messaging.operation`,
+	"messaging.message.id":         `messaging.message_id`,
+	"code.function.name":           `code.function`,
+	"code.file.path":               `code.filepath`,
+	"code.line.number":             `code.lineno`,
+	"deployment.environment.name":  `deployment.environment`,
+	"exception.type":               `exception.type`,
+	"exception.message":            `exception.message`,
+	"exception.stacktrace":         `exception.stacktrace`,
+	"error.message":                `error.message otel.status_description`,
+}
+
 var aliasTable = map[string]string{
 	timeline.KeyRequestID: `http.request.header.x-request-id request_id requestId requestID RequestId RequestID request-id
 		request.id http.request.id http.request_id req_id reqId reqID req-id req.id reqid rid x-request-id x_request_id
