@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -131,6 +132,27 @@ type detectJSON struct {
 	Service     string          `json:"service,omitempty"`
 	Host        string          `json:"host,omitempty"`
 	Skipped     []string        `json:"skipped,omitempty"`
+	Packed      string          `json:"packed,omitempty"`
+	// What follows is there if there is something to tell.
+	FirstText string         `json:"first_unread_text,omitempty"`
+	Formats   map[string]int `json:"formats,omitempty"`
+	Segments  []segmentJSON  `json:"segments,omitempty"`
+	Turns     int            `json:"turns,omitempty"`
+	Why       []whyJSON      `json:"why,omitempty"`
+}
+
+type segmentJSON struct {
+	Format string `json:"format"`
+	Line   int    `json:"line"`
+	Offset int64  `json:"offset"`
+}
+
+type whyJSON struct {
+	Format   string          `json:"format"`
+	Lines    int             `json:"lines"`
+	Read     int             `json:"read"`
+	Requires []string        `json:"requires,omitempty"`
+	Next     []candidateJSON `json:"next,omitempty"`
 }
 
 type candidateJSON struct {
@@ -167,10 +189,15 @@ func formatsDetectCommand(s streams) *cobra.Command {
 	var (
 		output outputFlags
 		files  filesFlags
+		why    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "detect FILE...",
 		Short: "Say how each file is read: format, service, host, and how many records are not",
+		Long: `Say how each file is read: format, service, host, and how many records are not.
+Of a file alone, and of those that are not clear, it is told why: how much of the
+head is in the format, what that requires, which formats come next, the first line
+that is not read, and where the file goes on in another format.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := output.check(); err != nil {
 				return err
@@ -202,12 +229,81 @@ func formatsDetectCommand(s streams) *cobra.Command {
 				}
 				rows = append(rows, []string{d.File, cmp.Or(formatName(d.Format), "-"), d.Service, d.Host, fmt.Sprint(d.Records), note})
 			}
-			return report.Table(s.out, []string{"file", "format", "service", "host", "records", "not read"}, rows, text)
+			if err := report.Table(s.out, []string{"file", "format", "service", "host", "records", "not read"}, rows, text); err != nil {
+				return err
+			}
+			for i := range all {
+				if why || len(all) == 1 || unclear(&all[i]) {
+					detectWhy(s, &all[i])
+				}
+			}
+			return nil
 		},
 	}
 	output.add(cmd, "text", "json")
+	cmd.Flags().BoolVar(&why, "why", false, "say of every file why it is held to be in its format, not only where that is unclear")
 	cmd.Flags().StringVar(&files.zone, "zone", "", "zone of stamps that write none")
 	return cmd
+}
+
+// unclear says whether more is to be told of how a file is read.
+func unclear(d *file.Description) bool {
+	return len(d.Candidates) > 1 || len(d.Segments) > 1 || d.Unread > 0 || d.Format != nil && d.Confidence < 0.9
+}
+
+// detectWhy writes what speaks for the format of one file, and what does not.
+func detectWhy(s streams, d *file.Description) {
+	what := "no format"
+	if d.Bytes == 0 {
+		what = "empty"
+	}
+	fmt.Fprintf(s.out, "\n%s: %s\n", report.Visible(d.File), cmp.Or(formatName(d.Format), what))
+	line := func(name, text string) { fmt.Fprintf(s.out, "  %-10s %s\n", name, text) }
+	if d.Packed != "" {
+		line("stored as", d.Packed)
+	}
+	for _, e := range d.Evidence {
+		text := fmt.Sprintf("%d of %s of its head", e.Read, count(e.Lines, "line"))
+		if len(e.Requires) > 0 {
+			text += "; it requires " + strings.Join(e.Requires, ", ")
+		}
+		line(e.Format.Name, text)
+		if len(e.Next) > 0 {
+			line("", "next: "+candidates(e.Next))
+		}
+	}
+	if d.Format != nil {
+		line("sure", fmt.Sprintf("%.0f%% of the records of the head are read", 100*d.Confidence))
+	}
+	if len(d.Candidates) > 1 || d.Format == nil && len(d.Candidates) > 0 {
+		line("candidates", candidates(d.Candidates)+"; --format of formats parse tries one")
+	}
+	if len(d.Formats) > 1 {
+		names := slices.SortedFunc(maps.Keys(d.Formats), func(a, b string) int {
+			return cmp.Or(d.Formats[b]-d.Formats[a], strings.Compare(a, b))
+		})
+		for i, n := range names {
+			names[i] = fmt.Sprintf("%s %d", n, d.Formats[n])
+		}
+		line("records", strings.Join(names, ", "))
+	}
+	for i, g := range d.Segments {
+		if len(d.Segments) > 1 {
+			line([]string{"turns", ""}[min(i, 1)], fmt.Sprintf("from line %d: %s", g.Line, formatName(g.Format)))
+		}
+	}
+	if d.FirstUnread > 0 {
+		line("not read", fmt.Sprintf("%s, first line %d: %s", count(d.Unread, "record"), d.FirstUnread, report.Visible(d.FirstText)))
+	}
+}
+
+// candidates names formats with the share of the lines that they read.
+func candidates(all []format.Candidate) string {
+	var b []string
+	for _, c := range all {
+		b = append(b, fmt.Sprintf("%s %.0f%%", formatName(c.Format), 100*c.Share))
+	}
+	return strings.Join(b, ", ")
 }
 
 // detectLines writes one object per file.
@@ -220,6 +316,20 @@ func detectLines(s streams, all []file.Description) error {
 		}
 		for _, c := range d.Candidates {
 			j.Candidates = append(j.Candidates, candidateJSON{formatName(c.Format), c.Share})
+		}
+		j.Packed, j.FirstText, j.Turns = d.Packed, report.Visible(d.FirstText), d.Turns
+		if len(d.Formats) > 1 {
+			j.Formats = d.Formats
+		}
+		for _, g := range d.Segments {
+			j.Segments = append(j.Segments, segmentJSON{formatName(g.Format), g.Line, g.Offset})
+		}
+		for _, e := range d.Evidence {
+			w := whyJSON{Format: e.Format.Name, Lines: e.Lines, Read: e.Read, Requires: e.Requires}
+			for _, c := range e.Next {
+				w.Next = append(w.Next, candidateJSON{c.Format.Name, c.Share})
+			}
+			j.Why = append(j.Why, w)
 		}
 		for _, k := range d.Skipped {
 			j.Skipped = append(j.Skipped, report.Visible(fmt.Sprintf("%s (at %s)", k.What, k.First)))

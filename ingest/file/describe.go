@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,10 +23,15 @@ type Description struct {
 	Format      *format.Format // nil if none reads it
 	Confidence  float64        // share of the records in its head that Format reads
 	Candidates  []format.Candidate
-	Records     int // of the whole file
-	Unread      int // records of it that are not in the format
-	FirstUnread int // line of the first of them; 0 if there is none
-	Events      int // in the records that were read
+	Evidence    []format.Evidence // why, wrapper by wrapper
+	Segments    []format.Segment  // where it is in one format and then in another; none if it is in one
+	Turns       int               // changes of format, inside wrappers too
+	Formats     map[string]int    // records by the format that read them: inside a wrapper there may be several
+	FirstText   string            // the head of the line FirstUnread
+	Records     int               // of the whole file
+	Unread      int               // records of it that are not in the format
+	FirstUnread int               // line of the first of them; 0 if there is none
+	Events      int               // in the records that were read
 	// Skipped are the reasons for which it is not read, or not whole, in order of position.
 	Skipped []timeline.Skipped
 }
@@ -88,8 +94,14 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 	case det.Format == nil:
 		// Nothing reads it, so what its head holds is all that can be told.
 		d.Records, d.Unread, d.FirstUnread = det.Records, det.Unread, det.FirstUnread
+		if b, err := p.head(); err == nil && det.FirstUnread > 0 {
+			d.FirstText = lineOf(b, det.FirstUnread)
+		}
 		skip(whatNoFormat, at)
 		return d
+	}
+	if b, err := p.head(); err == nil {
+		d.Evidence = s.config.Formats.Explain(b, det.Format)
 	}
 	r, err := s.config.Formats.NewReader(&cancelReader{ctx, f}, s.options(p, det.Format))
 	if err != nil {
@@ -97,9 +109,12 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 		return d
 	}
 	cut := 0
+	d.Formats = map[string]int{}
 	for {
 		rec, err := r.Next()
 		if err == io.EOF || ctx.Err() != nil {
+			seen := r.Detection()
+			d.Segments, d.Turns = seen.Segments, seen.Turns
 			return d
 		}
 		if err != nil {
@@ -119,10 +134,30 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 				d.Skipped[cut-1].Count++
 			}
 		}
-		if err := r.Decode(rec, func(*timeline.Event) bool { d.Events++; return true }); err != nil {
+		if err := r.Decode(rec, func(e *timeline.Event) bool { d.Events++; d.Formats[e.Format]++; return true }); err != nil {
 			if d.Unread++; d.FirstUnread == 0 {
-				d.FirstUnread = rec.Line
+				d.FirstUnread, d.FirstText = rec.Line, head(rec.Bytes)
 			}
 		}
 	}
+}
+
+// firstText is how many bytes of a line are shown that was not read.
+const firstText = 160
+
+// head gives the beginning of a record's first line.
+func head(b []byte) string {
+	b, _, _ = bytes.Cut(b, []byte{'\n'})
+	if len(b) > firstText {
+		return string(b[:firstText]) + "…"
+	}
+	return string(b)
+}
+
+// lineOf gives the beginning of line n, counted from 1.
+func lineOf(text []byte, n int) string {
+	for ; n > 1; n-- {
+		_, text, _ = bytes.Cut(text, []byte{'\n'})
+	}
+	return head(bytes.TrimRight(text[:min(len(text), firstText+4)], "\r\n"))
 }

@@ -227,8 +227,9 @@ type partReader struct {
 	p    *filePart
 	pl   *plan
 	out  *batcher
-	form *format.Format
-	docs bool // its records are JSON values, not lines
+	form *format.Format // in which it begins
+	cur  *format.Format // of the record at hand: form, unless the part turned to another
+	docs bool           // its records are JSON values, not lines
 	pos  timeline.Pos
 
 	reader   *format.Reader
@@ -371,12 +372,18 @@ func (r *partReader) prepare() {
 	if r.index == nil && (r.pl.all || r.pl.life || len(r.near) > 0) {
 		r.stamps = &index{} // all records are decoded
 	}
-	if len(r.pl.failed) > 0 && r.form.Literals != nil &&
-		!slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return len(f.Status) > 0 }) {
-		r.literals = r.s.literalsOf(r.form)
-	}
+	r.turn(r.form)
 	if r.pl.sample > 0 {
 		r.sampler = newSampler(r.p, r.pl.sample)
+	}
+}
+
+// turn fits the plan to a format that the part's records are in.
+func (r *partReader) turn(f *format.Format) {
+	r.cur, r.literals = f, nil
+	if len(r.pl.failed) > 0 && f.Literals != nil &&
+		!slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return len(f.Status) > 0 }) {
+		r.literals = r.s.literalsOf(f)
 	}
 }
 
@@ -436,6 +443,9 @@ func (r *partReader) scan(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 		fresh := block[kept:]
+		if r.literals != nil && r.turned(fresh) {
+			return true, nil
+		}
 		if r.docs {
 			// Its lines may have any length.
 		} else if i := bytes.IndexByte(fresh, '\n'); i >= 0 {
@@ -460,6 +470,29 @@ func (r *partReader) scan(ctx context.Context) (bool, error) {
 	return false, ctx.Err()
 }
 
+// scanLook is how many lines of each block are looked at for a turn to another format.
+const scanLook = 8
+
+// turned says whether a block of the part seems to be in another format than that in
+// which it begins: then its bytes alone tell nothing.
+func (r *partReader) turned(block []byte) bool {
+	_, rest, ok := bytes.Cut(block, []byte{'\n'})
+	if !ok {
+		return false
+	}
+	var lines [][]byte
+	for len(lines) < scanLook {
+		line, more, ok := bytes.Cut(rest, []byte{'\n'})
+		if !ok {
+			break
+		}
+		if rest = more; len(line) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	return len(lines) > 0 && !r.s.config.Formats.Reads(r.form, lines...)
+}
+
 // records goes through the part record by record.
 func (r *partReader) records(ctx context.Context) bool {
 	at := r.pos
@@ -477,6 +510,9 @@ func (r *partReader) records(ctx context.Context) bool {
 		at.Offset, at.Line = rec.Offset, rec.Line
 		if rec.Inline {
 			at.Line = 0 // the line is the place of the first one in it
+		}
+		if rec.Format != nil && rec.Format != r.cur {
+			r.turn(rec.Format)
 		}
 		if rec.Cut && !r.skip(at, whatCut(r.reader.MaxRecord()), nil) {
 			return false
@@ -550,7 +586,7 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 	}
 	if goOn && err != nil {
 		if errors.Is(err, format.ErrNoMatch) {
-			err = fmt.Errorf("read as %s", r.form.Name)
+			err = fmt.Errorf("read as %s", r.cur.Name)
 		}
 		if slices.ContainsFunc(r.hits, func(h hit) bool {
 			return tellsInText(rec.Bytes[h.start:h.end]) && onBoundaries(rec.Bytes, h.start, h.end)
@@ -569,7 +605,7 @@ func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
 	at.Item = e.Pos.Item
 	e.Pos = at
 	// A syslog head that says "haproxy" names the software, not the service.
-	if e.Service == "" || strings.EqualFold(e.Service, r.form.System) || strings.EqualFold(e.Service, e.System) {
+	if e.Service == "" || strings.EqualFold(e.Service, r.cur.System) || strings.EqualFold(e.Service, e.System) {
 		e.Service = st.service
 	}
 	if e.Host == "" {
@@ -578,13 +614,13 @@ func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
 	if c := r.s.config.Role; c != timeline.RoleUnknown {
 		e.Role = c
 	} else if e.Role == timeline.RoleUnknown {
-		e.Role = r.form.Role
+		e.Role = r.cur.Role
 	}
 	if e.System == "" {
-		e.System = r.form.System
+		e.System = r.cur.System
 	}
 	if e.Format == "" {
-		e.Format = r.form.Name
+		e.Format = r.cur.Name
 	}
 	if len(e.Raw) == 0 {
 		e.Raw = raw

@@ -320,7 +320,7 @@ func (s *Source) share(p *filePart, f *format.Format, head []byte) float64 {
 
 // options for reading a part in the format.
 func (s *Source) options(p *filePart, f *format.Format) format.Options {
-	o := format.Options{Format: f, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord}
+	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord}
 	if o.Reference.IsZero() && p.info != nil {
 		o.Reference = p.info.ModTime()
 	}

@@ -672,3 +672,64 @@ func TestDescribe(t *testing.T) {
 		"edge-1/access.log test_access  part 1 of edge-1/access.log, edge-1 on edge-1, 4 records, 3 events, 1 unread from 2",
 	)
 }
+
+// A file that goes on in another format is searched for what fails in that one too, also
+// where bytes alone would tell that nothing of the first format is in it.
+func TestFormatTurns(t *testing.T) {
+	var b strings.Builder
+	for i := range 9000 {
+		b.WriteString(access(i%3600, 200, fmt.Sprintf("req-%d", i)))
+	}
+	for i := range 9000 {
+		b.WriteString(text(i%3600, "INFO", "fine"))
+	}
+	b.WriteString(text(7, "ERROR", "it failed"))
+	for i := range 100 {
+		b.WriteString(access(i, 200, "req-77"))
+	}
+	b.WriteString(access(8, 502, "req-78"))
+	s := open(t, ingest.Config{}, tree(t, map[string]string{"a.log": b.String(), "b.log": access(1, 200, "req-0"), "c.log.gz": packGzip(t, b.String())}))
+	events, skipped := read(t, s, failures)
+	want(t, "failures", events, "a.log:18001 part 0 a on a: it failed", "a.log:18102 part 0 a on a: req-78",
+		"c.log.gz:18001 part 0 c on c: it failed", "c.log.gz:18102 part 0 c on c: req-78")
+	want(t, "skipped", skipped)
+	d, err := s.Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, g := range d[0].Segments {
+		got = append(got, fmt.Sprintf("%d %s", g.Line, g.Format.Name))
+	}
+	want(t, "segments", got, "1 test_access", "9001 test_text", "18002 test_access")
+}
+
+// A format that the user gave is not left for another.
+func TestGivenFormatStays(t *testing.T) {
+	dir := tree(t, map[string]string{"a.log": access(1, 200, "req-1") + strings.Repeat(text(2, "ERROR", "it failed"), 10)})
+	s := open(t, ingest.Config{Format: testFormats(t).Lookup("test_access")}, dir)
+	events, skipped := read(t, s, always)
+	want(t, "read", events, "a.log:1 part 0 a on a: req-1")
+	if len(skipped) != 10 {
+		t.Errorf("skipped %q", skipped)
+	}
+}
+
+// Windows writes UTF-16; a file that was truncated under its writer begins with zero
+// bytes, more than any head.
+func TestOtherText(t *testing.T) {
+	wide := func(s string) string {
+		b := []byte{0xff, 0xfe}
+		for i := range len(s) {
+			b = append(b, s[i], 0)
+		}
+		return string(b)
+	}
+	s := open(t, ingest.Config{}, tree(t, map[string]string{
+		"wide.log": wide(access(1, 500, "req-1")),
+		"hole.log": strings.Repeat("\x00", 3*headSize+17) + access(2, 500, "req-2"),
+	}))
+	events, skipped := read(t, s, failures)
+	want(t, "failures", events, "hole.log:1 part 0 hole on hole: req-2", "wide.log:1 part 0 wide on wide: req-1")
+	want(t, "skipped", skipped)
+}

@@ -89,6 +89,19 @@ func (r *Reader) reads(line []byte) bool {
 	return false
 }
 
+// Reads says whether one of the lines is in f, or in a format whose records may stand
+// in its streams.
+func (s *Set) Reads(f *Format, lines ...[]byte) bool {
+	r := &Reader{set: s}
+	r.start(f)
+	for _, l := range lines {
+		if r.reads(trimLine(l)) {
+			return true
+		}
+	}
+	return false
+}
+
 // turns says whether the stream is in another format from the line at hand on, r.next,
 // which the one so far does not read. If so the reader is ready for it: the line is held
 // for the next record.
