@@ -372,6 +372,9 @@ func linkedIDs(r *timeline.Request, typed string) []string {
 // eventText is what a record says: the record as read, or the message and the error of one
 // with a stack trace or of several lines.
 func eventText(e *timeline.Joined) string {
+	if e.Pos.Item > 0 && e.Kind != timeline.LogRecord {
+		return spanText(e)
+	}
 	raw := strings.TrimRight(string(e.Raw), "\r\n")
 	if raw != "" && (e.Body == "" || e.Exception == nil && !strings.Contains(raw, "\n")) {
 		return raw
@@ -379,6 +382,30 @@ func eventText(e *timeline.Joined) string {
 	text := e.Body
 	if x := e.Exception; x != nil && x.Message != "" && !strings.Contains(text, x.Message) {
 		text += ": " + strings.TrimPrefix(x.Type+": ", ": ") + x.Message
+	}
+	return text
+}
+
+// spanText says in words what a span of a trace says in fields: "client span GET to
+// inventory:9003: 500 in 25ms: connection reset".
+func spanText(e *timeline.Joined) string {
+	text := e.Kind.String() + " span " + e.Body
+	if len(e.Calls) > 0 && e.Calls[0].Peer != "" {
+		text += " to " + e.Calls[0].Peer
+	}
+	sep := ": "
+	if e.Status().Known() {
+		text, sep = text+sep+e.Status().String(), " "
+	}
+	if e.Stamp.HasDuration() {
+		text, sep = text+sep+"in "+e.Duration.String(), ": "
+	}
+	msg := e.Attrs.Get("error.message")
+	if x := e.Exception; x != nil {
+		msg = strings.TrimPrefix(x.Type+": ", ": ") + x.Message
+	}
+	if msg != "" {
+		text += ": " + msg
 	}
 	return text
 }

@@ -1,6 +1,8 @@
 package timeline
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -113,6 +115,9 @@ func (k Key) Spellings() []string {
 			}
 		}
 		add("1-" + h[:8] + "-" + h[8:])
+		if b, err := hex.DecodeString(h); err == nil && k.Name == KeyTraceID {
+			add(base64.StdEncoding.EncodeToString(b)) // protobuf's bytes in JSON
+		}
 		if low, ok := k.traceLow(); ok && k.Name == KeyTraceID {
 			add(low)
 			if n, err := strconv.ParseUint(h[16:], 16, 64); err == nil {

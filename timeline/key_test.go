@@ -43,6 +43,7 @@ func TestSpellingsFindTheOther(t *testing.T) {
 		{KeyTraceID, "4bf92f3577b34da6a3ce929d0e0e4736", "a3ce929d0e0e4736"},
 		{KeyTraceID, "4bf92f3577b34da6a3ce929d0e0e4736", "11803532876627986230"},
 		{KeyTraceID, "000000929d0e0e47", "929d0e0e47"},
+		{KeyTraceID, "4bf92f3577b34da6a3ce929d0e0e4736", "S/kvNXezTaajzpKdDg5HNg=="},
 	} {
 		if s := (Key{Name: c.name, Value: c.asked}).Spellings(); !slices.Contains(s, c.written) {
 			t.Errorf("spellings of %s lack %s: %q", c.asked, c.written, s)
