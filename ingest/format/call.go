@@ -17,6 +17,25 @@ type callParts struct {
 	err                                 string
 }
 
+// url reads the URL of the call: the peer, unless something else names it, and the target.
+func (p *callParts) url(v string) {
+	i := strings.Index(v, "://")
+	if i < 0 {
+		if v != "-" {
+			p.target = v
+		}
+		return
+	}
+	host := v[i+3:]
+	p.target = "/"
+	if j := strings.IndexAny(host, "/?#"); j >= 0 {
+		host, p.target = host[:j], host[j:]
+	}
+	if p.peer == "" || p.peer == "-" {
+		p.peer = host
+	}
+}
+
 // A phase is the text of a duration with the unit of a bare number.
 type phase struct {
 	text string
@@ -268,6 +287,10 @@ func (d *decoding) forward(r *callRules) {
 	}
 	if s := d.outcome(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
 		o.Ended = s
+		switch s {
+		case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
+			o.Header, o.OwnMade = -1, o.Status != 0 // no head came: the status is the writer's own
+		}
 	}
 	if o.Ended == timeline.OutcomeUnknown && o.Error != "" {
 		o.Ended = d.outcome(r.errors, o.Error)

@@ -46,10 +46,12 @@ type decoding struct {
 	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
 	spans []span
 
-	match matching
-	names [64]knownName
-	json  jsonScanner
-	dom   fastjson.Parser // for wrappers and trees
+	match    matching
+	names    [64]knownName
+	json     jsonScanner
+	tailJSON jsonScanner // of an object that is text in the record
+	inTail   bool
+	dom      fastjson.Parser // for wrappers and trees
 
 	treeOf *compiled       // the format of parsed; nil: the record read last was none
 	parsed *fastjson.Value // the tree of which an event was read last
@@ -195,6 +197,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.call.method = v
 	case opCallTarget:
 		d.call.target = v
+	case opCallURL:
+		d.call.url(v)
 	case opCallStatus:
 		d.call.status = v
 	case opCallConnect:

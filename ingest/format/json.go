@@ -440,27 +440,30 @@ func (d *decoding) fromJSON(c *compiled, rec []byte) bool {
 		return false
 	}
 	d.reset()
-	d.jsonFields(c, string(rec))
+	d.jsonFields(c, &d.json, string(rec))
 	return true
 }
 
-// jsonTail reads an object that stands in a record of another decoder. What is no
-// object is kept as text.
+// jsonTail reads an object that stands in a record of another decoder, or as text in an
+// object. What is no object is kept as text.
 func (d *decoding) jsonTail(c *compiled, v string) {
-	if c.decoder == jsonDecoder {
-		return // its fields are being read
+	if d.inTail {
+		return // one inside of it
 	}
-	if !d.json.scan(v) {
+	j := &d.tailJSON // the fields of the record itself may be being read
+	if !j.scan(v) {
 		d.attr("json", v)
 		return
 	}
-	d.jsonFields(c, v)
+	d.inTail = true
+	d.jsonFields(c, j, v)
+	d.inTail = false
 }
 
-// jsonFields puts the fields of s, which was scanned last.
-func (d *decoding) jsonFields(c *compiled, s string) {
-	for i := range d.json.fields {
-		f := &d.json.fields[i]
+// jsonFields puts the fields of s, which j scanned last.
+func (d *decoding) jsonFields(c *compiled, j *jsonScanner, s string) {
+	for i := range j.fields {
+		f := &j.fields[i]
 		if f.by != c {
 			f.by, f.target = c, c.targetOf(f.path)
 		}
@@ -469,7 +472,7 @@ func (d *decoding) jsonFields(c *compiled, s string) {
 			if f.start < f.end {
 				d.attr(f.path, f.value(s))
 			}
-		case t.op == opDrop || t.op == opJSON:
+		case t.op == opDrop:
 		case t.op == opStatus || t.op == opMethod:
 			d.put(c, t, f.path, f.value(s))
 		default:

@@ -44,6 +44,7 @@ const (
 	opCallPort
 	opCallMethod
 	opCallTarget
+	opCallURL
 	opCallStatus
 	opCallConnect
 	opCallHeader
@@ -103,6 +104,7 @@ var targetOps = map[string]op{
 	"call.port":                 opCallPort,
 	"call.method":               opCallMethod,
 	"call.target":               opCallTarget,
+	"call.url":                  opCallURL,
 	"call.status":               opCallStatus,
 	"call.connect":              opCallConnect,
 	"call.header":               opCallHeader,
