@@ -376,6 +376,7 @@ func (s *Source) inspect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.settleFormats()
 	// Stamps without a year are read by the time at which their file was last
 	// written, which a copy or a clone of a repository does not keep. What the other
 	// streams say of the year is better.
@@ -414,6 +415,34 @@ func (s *Source) chooseFormat(st *stream) {
 		if best >= 0.9 && d.Records >= 8 {
 			return
 		}
+	}
+}
+
+// settleFormats decides for streams whose lines several servers write who did, by the
+// stream's own path, else by what other streams in its directory are.
+func (s *Source) settleFormats() {
+	software := map[string]map[string]bool{} // by directory
+	for _, st := range s.streams {
+		if st.format == nil || st.format.System == "" {
+			continue
+		}
+		dir := path.Dir(st.path)
+		if software[dir] == nil {
+			software[dir] = map[string]bool{}
+		}
+		software[dir][st.format.System] = true
+	}
+	for _, st := range s.streams {
+		if st.format == nil {
+			continue
+		}
+		own := softwareIn(st.path)
+		st.format = s.config.Formats.Settle(st.format, func(name string) bool {
+			if len(own) > 0 {
+				return own[name]
+			}
+			return software[path.Dir(st.path)][name]
+		})
 	}
 }
 

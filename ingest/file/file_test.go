@@ -21,6 +21,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/ingest/sourcetest"
@@ -732,4 +734,30 @@ func TestOtherText(t *testing.T) {
 	events, skipped := read(t, s, failures)
 	want(t, "failures", events, "hole.log:1 part 0 hole on hole: req-2", "wide.log:1 part 0 wide on wide: req-1")
 	want(t, "skipped", skipped)
+}
+
+// TestSettle decides who wrote lines that several servers write, by paths and by the logs
+// beside them.
+func TestSettle(t *testing.T) {
+	line := `203.0.113.9 - - [01/Mar/2026:12:00:07 +0000] "GET /a HTTP/1.1" 200 190 "-" "-"` + "\n"
+	httpdError := "[Sun Mar 01 12:00:07.902022 2026] [proxy:error] [pid 31:tid 140] [client 203.0.113.9:4711] AH00898: Error reading from remote server returned by /a\n"
+	dir := tree(t, map[string]string{
+		"nginx/access.log":  line,
+		"apache2/other.log": line,
+		"web-1/access.log":  line,
+		"web-1/error.log":   httpdError,
+		"web-2/access.log":  line,
+	})
+	s := open(t, ingest.Config{Formats: format.Builtin()}, dir)
+	got := map[string]string{}
+	for _, st := range s.streams {
+		got[st.path] = st.format.Name
+	}
+	want := map[string]string{
+		"nginx/access.log": "nginx_combined", "apache2/other.log": "apache_combined",
+		"web-1/access.log": "apache_combined", "web-1/error.log": "apache_error", "web-2/access.log": "combined_log",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }

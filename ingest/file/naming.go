@@ -33,6 +33,23 @@ var softwareWords = wordSet(`nginx openresty tengine haproxy httpd apache apache
 	elasticsearch opensearch etcd consul vault
 	systemd journald docker containerd kubelet supervisor supervisord rsyslog fluentd fluentbit vector`)
 
+// softwareIn gives the software that a path names, by the name that formats give it.
+func softwareIn(p string) map[string]bool {
+	found := map[string]bool{}
+	for _, w := range strings.FieldsFunc(strings.ToLower(p), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
+		switch w {
+		case "httpd", "apache2":
+			w = "apache"
+		case "catalina":
+			w = "tomcat"
+		}
+		if softwareWords[w] {
+			found[w] = true
+		}
+	}
+	return found
+}
+
 // words for directories that hold logs, whoever writes them.
 var placeWords = wordSet(`var tmp data home opt srv usr mnt pods containers container archive archived archives old
 	backup backups rotated compressed gz history run share lib`)

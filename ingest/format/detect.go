@@ -164,7 +164,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	d := newDecoding(o.Reference, o.Zone)
 	scanned := scanAll(lines)
 	for _, f := range among {
-		if f.c.wraps != nil && depth >= maxWrappers {
+		if f.c.wraps != nil && depth >= maxWrappers || f.c.spec.Like != "" {
 			continue
 		}
 		read, unread, heads, tail := 0, 0, 0, 0
@@ -215,6 +215,14 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 			best = sc
 		}
 	}
+	// What else stands between lines whose writer is not told by themselves can tell.
+	for _, v := range s.Alike(best.f) {
+		for _, sc := range scores {
+			if sc.f != best.f && sc.f.System != "" && sc.f.System == v.System && !s.reads[sc.f][best.f] && !s.reads[best.f][sc.f] {
+				best.f = v
+			}
+		}
+	}
 	// Rivals read about as much. A more general or a more special format is none, nor
 	// is one whose records may stand in the same stream.
 	var cands []Candidate
@@ -225,6 +233,9 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	}
 	if best.share < minShare {
 		return nil, append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...), best.share
+	}
+	for _, v := range s.Alike(best.f) {
+		cands = append(cands, Candidate{wrapped(v, outer), best.share})
 	}
 	if len(cands) > 0 {
 		cands = append([]Candidate{{wrapped(best.f, outer), best.share}}, cands...)

@@ -183,7 +183,7 @@ func (s *Set) sort() {
 	for _, a := range s.formats {
 		s.reads[a] = map[*Format]bool{}
 		for _, b := range s.formats {
-			if a == b {
+			if a == b || b.c.spec.Like != "" {
 				continue
 			}
 			for _, sm := range b.c.spec.Samples {
@@ -263,6 +263,38 @@ func (s *Set) With(formats ...*Format) *Set {
 		f.Literals = unite(f, n.guestsOf(f.c))
 	}
 	return n
+}
+
+// Alike gives the formats that read the lines of f as a certain writer means them: the
+// common access log is stamped at the beginning of a request by one server and at its end
+// by another, and the lines do not tell whose they are.
+func (s *Set) Alike(f *Format) []*Format {
+	var out []*Format
+	for _, g := range s.formats {
+		if g.c.spec.Like == f.Name {
+			out = append(out, wrapped(g, f.outer))
+		}
+	}
+	return out
+}
+
+// Settle gives of the formats alike f the one whose software is among the words, which
+// may be those of the file's path or the software of the logs beside it; f if there is
+// none or more than one.
+func (s *Set) Settle(f *Format, words func(software string) bool) *Format {
+	var found *Format
+	for _, g := range s.Alike(f) {
+		if words(g.System) {
+			if found != nil {
+				return f
+			}
+			found = g
+		}
+	}
+	if found == nil {
+		return f
+	}
+	return found
 }
 
 // guestsOf gives the formats whose records may stand between those of c, c's own

@@ -44,6 +44,7 @@ type spec struct {
 	Doc          string            `yaml:"doc"`
 	System       string            `yaml:"system"`
 	Role         string            `yaml:"role"`
+	Like         string            `yaml:"like"`         // the format that tells no writer apart and reads the same lines: this one is how a certain writer means them
 	Stream       string            `yaml:"stream"`       // records of formats with the same stream may stand between each other
 	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp, native, or one of the trees
 	Pattern      list              `yaml:"pattern"`      // regexp: alternatives, tried in order on the first line
