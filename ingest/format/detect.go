@@ -174,7 +174,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 		d.order = nil
 		for i, l := range lines {
 			switch {
-			case f.c.isContinuation(l):
+			case within && f.c.isContinuation(l):
 			case d.takeHead(f.c, l):
 				if heads++; read+unread == 0 {
 					order = d.order
