@@ -37,6 +37,7 @@ type dialectSpec struct {
 	Doc      string            `yaml:"doc"`
 	Variable string            `yaml:"variable"` // how one is written
 	Group    string            `yaml:"group"`    // what opens a group of which only what is inside is logged
+	Defaults bool              `yaml:"defaults"` // ${NAME:-TEXT} stands for what the environment says, else for the text
 	Escapes  map[string]string `yaml:"escapes"`  // as written in the string -> as logged
 	Collapse bool              `yaml:"collapse"` // spaces that follow each other are logged as one
 	Named    map[string]list   `yaml:"named"`    // strings for which the server has a name
@@ -216,7 +217,7 @@ func (d *dialect) checkVariable(k *compiler, p []string, vs *variableSpec) {
 		}
 	}
 	if vs.Time != "" {
-		if _, err := parseTimePart(strings.ReplaceAll(vs.Time, "*", "%Y")); err != nil {
+		if _, err := parseTimePart(strings.NewReplacer("strftime *", "strftime %Y", "java *", "java yyyy").Replace(vs.Time)); err != nil {
 			k.fail(p, "%v", err)
 		}
 		if k.meaning(p, vs.Meaning) == timeline.MeaningUnknown && vs.Time != "zone" {
@@ -336,6 +337,7 @@ type part struct {
 	quoted bool      // the server itself puts quotes around it
 	time   *timePart // of a time
 	width  bool      // the value is filled up to a width
+	mark   string    // what the pattern holds here: the ends of a stretch that may be missing
 }
 
 // tokens cuts a format string into its parts.
@@ -358,7 +360,7 @@ func (t *tokenizer) literal(s string, off int) {
 	if s == "" {
 		return
 	}
-	if n := len(t.parts); n > 0 && !t.parts[n-1].isVar {
+	if n := len(t.parts); n > 0 && !t.parts[n-1].isVar && t.parts[n-1].mark == "" {
 		t.parts[n-1].lit += s
 		return
 	}
@@ -386,10 +388,17 @@ func (t *tokenizer) run(s string, base, depth int) error {
 				open := i + loc[1]
 				end := closing(s, open)
 				if end < 0 {
-					return &stringError{base + i, "the parenthesis is not closed"}
+					return &stringError{base + i, "the " + s[i:open] + " is not closed"}
+				}
+				maybe := strings.Contains(strings.ToLower(s[i:open]), "notempty")
+				if maybe {
+					t.parts = append(t.parts, part{mark: "(?:"})
 				}
 				if err := t.run(s[open:end], base+open, depth+1); err != nil {
 					return err
+				}
+				if maybe {
+					t.parts = append(t.parts, part{mark: ")?"})
 				}
 				i = options(s, end+1)
 				continue
@@ -401,7 +410,7 @@ func (t *tokenizer) run(s string, base, depth int) error {
 			i++
 			continue
 		}
-		p := part{isVar: true, text: s[i : i+m[1]], off: base + i, name: d.sub(s[i:], m, "name"), arg: d.sub(s[i:], m, "arg"), label: d.sub(s[i:], m, "label")}
+		p := part{isVar: true, text: s[i : i+m[1]], off: base + i, name: d.sub(s[i:], m, "name"), arg: strings.Trim(d.sub(s[i:], m, "arg")+","+d.sub(s[i:], m, "arg2"), ","), label: d.sub(s[i:], m, "label")}
 		pad := d.sub(s[i:], m, "pad")
 		p.width, p.pad = pad != "" && !strings.HasPrefix(pad, "."), pad
 		flags := d.sub(s[i:], m, "flags")
@@ -416,6 +425,9 @@ func (t *tokenizer) run(s string, base, depth int) error {
 				i++ // is not logged
 			}
 			continue
+		}
+		if d.spec.Defaults {
+			p.arg, _, _ = strings.Cut(p.arg, ":-")
 		}
 		p.v, p.star = d.lookup(p.name, p.arg)
 		if p.v != nil && p.v.Is != "" {
@@ -476,16 +488,20 @@ func (d *dialect) compositeAt(s string) *variable {
 	return best
 }
 
-// closing finds the parenthesis that closes the one before i; -1 if none does.
+// closing finds the parenthesis or brace that closes the one before i; -1 if none does.
 func closing(s string, i int) int {
+	open, shut := s[i-1], byte(')')
+	if open == '{' {
+		shut = '}'
+	}
 	depth := 1
 	for ; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
 			i++
-		case '(':
+		case open:
 			depth++
-		case ')':
+		case shut:
 			if depth--; depth == 0 {
 				return i
 			}

@@ -215,8 +215,6 @@ var javaNames = map[string]string{
 	"DEFAULT_PERIOD":                 "yyyy-MM-dd HH:mm:ss.SSS",
 	"DATE":                           "dd MMM yyyy HH:mm:ss,SSS",
 	"DATE_PERIOD":                    "dd MMM yyyy HH:mm:ss.SSS",
-	"ISO8601":                        "yyyy-MM-dd'T'HH:mm:ss,SSS",
-	"ISO8601_PERIOD":                 "yyyy-MM-dd'T'HH:mm:ss.SSS",
 	"ISO8601_PERIOD_MICROS":          "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
 	"ISO8601_OFFSET_DATE_TIME_HH":    "yyyy-MM-dd'T'HH:mm:ss,SSSX",
 	"ISO8601_OFFSET_DATE_TIME_HHMM":  "yyyy-MM-dd'T'HH:mm:ss,SSSXX",
@@ -252,6 +250,9 @@ func javaPattern(s string) (*timePart, error) {
 	switch s {
 	case "UNIX":
 		return &timePart{"unix", `\d+`, hasEpoch, ""}, nil
+	case "ISO8601", "ISO8601_PERIOD":
+		t := namedTimes["rfc3339"] // with T by log4j 2, with a space by the others
+		return &t, nil
 	case "UNIX_MILLIS":
 		return &timePart{"unix_ms", `\d+`, hasEpoch, ""}, nil
 	}

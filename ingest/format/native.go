@@ -108,6 +108,9 @@ type leafText struct{ path, text string }
 // read cuts the string into its parts. isJSON says that it looks like a JSON object.
 func (d *dialect) read(text string) (parts []part, isJSON bool, err error) {
 	t := &tokenizer{d: d}
+	if d.spec.Defaults {
+		text = substitute(text, nil)
+	}
 	if err := t.run(strings.TrimSpace(text), 0, 0); err != nil {
 		return nil, false, err
 	}
@@ -143,6 +146,36 @@ func (d *dialect) read(text string) (parts []part, isJSON bool, err error) {
 		return nil, false, errors.New("there is no variable in it")
 	}
 	return parts, isJSON, nil
+}
+
+// substitute puts the values of properties in the place of ${NAME} and ${NAME:-TEXT}.
+func substitute(text string, props map[string]string) string {
+	for range 100 {
+		i := strings.LastIndex(text, "${")
+		if i < 0 {
+			break
+		}
+		end := strings.IndexByte(text[i:], '}')
+		if end < 0 {
+			break
+		}
+		name, def, has := strings.Cut(text[i+2:i+end], ":-")
+		if !has { // Spring's own placeholders
+			name, def, has = strings.Cut(name, ":")
+			if has && props[name] == "" && strings.Contains("sys env ctx main bundle web", name) {
+				name, def, has = def, "", false // log4j's look-ups
+			}
+		}
+		v, ok := props[name]
+		if !ok && has {
+			v, ok = def, true
+		}
+		if !ok {
+			v = "%property{" + name + "}" // what it is is not known
+		}
+		text = text[:i] + v + text[i+end+1:]
+	}
+	return text
 }
 
 var manySpaces = regexp.MustCompile(` {2,}`)
@@ -371,7 +404,8 @@ func (b *nativeBuilder) target(s *slot) {
 		} else if strings.Contains(to, "*") {
 			to = strings.ReplaceAll(to, "*", strings.Trim(unwordly.ReplaceAllString(s.p.star, "_"), "_."))
 			if t := idName(s.p.star); t != "" {
-				to = t
+				s.targets = []string{t}
+				return
 			}
 		}
 		s.targets = append(s.targets, to)
@@ -565,6 +599,10 @@ func (b *nativeBuilder) pattern(parts []part, all []*slot, sp *spec, lenient boo
 	cut := "" // what the literal that comes next has already given
 	for i := range parts {
 		p := &parts[i]
+		if p.mark != "" {
+			e.WriteString(p.mark)
+			continue
+		}
 		if !p.isVar {
 			lit := strings.TrimPrefix(p.lit, cut)
 			cut = ""
@@ -753,7 +791,7 @@ func shapeOf(shape, next string, quoted bool) string {
 		}
 		return shapeOf("word", next, quoted)
 	case "word":
-		if stop == " " {
+		if stop == " " || stop == "." { // names have points inside
 			stop = ""
 		}
 		return `[^ ` + stop + `]*`
@@ -837,7 +875,7 @@ func (b *nativeBuilder) failed(sp *spec, all []*slot, names map[*slot][]string) 
 	}
 	if !found {
 		sp.Failed = failedSpec{}
-		b.notes = append(b.notes, "the string holds no status: no record of it can be told as failed")
+		b.notes = append(b.notes, "the string holds neither a status nor a level: no record of it can be told as failed")
 		return
 	}
 	sp.Failed.Literals = lits

@@ -106,3 +106,36 @@ func showEvent(e *timeline.Event) string {
 	b.WriteString("\n")
 	return b.String()
 }
+
+// TestFromConfig finds the format strings in configuration files.
+//
+//	config file=nginx.conf
+//	read format=0           lines, read by one of the formats that were found
+func TestFromConfig(t *testing.T) {
+	var all []*Understood
+	datadriven.RunTest(t, "testdata/fromconfig", func(t *testing.T, d *datadriven.TestData) string {
+		var b strings.Builder
+		if d.Cmd == "read" {
+			n := 0
+			d.ScanArgs(t, "format", &n)
+			for line := range strings.SplitSeq(d.Input, "\n") {
+				b.WriteString(readNative(all[n], line))
+			}
+			return b.String()
+		}
+		var file string
+		d.ScanArgs(t, "file", &file)
+		var err error
+		all, err = FromConfig(file, []byte(d.Input))
+		for _, u := range all {
+			fmt.Fprintf(&b, "%s %s used=%q\n  %s\n", u.Pos, u.Name, u.Used, strings.ReplaceAll(u.String, "\n", "\n  "))
+			if d.HasArg("variables") {
+				showUnderstood(&b, &Understood{Variables: u.Variables, Formats: u.Formats, Stamp: u.Stamp, Notes: u.Notes})
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(&b, "error: %v\n", err)
+		}
+		return b.String()
+	})
+}

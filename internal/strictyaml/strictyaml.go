@@ -50,6 +50,9 @@ func Decode(file string, data []byte, v any) (*yaml.Node, error) {
 	return root.Content[0], nil
 }
 
+// Convert words an error of the YAML library as [Decode] does.
+func Convert(file string, err error) error { return convert(file, err) }
+
 func convert(file string, err error) error {
 	var many *yaml.LoadErrors
 	if errors.As(err, &many) {
