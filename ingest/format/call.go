@@ -202,8 +202,23 @@ func (d *decoding) attempts(r *callRules) {
 				o.Ended = timeline.Refused
 			}
 		}
+		if o.Ended == timeline.OutcomeUnknown && i == n-1 && r.states != nil {
+			if o.Ended = d.outcome(r.states, d.joined(r.stateOf)); headless(o.Ended) {
+				o.OwnMade = o.Status != 0
+			}
+		}
 		d.ev.Calls = append(d.ev.Calls, o)
 	}
+}
+
+// headless says whether no head of an answer can have come in an exchange that ended so:
+// a status that its caller has is the caller's own.
+func headless(o timeline.Outcome) bool {
+	switch o {
+	case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
+		return true
+	}
+	return false
 }
 
 // isAddress says whether a peer is the address of a server rather than the name of a
@@ -244,9 +259,11 @@ func (d *decoding) backend(r *callRules) {
 	}
 	if s := d.outcome(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
 		o.Ended = s
-		switch s {
-		case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
-			o.Header, o.OwnMade = -1, o.Status != 0 // no head came
+		switch {
+		case headless(s):
+			o.Header, o.OwnMade = -1, o.Status != 0
+		case s == timeline.Complete || s == timeline.Truncated:
+			o.Header, o.OwnMade = max(o.Header, 0), false // a head came, whatever the times say
 		}
 	}
 	d.ev.Calls = append(d.ev.Calls, o)
@@ -341,9 +358,8 @@ func (d *decoding) self(r *callRules) {
 	if o.Ended == timeline.OutcomeUnknown && o.Status != 0 {
 		o.Ended = timeline.Complete
 	}
-	switch o.Ended {
-	case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
-		o.OwnMade = o.Status != 0 // none can have come
+	if headless(o.Ended) {
+		o.OwnMade = o.Status != 0
 	}
 	e.Calls = append(e.Calls, o)
 }
