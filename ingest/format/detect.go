@@ -183,7 +183,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 				quoted = f.c.columns.open(l, true)
 			case d.decodeScanned(f.c, l, &scanned[i]):
 				read++
-				within, trace, tail = true, opensTrace(l), 0
+				within, trace, tail = true, false, 0
 				quoted = f.c.columns != nil && !f.c.oneLine && f.c.columns.open(l, false)
 			case f.c.columns != nil && !f.c.oneLine && d.beginsColumns(f.c, l):
 				read++
@@ -384,8 +384,7 @@ func below(outer []*compiled, rt *route) *route {
 // opensTrace says whether the lines after l are those of a stack trace, whatever they
 // look like.
 func opensTrace(l []byte) bool {
-	return bytes.HasPrefix(l, []byte("goroutine ")) || bytes.HasPrefix(l, []byte(pythonHead)) ||
-		bytes.HasSuffix(l, []byte("panic recovered:")) // Gin
+	return bytes.HasPrefix(l, []byte("goroutine ")) || bytes.HasPrefix(l, []byte(pythonHead))
 }
 
 // isStackLine says whether a line is of a stack trace that bears no stamp.
