@@ -35,6 +35,8 @@ var compressions = []compression{
 	// Windows writes its text so: what is read is UTF-8, as of an unpacked file.
 	{"utf-16", []byte{0xff, 0xfe}, openUTF16(binary.LittleEndian), 1},
 	{"utf-16", []byte{0xfe, 0xff}, openUTF16(binary.BigEndian), 1},
+	{"journal export", []byte("__CURSOR"), openJournal, 1},
+	{"journal export", []byte("__REALTI"), openJournal, 1},
 }
 
 func openZstd(r io.Reader) (io.ReadCloser, error) {

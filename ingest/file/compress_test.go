@@ -109,3 +109,37 @@ func TestUTF16(t *testing.T) {
 		t.Errorf("halves: %q, %v", got, err)
 	}
 }
+
+// TestJournalExport says that a journal in export format is read as its JSON lines.
+func TestJournalExport(t *testing.T) {
+	sized := func(name, value string) string {
+		return name + "\n" + string(binary.LittleEndian.AppendUint64(nil, uint64(len(value)))) + value + "\n"
+	}
+	in := "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1772366407123456\nMESSAGE=a = \"b\" <c>\nMESSAGE=again\n\n\n" +
+		"__CURSOR=s=2\n" + sized("MESSAGE", "first\n\nsecond") + "_PID=7\n\n" +
+		"__CURSOR=s=3\n" + sized("MESSAGE", "caf\xe9") + sized("LONG", strings.Repeat("x", maxJournalField+7)) + "_PID=8\n"
+	want := `{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1772366407123456","MESSAGE":"a = \"b\" <c>"}` + "\n" +
+		`{"__CURSOR":"s=2","MESSAGE":"first\n\nsecond","_PID":"7"}` + "\n" +
+		`{"__CURSOR":"s=3","MESSAGE":[99,97,102,233],"LONG":"` + strings.Repeat("x", maxJournalField) + `","_PID":"8"}` + "\n"
+	c := compressionOf([]byte(in))
+	if c == nil {
+		t.Fatal("it is not told to be a journal")
+	}
+	r, err := c.open(iotest.HalfReader(strings.NewReader(in)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != want {
+		t.Errorf("read %.300q, %v", got, err)
+	}
+	for _, cut := range []int{strings.Index(in, "first") + 2, strings.Index(in, "first") - 3} {
+		r, _ := openJournal(strings.NewReader(in[:cut]))
+		if got, err := io.ReadAll(r); err != io.ErrUnexpectedEOF || string(got) != want[:strings.Index(want, "\n")+1] {
+			t.Errorf("cut at %d: read %q, %v", cut, got, err)
+		}
+	}
+	r, _ = openJournal(strings.NewReader("__CURSOR=s=1\nMESSAGE\n\xff\xff\xff\xff\xff\xff\xff\x7fx"))
+	if _, err := io.ReadAll(r); err == nil {
+		t.Error("a field of exabytes is let pass")
+	}
+}
