@@ -10,32 +10,16 @@ import (
 	"testing"
 )
 
-// builtinExprs gives the expressions that stand in the built-in format files.
-func builtinExprs(t testing.TB) []string {
-	t.Helper()
-	seen := map[string]bool{}
-	for _, f := range Builtin().Formats() {
-		for _, p := range slices.Concat(f.c.spec.Pattern, f.c.spec.Continuation) {
-			seen[p] = true
-		}
-		for _, x := range f.c.spec.Extract {
-			for _, p := range x.Pattern {
-				seen[p] = true
-			}
-		}
-		for _, l := range f.c.spec.Lifecycle {
-			for _, p := range l {
-				seen[p] = true
-			}
-		}
+// exprsOf gives the expressions that stand in a format's file.
+func exprsOf(f *Format) []string {
+	out := slices.Concat(f.c.spec.Pattern, f.c.spec.Continuation)
+	for _, x := range f.c.spec.Extract {
+		out = append(out, x.Pattern...)
 	}
-	return slices.Sorted(func(yield func(string) bool) {
-		for p := range seen {
-			if !yield(p) {
-				return
-			}
-		}
-	})
+	for _, l := range f.c.spec.Lifecycle {
+		out = append(out, l...)
+	}
+	return out
 }
 
 // sameMatch compares an expression with package regexp on one text.
@@ -51,39 +35,42 @@ func sameMatch(e *expr, re *regexp.Regexp, text string) error {
 	return nil
 }
 
-// TestExpr matches every expression of the built-in formats on every sample, on
-// samples with a byte changed and on cut ones, beside package regexp.
+// TestExpr matches every expression of the built-in formats on samples, on samples with a
+// byte changed and on cut ones, beside package regexp: on those of its own format, and on
+// some of all.
 func TestExpr(t *testing.T) {
-	var texts []string
+	var all []string
+	own := map[*Format][]string{}
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, f := range Builtin().Formats() {
+	formats := Builtin().Formats()
+	for _, f := range formats {
 		for _, s := range f.Samples() {
-			texts = append(texts, s.Line, s.Want["body"], s.Line[:rng.IntN(len(s.Line))])
 			b := []byte(s.Line)
 			b[rng.IntN(len(b))] = ` ":[]{},=-0aZ`[rng.IntN(13)]
-			texts = append(texts, string(b))
+			own[f] = append(own[f], s.Line, s.Want["body"], s.Line[:rng.IntN(len(s.Line))], string(b))
 		}
+		all = append(all, own[f]...)
 	}
-	for _, p := range builtinExprs(t) {
-		e, err := compileExpr(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		re := regexp.MustCompile(p)
-		for _, text := range texts {
-			if err := sameMatch(e, re, text); err != nil {
-				t.Error(err)
-				break
+	for _, f := range formats {
+		for _, p := range exprsOf(f) {
+			e, err := compileExpr(p)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-	}
-}
-
-// TestExprIsFast asks that what the hot formats match with is not left to package regexp.
-func TestExprIsFast(t *testing.T) {
-	for _, p := range builtinExprs(t) {
-		if e, _ := compileExpr(p); e.prog == nil {
-			t.Errorf("%q is left to package regexp", p)
+			if e.prog == nil {
+				t.Errorf("%s: %q is left to package regexp", f.Name, p)
+			}
+			re := regexp.MustCompile(p)
+			texts := own[f]
+			for range 30 {
+				texts = append(texts, all[rng.IntN(len(all))])
+			}
+			for _, text := range texts {
+				if err := sameMatch(e, re, text); err != nil {
+					t.Errorf("%s: %v", f.Name, err)
+					break
+				}
+			}
 		}
 	}
 }
