@@ -37,6 +37,13 @@ type configSource struct {
 	Clock       string          `yaml:"clock"` // of sources that name the same one the hosts share a clock
 	ClockOffset string          `yaml:"clock_offset"`
 	Format      string          `yaml:"format"`
+	LogFormat   *configString   `yaml:"log_format"`  // how a server was told to write them
+	FromConfig  string          `yaml:"from_config"` // the server's configuration that says so
+}
+
+type configString struct {
+	Dialect string `yaml:"dialect"`
+	String  string `yaml:"string"`
 }
 
 type configService struct {
@@ -189,6 +196,42 @@ func (k *configChecker) source(i int, s configSource, formats *format.Set, names
 		if out.Format = formats.Lookup(s.Format); out.Format == nil {
 			k.at(at("format"), "unknown format %q: correlate formats list names them", s.Format)
 		}
+	}
+	if native := k.native(s, at); len(native) > 0 {
+		out.Formats = formats.With(native...)
+	}
+	return out
+}
+
+// native gives the formats of the server's own strings that a source names.
+func (k *configChecker) native(s configSource, at func(...string) []string) []*format.Format {
+	var out []*format.Format
+	add := func(us ...*format.Understood) {
+		for _, u := range us {
+			out = append(out, u.Formats...)
+		}
+	}
+	if s.Format != "" && (s.LogFormat != nil || s.FromConfig != "") {
+		k.at(at("format"), "format and a server's own string exclude each other")
+	}
+	if l := s.LogFormat; l != nil {
+		u, err := format.Native("", l.Dialect, l.String)
+		if err != nil {
+			k.at(at("log_format"), "%v", err)
+		} else {
+			add(u)
+		}
+	}
+	if s.FromConfig != "" {
+		file := s.FromConfig
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(filepath.Dir(k.file), file)
+		}
+		us, err := readServerConfig(file)
+		if err != nil && len(us) == 0 {
+			k.at(at("from_config"), "%v", err)
+		}
+		add(us...)
 	}
 	return out
 }

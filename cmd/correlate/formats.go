@@ -21,7 +21,7 @@ import (
 
 func formatsCommand(s streams) *cobra.Command {
 	return group("formats", "List, show and try the log formats that can be read",
-		formatsListCommand(s), formatsShowCommand(s), formatsDetectCommand(s), formatsParseCommand(s))
+		formatsListCommand(s), formatsShowCommand(s), formatsDetectCommand(s), formatsParseCommand(s), formatsFromConfigCommand(s))
 }
 
 func formatsListCommand(s streams) *cobra.Command {
@@ -60,7 +60,7 @@ func formatsShowCommand(s streams) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := lookupFormat(args[0])
+			f, err := lookupFormat(format.Builtin(), args[0])
 			if err != nil {
 				return err
 			}
@@ -104,8 +104,8 @@ func mapKeys(m map[string]string) func(func(string) bool) {
 	}
 }
 
-func lookupFormat(name string) (*format.Format, error) {
-	f := format.Builtin().Lookup(name)
+func lookupFormat(set *format.Set, name string) (*format.Format, error) {
+	f := set.Lookup(name)
 	if f == nil {
 		return nil, ingest.WithHint(fmt.Errorf("no format has the name %q", name), "correlate formats list names them all")
 	}
@@ -164,21 +164,30 @@ type candidateJSON struct {
 type filesFlags struct {
 	zone   string
 	format string
+	logs   logFormatFlags
+}
+
+func (f *filesFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.zone, "zone", "", "zone of stamps that write none")
+	f.logs.add(cmd)
 }
 
 func (f *filesFlags) open(ctx context.Context, s streams, args []string) (*file.Source, error) {
 	if len(args) == 0 {
 		return nil, ingest.WithHint(errors.New("no file was given"), "name a file, a directory, a quoted glob, or - for standard input")
 	}
-	c := ingest.Config{Formats: format.Builtin(), Stdin: s.in}
-	var err error
+	set, err := f.logs.extend(s, format.Builtin())
+	if err != nil {
+		return nil, err
+	}
+	c := ingest.Config{Formats: set, Stdin: s.in}
 	if f.zone != "" {
 		if c.Zone, err = parseZone(f.zone); err != nil {
 			return nil, fmt.Errorf("--zone: %w", err)
 		}
 	}
 	if f.format != "" {
-		if c.Format, err = lookupFormat(f.format); err != nil {
+		if c.Format, err = lookupFormat(set, f.format); err != nil {
 			return nil, err
 		}
 	}
@@ -242,7 +251,7 @@ that is not read, and where the file goes on in another format.`,
 	}
 	output.add(cmd, "text", "json")
 	cmd.Flags().BoolVar(&why, "why", false, "say of every file why it is held to be in its format, not only where that is unclear")
-	cmd.Flags().StringVar(&files.zone, "zone", "", "zone of stamps that write none")
+	files.add(cmd)
 	return cmd
 }
 
@@ -393,6 +402,6 @@ it were UTC.`,
 	}
 	output.add(cmd, "jsonl")
 	cmd.Flags().StringVar(&files.format, "format", "", "format of all files; default: the one that each is found to be in")
-	cmd.Flags().StringVar(&files.zone, "zone", "", "zone of stamps that write none")
+	files.add(cmd)
 	return cmd
 }

@@ -33,6 +33,7 @@ type sourceFlags struct {
 	until    string
 	strict   bool
 	anchors  []string
+	logs     logFormatFlags
 	logLevel *promslog.Level
 }
 
@@ -45,6 +46,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.until, "until", "", "only records before then: 30m (ago), yesterday (its end), or RFC 3339")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 2 if a source cannot be read whole")
 	cmd.Flags().StringArrayVar(&f.anchors, "anchor", nil, "two records of one moment, which tie the clocks of their hosts: FILE:LINE=FILE:LINE, as results print positions; may be given several times")
+	f.logs.add(cmd)
 	cmd.Flags().Var(levelFlag{f.logLevel}, "log-level", "what to tell on stderr: "+strings.Join(promslog.LevelFlagOptions, "|"))
 }
 
@@ -88,6 +90,9 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 			return nil, fmt.Errorf("--zone: %w", err)
 		}
 	}
+	if formats, err = f.logs.extend(s, formats); err != nil {
+		return nil, err
+	}
 	cfg, err := loadConfig(f.config, formats)
 	if err != nil {
 		return nil, err
@@ -104,7 +109,10 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 	failed := 0
 	for _, w := range wanted {
 		c := w.Config
-		c.Formats, c.Stdin = formats, s.in
+		c.Stdin = s.in
+		if c.Formats == nil {
+			c.Formats = formats
+		}
 		if c.Zone == nil {
 			c.Zone = zone
 		}

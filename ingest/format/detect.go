@@ -227,7 +227,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	// is one whose records may stand in the same stream.
 	var cands []Candidate
 	for _, sc := range scores {
-		if sc.f != best.f && sc.share >= best.share/2 && !shareStream(sc.f, best.f) && !s.reads[sc.f][best.f] && !s.reads[best.f][sc.f] {
+		if sc.f != best.f && (sc.f.given || !best.f.given) && sc.share >= best.share/2 && !shareStream(sc.f, best.f) && !s.reads[sc.f][best.f] && !s.reads[best.f][sc.f] {
 			cands = append(cands, Candidate{wrapped(sc.f, outer), sc.share})
 		}
 	}
