@@ -136,6 +136,24 @@ func (d *draft) matchCalls() {
 			}
 		}
 	}
+	// Where the caller has no span for the call, the parent is the work in which it was made.
+	within := map[string]*Hop{}
+	for _, h := range d.hops {
+		for _, e := range h.Events {
+			if e.Kind == InternalSpan || e.Kind == ServerSpan {
+				within[e.SpanID] = h
+			}
+		}
+	}
+	for _, h := range d.hops {
+		sp := h.span()
+		if sp == nil || sp.ParentSpanID == "" || h.Caller != nil || sp.Pos.Item == 0 {
+			continue
+		}
+		if p := within[sp.ParentSpanID]; p != nil && p != h && !below(h, p) {
+			d.tie(d.callFor(p, h), h)
+		}
+	}
 	for _, c := range d.calls {
 		if c.Callee != nil || !reached(c) {
 			continue

@@ -35,7 +35,7 @@ func (m memory) Events(ctx context.Context, f Filter) iter.Seq2[*Event, error] {
 //
 //	service host kind time [name=value ...] ["body"]
 //
-// kind is server, client or log. Server and client records are stamped at their end;
+// kind is server, client, internal or log. Server and client records are stamped at their end;
 // dur= is their duration. rid= and tid= are the identity keys. call=PEER,STATUS,ENDED,DUR (repeated) is
 // what an access record says of its calls; a status with ! was made by the writer. clock=+3s moves the stamp.
 func parseEvents(t *testing.T, text string) memory {
@@ -56,6 +56,8 @@ func parseEvents(t *testing.T, text string) memory {
 			e.Kind, e.Stamp.Meaning = ServerSpan, End
 		case "client":
 			e.Kind, e.Stamp.Meaning = ClientSpan, End
+		case "internal":
+			e.Kind, e.Stamp.Meaning = InternalSpan, End
 		}
 		at, err := time.Parse("15:04:05.000", f[3])
 		if err != nil {
@@ -98,6 +100,16 @@ func parseEvents(t *testing.T, text string) memory {
 				e.Calls = append(e.Calls, parseCall(t, v))
 			case "system":
 				e.System = v
+			case "span", "parent":
+				// Spans of a trace, which stand in no order.
+				if name == "span" {
+					e.SpanID = v
+				} else {
+					e.ParentSpanID = v
+				}
+				if e.Pos.Item = 1; e.Kind == LogRecord {
+					e.Pos.Item = 0
+				}
 			default:
 				e.Attrs.Set(name, v)
 			}

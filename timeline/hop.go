@@ -93,8 +93,12 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 	}
 	slices.SortStableFunc(hops, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) })
 	var lone *Hop
+	spans := spansOf(events)
 	for _, e := range rest {
-		h := hopAt(hops, e)
+		h := hopOfSpan(hops, spans, e)
+		if h == nil {
+			h = hopAt(hops, e)
+		}
 		if h == nil {
 			if lone == nil {
 				lone = d.newHop(p, e)
@@ -128,11 +132,50 @@ func sameExchange(hops []*Hop, e *Joined) *Hop {
 		if first.Pos.Path == e.Pos.Path && first.Format == e.Format {
 			continue
 		}
+		if first.Pos.Item > 0 && e.Pos.Item > 0 && first.SpanID != "" && e.SpanID != "" {
+			continue // two spans of a trace
+		}
 		s1, t1, _, _ := first.Interval()
 		s2, t2, _, _ := e.Interval()
 		if !t1.Hi.Before(s2.Lo) && !t2.Hi.Before(s1.Lo) {
 			return h
 		}
+	}
+	return nil
+}
+
+// spansOf gives the spans of a place by their IDs.
+func spansOf(events []*Joined) map[string]*Joined {
+	out := map[string]*Joined{}
+	for _, e := range events {
+		if e.Kind != LogRecord && e.SpanID != "" && (out[e.SpanID] == nil || e.Kind == ServerSpan) {
+			out[e.SpanID] = e
+		}
+	}
+	return out
+}
+
+// hopOfSpan finds the hop in whose exchange e was written by the spans around it, of which only those of
+// its own process count; nil if they do not tell.
+func hopOfSpan(hops []*Hop, spans map[string]*Joined, e *Joined) *Hop {
+	id := e.ParentSpanID
+	if e.Kind == LogRecord {
+		id = e.SpanID
+	}
+	for range len(spans) + 1 {
+		s := spans[id]
+		if s == nil || s == e {
+			return nil
+		}
+		if s.Kind == ServerSpan {
+			for _, h := range hops {
+				if slices.Contains(h.Events, s) {
+					return h
+				}
+			}
+			return nil
+		}
+		id = s.ParentSpanID
 	}
 	return nil
 }
