@@ -269,3 +269,68 @@ func BenchmarkDocument(b *testing.B) {
 		})
 	}
 }
+
+// FuzzTree gives any JSON to the formats whose records hold many events: each event is told apart
+// by its number and keeps its own text.
+func FuzzTree(f *testing.F) {
+	for _, ft := range Builtin().Formats() {
+		if ft.c.tree == nil {
+			continue
+		}
+		for _, s := range ft.Samples() {
+			f.Add([]byte(s.Line))
+		}
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, ft := range Builtin().Formats() {
+			if ft.c.tree == nil {
+				continue
+			}
+			d := newDecoding(testReference, nil)
+			if !d.decode(ft.c, in) {
+				continue
+			}
+			n := 0
+			d.tree(ft.c, d.parsed, func() bool {
+				n++
+				if d.ev.Pos.Item != n || len(d.ev.Raw) == 0 || d.ev.Format != ft.Name {
+					t.Fatalf("%s: event %d is number %d of format %s: %s", ft.Name, n, d.ev.Pos.Item, d.ev.Format, d.ev.Raw)
+				}
+				d.ev.Clone().Interval()
+				return true
+			})
+		}
+	})
+}
+
+// TestDecoder reads single records and whole documents, and stops when it is told to.
+func TestDecoder(t *testing.T) {
+	span := `{"traceID":"4bf92f3577b34da6a3ce929d0e0e4736","spanID":"%d","operationName":"op%d","startTime":1772366407000000,"duration":5,"processID":"p1"}`
+	trace := `{"traceID":"4bf92f3577b34da6a3ce929d0e0e4736","spans":[` + fmt.Sprintf(span, 1, 1) + "," + fmt.Sprintf(span, 2, 2) + `],"processes":{"p1":{"serviceName":"orders"}}}`
+	d := NewDecoder(Options{Format: Builtin().Lookup("jaeger_json")})
+	read := func(in string, stop int) (out []string) {
+		err := d.Decode([]byte(in), func(e *timeline.Event) bool {
+			out = append(out, fmt.Sprintf("%d %s %s", e.Pos.Item, e.Service, e.Body))
+			return len(out) != stop
+		})
+		if err != nil {
+			out = append(out, err.Error())
+		}
+		return out
+	}
+	for _, c := range []struct {
+		in   string
+		stop int
+		want []string
+	}{
+		{trace, 0, []string{"1 orders op1", "2 orders op2"}},
+		{`{"data":[` + trace + "," + trace + `]}`, 0, []string{"1 orders op1", "2 orders op2", "3 orders op1", "4 orders op2"}},
+		{`{"data":[` + trace + "," + trace + `]}`, 3, []string{"1 orders op1", "2 orders op2", "3 orders op1"}},
+		{`{"data":`, 0, []string{"record is not in this format"}},
+		{`{"processes":1}`, 0, []string{"record is not in this format"}},
+	} {
+		if diff := cmp.Diff(c.want, read(c.in, c.stop)); diff != "" {
+			t.Errorf("%s: %s", c.in, diff)
+		}
+	}
+}

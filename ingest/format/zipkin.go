@@ -228,7 +228,7 @@ next:
 		switch {
 		case s.peer != nil:
 			t.remote(s.peer)
-		case both:
+		case both && i < 2:
 			t.remote(sides[1-i].endpoint)
 		}
 		var tags []pair
