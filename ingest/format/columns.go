@@ -174,6 +174,8 @@ func (c *compiled) newOrder(head string, names []string) *columnOrder {
 	return o
 }
 
+var quoteMark = []byte(`"`)
+
 var dropped = &target{op: opDrop, name: "-"}
 
 // decodeColumns reads a record of columns.
@@ -278,6 +280,13 @@ func (c *columns) split(rec []byte, out []span) []span {
 // closing finds the end of the value whose quote was opened before i.
 func (c *columns) closing(rec []byte, i int) (end int, escaped, open bool) {
 	for i < len(rec) {
+		if !c.backslash {
+			n := bytes.IndexByte(rec[i:], '"')
+			if n < 0 {
+				break
+			}
+			i += n
+		}
 		switch b := rec[i]; {
 		case b == '\\' && c.backslash:
 			escaped = true
@@ -387,11 +396,14 @@ func (c *columns) open(line []byte, inside bool) bool {
 	if !c.quoted {
 		return false
 	}
+	if !c.backslash {
+		return inside != (bytes.Count(line, quoteMark)%2 == 1)
+	}
 	for i := 0; i < len(line); i++ {
 		switch {
 		case line[i] == '"':
 			inside = !inside
-		case line[i] == '\\' && c.backslash && inside:
+		case line[i] == '\\' && inside:
 			i++
 		}
 	}

@@ -81,6 +81,10 @@ func (r *Reader) reads(line []byte) bool {
 	if in.main.isContinuation(line) || d.decode(in.main, line) {
 		return true
 	}
+	// A record of columns may go on in the next line; a head is no record.
+	if in.main.columns != nil && (d.beginsColumns(in.main, line) || d.takeHead(in.main, line)) {
+		return true
+	}
 	for _, g := range r.set.guestsOf(in.main) {
 		if g.c != in.main && d.decode(g.c, line) {
 			return true
