@@ -36,6 +36,9 @@ type decoding struct {
 	trace   []byte // lines of a stack trace that each bear a head of their own
 	tail    string // the lines after the first
 	exc     timeline.Exception
+	tailExc timeline.Exception // of the lines after the first, if tailed
+	tailed  bool
+	whole   string // all lines of the message, if tailed
 	call    callParts
 	grpc    string // the gRPC status as written
 	level   string // ev.Severity once it is in its usual form
@@ -72,7 +75,7 @@ func (d *decoding) reset() {
 	d.trace = d.trace[:0]
 	d.durUnit, d.grpc = 0, ""
 	d.parts, d.start, d.end = durationParts{}, "", ""
-	d.exc = timeline.Exception{}
+	d.exc, d.tailed = timeline.Exception{}, false
 	d.call = callParts{}
 	d.level, d.line, d.client, d.server = "", "", "", ""
 	d.role = timeline.RoleUnknown
@@ -330,7 +333,11 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	d.exception()
 	d.duration(c)
 	for _, f := range c.findIn {
-		d.findKeys(c, d.get(f))
+		if v := d.get(f); d.tailed && f.name == "body" {
+			d.findKeys(c, d.whole)
+		} else {
+			d.findKeys(c, v)
+		}
 	}
 	d.kind(c)
 	if c.calls != nil {
@@ -453,9 +460,16 @@ func (d *decoding) stamp(c *compiled) bool {
 
 func (d *decoding) extract(c *compiled, x *extraction) {
 	v := d.get(x.from)
-	if v == "" {
+	if v == "" || d.extractOf(c, x, v) {
 		return
 	}
+	if d.tailed && x.from.name == "body" {
+		d.extractOf(c, x, d.whole)
+	}
+}
+
+// extractOf takes what the first pattern that matches v finds in it.
+func (d *decoding) extractOf(c *compiled, x *extraction, v string) bool {
 	for _, p := range x.patterns {
 		if loc := p.re.find(v, &d.match); loc != nil {
 			for g, t := range p.targets() {
@@ -463,9 +477,10 @@ func (d *decoding) extract(c *compiled, x *extraction) {
 					d.put(c, t, t.name, v[loc[2*g]:loc[2*g+1]])
 				}
 			}
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (d *decoding) duration(c *compiled) {
@@ -509,7 +524,7 @@ func (d *decoding) takeTail() {
 		all = body + "\n" + d.tail
 	}
 	if x, ok := parseStack(all); ok {
-		d.stacked(x)
+		d.tailed, d.tailExc, d.whole = true, x, all // what extractions say of it comes before
 		d.attr("exception.stacktrace", d.tail)
 		return
 	}
@@ -521,8 +536,8 @@ func (d *decoding) exception() {
 	if d.stack == "" && len(d.trace) > 0 {
 		d.stack = string(d.trace[:len(d.trace)-1])
 	}
-	if d.stack == "" && d.exc == (timeline.Exception{}) && strings.IndexByte(d.ev.Body, '\n') >= 0 {
-		if x, ok := parseStack(d.ev.Body); ok {
+	if b := d.ev.Body; d.stack == "" && !d.tailed && d.exc == (timeline.Exception{}) && (strings.IndexByte(b, '\n') >= 0 || mayFold(b)) {
+		if x, ok := parseStack(b); ok {
 			d.stacked(x)
 		}
 	}
@@ -534,6 +549,10 @@ func (d *decoding) exception() {
 			d.exc.Message = d.stack
 		}
 		d.attr("exception.stacktrace", d.stack)
+	}
+	if d.tailed {
+		d.stacked(d.tailExc)
+		d.ev.Body, _, _ = strings.Cut(d.ev.Body, "\n") // the trace is an attribute
 	}
 	if d.exc == (timeline.Exception{}) {
 		return

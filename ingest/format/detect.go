@@ -394,7 +394,7 @@ func (s *Set) isStackLine(l []byte) bool {
 			return true
 		}
 	}
-	return stackError.Match(l)
+	return isErrorLine(l)
 }
 
 // count reads the head by the format that was found and tells how much it read.

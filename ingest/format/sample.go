@@ -155,8 +155,13 @@ func showException(x *timeline.Exception) string {
 		}
 		s += x.Message
 	}
-	if x.File != "" {
+	switch {
+	case x.File != "" && x.Function != "":
 		s += fmt.Sprintf(" at %s (%s:%d)", x.Function, x.File, x.Line)
+	case x.File != "":
+		s += fmt.Sprintf(" at %s:%d", x.File, x.Line)
+	case x.Function != "":
+		s += " at " + x.Function
 	}
 	if x.Escaped {
 		s += ", escaped"
