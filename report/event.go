@@ -20,9 +20,24 @@ type recordJSON struct {
 	Host         string   `json:"host,omitempty"`
 	Severity     string   `json:"severity,omitempty"`
 	Status       int      `json:"status,omitempty"`
+	Kind         string   `json:"kind,omitempty"` // of a span
+	Failed       bool     `json:"failed,omitempty"`
+	Ended        string   `json:"ended,omitempty"`
+	Lifecycle    string   `json:"lifecycle,omitempty"`
+	Exception    *errorAt `json:"exception,omitempty"`
 	Keys         pairs    `json:"keys"`
 	Attributes   pairs    `json:"attributes"`
 	Body         string   `json:"body,omitempty"`
+}
+
+// errorAt is an exception and where it was thrown.
+type errorAt struct {
+	Type     string `json:"type,omitempty"`
+	Message  string `json:"message,omitempty"`
+	File     string `json:"file,omitempty"`
+	Function string `json:"function,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Escaped  bool   `json:"escaped,omitempty"`
 }
 
 // pairs is an object whose names keep their order; of a name that comes twice the
@@ -72,6 +87,13 @@ func EventJSONL(w io.Writer, e *timeline.Event) error {
 	}
 	if e.Stamp.HasDuration() {
 		j.DurationMS = millis(e.Duration)
+	}
+	j.Failed, j.Ended, j.Lifecycle = e.Failed, e.Ended.String(), e.Lifecycle.String()
+	if e.Kind != timeline.LogRecord {
+		j.Kind = e.Kind.String()
+	}
+	if x := e.Exception; x != nil {
+		j.Exception = &errorAt{valid(x.Type), valid(x.Message), valid(x.File), valid(x.Function), x.Line, x.Escaped}
 	}
 	for _, k := range e.Keys {
 		j.Keys = append(j.Keys, timeline.Attr{Name: k.Name, Value: k.Value})

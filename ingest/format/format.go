@@ -80,6 +80,7 @@ type Set struct {
 	formats []*Format            // the most special first
 	guests  map[string][]*Format // by name of stream: those that stand in each other's streams
 	reads   map[*Format]map[*Format]bool
+	general map[*compiled]bool // those that read records of many others
 	// special: the guests of a format that read part of what it reads, and read it better.
 	special map[*compiled][]*compiled
 	// documents are the ways in which formats find their records in a document.
@@ -201,8 +202,10 @@ func (s *Set) sort() {
 		}
 		return a.Name < b.Name
 	})
+	s.general = map[*compiled]bool{}
 	for i, f := range s.formats {
 		f.rank = i
+		s.general[f.c] = len(s.reads[f]) >= generalReads
 		if n := f.c.spec.Stream; n != "" {
 			s.guests[n] = append(s.guests[n], f)
 		}
@@ -241,7 +244,7 @@ func (s *Set) With(formats ...*Format) *Set {
 	if len(formats) == 0 {
 		return s
 	}
-	n := &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}}
+	n := &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}, general: s.general}
 	now := map[*Format]*Format{} // the same format in the new set
 	for i, f := range append(slices.Clone(formats), s.formats...) {
 		c := *f

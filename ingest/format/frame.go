@@ -207,7 +207,7 @@ func (r *Reader) Next() (Record, error) {
 		}
 	} else {
 		f = r.framer(in, r.next.text, false)
-		if !f.head && !r.next.long && (f.by == nil || !r.trusts(r.next.text)) && r.turns() {
+		if !f.head && !r.next.long && (r.isStrange(in, f.by, plain(r.next.text)) || !r.trusts(r.next.text)) && r.turns() {
 			return r.Next()
 		}
 	}

@@ -382,7 +382,7 @@ func (r *Reader) take() {
 		return
 	}
 	if ok && p.in.at != nil {
-		if p.in.main != nil && r.begins(p.in, plain(p.text)) != nil {
+		if p.in.main != nil && !r.isStrange(p.in, r.begins(p.in, p.text), p.text) {
 			p.in.misses = 0
 		} else if r.strandTurns(p.in) {
 			r.held = true

@@ -18,8 +18,11 @@ const (
 	turnWait  = 256 // lines at most between looks that found nothing
 	// maxSegments bounds the segments that are told; those above it are counted.
 	maxSegments = 64
-	// turnShare is what the other format must read of the lines.
+	// turnShare is what the other format must read of the lines; of a few it may leave out
+	// one.
 	turnShare = 0.8
+	// guestLooks is how many records of guests are looked at one by one.
+	guestLooks = 16
 )
 
 // A Segment is a stretch of a stream that is in one format.
@@ -35,6 +38,7 @@ type doubts struct {
 	lines  int  // since one was looked at
 	until  int  // number of the line before which no look is worth its time
 	wait   int
+	guests int // records of other formats of the stream
 }
 
 // Format gives the format of the records that Next gives now.
@@ -86,11 +90,36 @@ func (r *Reader) reads(line []byte) bool {
 		return true
 	}
 	for _, g := range r.set.guestsOf(in.main) {
-		if g.c != in.main && d.decode(g.c, line) {
+		if g.c != in.main && !r.set.isGeneral(g.c) && d.decode(g.c, line) {
 			return true
 		}
 	}
 	return false
+}
+
+// generalReads is from how many other formats on a format that reads records of them is
+// a general one, such as that of all stamped lines: that it reads a line in a stream of
+// another format tells nothing.
+const generalReads = 20
+
+func (s *Set) isGeneral(c *compiled) bool { return s.general[c] }
+
+// isStrange says whether a record that begins with line, as one of by (nil if nothing is
+// known of it), is none that the strand's format explains. Records of guests are looked
+// at closely, the first of them and then a part: that they begin alike tells little.
+func (r *Reader) isStrange(in *strand, by *compiled, line []byte) bool {
+	switch {
+	case by == nil || by == in.main:
+		return by == nil
+	case r.set.isGeneral(by):
+		return true
+	}
+	if r.doubts.guests++; r.doubts.guests > guestLooks && r.doubts.guests%guestLooks > 0 {
+		return false
+	}
+	d := r.frame
+	d.order = in.order
+	return !d.decode(by, line)
 }
 
 // Reads says whether one of the lines is in f, or in a format whose records may stand
@@ -239,7 +268,8 @@ func (r *Reader) other(lines [][]byte) *Format {
 		return nil
 	}
 	f, _, share := r.set.choose(lines, r.set.formats, &r.opt, 0, nil)
-	if f == nil || share < turnShare && r.form != nil {
+	read := int(share*float64(len(lines)) + 0.5)
+	if f == nil || r.form != nil && share < turnShare && (read < turnLeast || len(lines)-read > 1) {
 		return nil
 	}
 	return f
@@ -281,7 +311,7 @@ func (r *Reader) strandTurns(in *strand) bool {
 		if !ok || at != nil || p.in != in {
 			return nil, true
 		}
-		return p.text, in.main == nil || !d.decode(in.main, p.text) && r.begins(in, p.text) == nil
+		return p.text, in.main == nil || !d.decode(in.main, p.text) && r.isStrange(in, r.begins(in, p.text), p.text)
 	})
 	r.held = held
 	if len(lines) < turnLeast {
