@@ -149,14 +149,72 @@ func sample(head []byte) [][]byte {
 	return out
 }
 
+// A score is what a format reads of a head.
+type score struct {
+	f     *Format
+	share float64
+	order *columnOrder
+	set   []bool // the lines that it reads
+}
+
+// together gives the one that reads most among the formats of a stream that together read
+// what best does, and better: an access log and its server's own messages in one file.
+func (s *Set) together(scores []score, best score) score {
+	if best.f.given || best.f.c.wraps != nil {
+		return best
+	}
+	type union struct {
+		set   []bool
+		first score // which reads most
+	}
+	unions := map[string]*union{}
+	for _, sc := range scores {
+		stream := sc.f.c.spec.Stream
+		if stream == "" || !s.better(sc.f, best.f) {
+			continue
+		}
+		u := unions[stream]
+		if u == nil {
+			u = &union{make([]bool, len(best.set)), sc}
+			unions[stream] = u
+		}
+		if sc.share == u.first.share && sc.f.rank < u.first.f.rank {
+			u.first = sc
+		}
+		for l, in := range sc.set {
+			u.set[l] = u.set[l] || in && best.set[l]
+		}
+	}
+	all, most, found := members(best.set), 0, best
+	for _, stream := range sortedKeys(unions) {
+		u := unions[stream]
+		if n := members(u.set); n > most && float64(n) >= specialShare*float64(all) {
+			most, found = n, u.first
+			found.share = best.share * float64(n) / float64(all)
+		}
+	}
+	return found
+}
+
+// members counts those of a set.
+func members(set []bool) int {
+	n := 0
+	for _, in := range set {
+		if in {
+			n++
+		}
+	}
+	return n
+}
+
+// better says whether a reads part of what b reads, and more of it.
+func (s *Set) better(a, b *Format) bool {
+	return a != b && a.c.wraps == nil && s.reads[b][a] && !s.reads[a][b]
+}
+
 // choose finds the format that reads most of the lines, the most special one of those
 // that read about as much, and what share it reads. outer are the wrappers already taken off.
 func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, outer []*compiled) (*Format, []Candidate, float64) {
-	type score struct {
-		f     *Format
-		share float64
-		order *columnOrder
-	}
 	var scores []score
 	for i := range lines {
 		lines[i] = plain(lines[i])
@@ -171,6 +229,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 		within, trace := false, false // a record of f; a stack trace in it
 		quoted := false               // a record of f that goes on inside a quote
 		var order *columnOrder        // as the head tells that stands before all records
+		set := make([]bool, len(lines))
 		d.order = nil
 		for i, l := range lines {
 			switch {
@@ -183,6 +242,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 				quoted = f.c.columns.open(l, true)
 			case d.decodeScanned(f.c, l, &scanned[i]):
 				read++
+				set[i] = true
 				within, trace, tail = true, false, 0
 				quoted = f.c.columns != nil && !f.c.oneLine && f.c.columns.open(l, false)
 			case f.c.columns != nil && !f.c.oneLine && d.beginsColumns(f.c, l):
@@ -201,7 +261,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 			read += heads
 		}
 		if read > 0 {
-			scores = append(scores, score{f, float64(read) / float64(read+unread), order})
+			scores = append(scores, score{f, float64(read) / float64(read+unread), order, set})
 		}
 	}
 	if len(scores) == 0 {
@@ -215,6 +275,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 			best = sc
 		}
 	}
+	best = s.together(scores, best)
 	// What else stands between lines whose writer is not told by themselves can tell.
 	for _, v := range s.Alike(best.f) {
 		for _, sc := range scores {
