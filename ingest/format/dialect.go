@@ -9,7 +9,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -194,7 +193,7 @@ func (d *dialect) variables(k *compiler) {
 		if val.Kind == yaml.ScalarNode {
 			vs.To = list{val.Value}
 		} else if err := val.Load(&vs, yaml.WithKnownFields()); err != nil {
-			k.fail(p, "%v", strings.ReplaceAll(err.Error(), "\n", " "))
+			k.errs = append(k.errs, strictyaml.Convert(d.file, err))
 			continue
 		}
 		d.checkVariable(k, p, &vs)
@@ -327,6 +326,7 @@ type part struct {
 	lit    string
 	text   string // of a variable: as written
 	off    int    // where it stands in the string
+	index  int    // among the parts
 	name   string
 	arg    string
 	label  string // the name that the string itself gives to the value
@@ -529,10 +529,4 @@ func options(s string, i int) int {
 		i = j + 1
 	}
 	return i
-}
-
-func position(text string, off int) string {
-	line := 1 + strings.Count(text[:off], "\n")
-	col := off - strings.LastIndexByte(text[:off], '\n')
-	return strconv.Itoa(line) + ":" + strconv.Itoa(col)
 }

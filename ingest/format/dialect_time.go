@@ -30,6 +30,10 @@ const (
 // whole says whether the time is a moment by itself.
 func (h timeHas) whole() bool { return h&hasEpoch != 0 || h&hasDate != 0 && h&hasClock != 0 }
 
+// moment says whether a stamp is made of t: it is whole, or the time of day, whose date
+// is told by the stream.
+func (t *timePart) moment() bool { return t.has.whole() || t.name() == "clock" }
+
 // namedTimes are the layouts that have a name, with the pattern of what they read.
 var namedTimes = map[string]timePart{
 	"clf":     {"clf", `\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [+-]\d{4})?`, hasDate | hasClock | hasZone, ""},
@@ -374,10 +378,11 @@ func (b *timeBuilder) done() (*timePart, error) {
 	return &timePart{b.layout.String(), b.expr.String(), b.has, ""}, nil
 }
 
-// isoLayout and clfLayout are the layouts that a parser of our own reads, which is faster
-// and does not mind how many digits a fraction has.
+// isoLayout, dayLayout and clfLayout are the layouts that parsers of our own read, which are faster
+// and do not mind how many digits a fraction has.
 var (
 	isoLayout = regexp.MustCompile(`^2006([-/])01[-/]02[T ]15:04:05(?:[.,]0+)?(?: ?(?:Z07:00|Z0700|Z07|-0700|-07:00|MST)|Z)?$`)
+	dayLayout = regexp.MustCompile(`^15:04:05(?:[.,]0+)?$`)
 	clfLayout = regexp.MustCompile(`^02/Jan/2006:15:04:05(?:[.,]0+)?(?: (?:-0700|-07:00|MST))?$`)
 )
 
@@ -388,6 +393,8 @@ func (t *timePart) name() string {
 		return "iso8601"
 	case clfLayout.MatchString(t.layout):
 		return "clf"
+	case dayLayout.MatchString(t.layout):
+		return "clock"
 	}
 	return t.layout
 }

@@ -402,11 +402,11 @@ func haproxyWords(l configLine) []word {
 
 // haproxySection is what a section says of its log.
 type haproxySection struct {
-	name          string
-	format        word
-	captures      []string // of request headers
-	responses     []string
-	isProxy, logs bool
+	name      string
+	format    word
+	captures  []string // of request headers
+	responses []string
+	isProxy   bool
 }
 
 // haproxy reads log-format and the options that stand for one, by section, with what

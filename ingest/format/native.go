@@ -142,6 +142,9 @@ func (d *dialect) read(text string) (parts []part, isJSON bool, err error) {
 		}
 	}
 	parts = joinTimes(parts)
+	for i := range parts {
+		parts[i].index = i
+	}
 	if !slices.ContainsFunc(parts, func(p part) bool { return p.isVar }) {
 		return nil, false, errors.New("there is no variable in it")
 	}
@@ -287,7 +290,7 @@ func (b *nativeBuilder) assign(all []*slot) {
 	var stamp *slot
 	for _, s := range all {
 		if s.isTime {
-			if s.p.time.has.whole() && (stamp == nil || finer(s, stamp) || order(s) < order(stamp) && !finer(stamp, s)) {
+			if s.p.time.moment() && (stamp == nil || finer(s, stamp) || order(s) < order(stamp) && !finer(stamp, s)) {
 				stamp = s
 			}
 			continue
@@ -330,6 +333,9 @@ func (s *slot) resolution() time.Duration {
 		return d
 	}
 	t := s.p.time
+	if !t.has.whole() {
+		return 24 * time.Hour // the date is missing
+	}
 	switch t.layout {
 	case "unix_ms":
 		return time.Millisecond

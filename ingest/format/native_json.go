@@ -187,8 +187,14 @@ func (b *nativeBuilder) json(name string, leaves []leaf, parts []part) (*Underst
 		lines.Time.Field = nil
 		lines.Fields = b.spec(nil).Fields
 		flat := slots(parts)
-		for i, s := range flat {
-			*s = slot{p: s.p, lit: s.lit, targets: all[i].targets, isTime: all[i].isTime, dropped: all[i].dropped, known: all[i].known}
+		for _, s := range flat {
+			i := slices.IndexFunc(all, func(x *slot) bool { return x.p.index == s.p.index })
+			if i < 0 { // in a list, or in a name
+				s.targets = []string{"-"}
+				s.isTime, s.dropped = s.p.time != nil, "it stands in a list"
+				continue
+			}
+			*s = slot{p: s.p, lit: s.lit, targets: all[i].targets, isTime: all[i].isTime, dropped: all[i].dropped, known: all[i].known, other: all[i].other}
 		}
 		lines.Pattern = list{b.pattern(parts, flat, &lines, false)}
 		if g, err := b.d.compile(name, &lines); err == nil {

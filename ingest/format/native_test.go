@@ -2,8 +2,11 @@ package format
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -137,5 +140,92 @@ func TestFromConfig(t *testing.T) {
 			fmt.Fprintf(&b, "error: %v\n", err)
 		}
 		return b.String()
+	})
+}
+
+// TestDialectErrors shows what is said of dialect files that are wrong.
+func TestDialectErrors(t *testing.T) {
+	datadriven.RunTest(t, "testdata/load/dialects", func(t *testing.T, d *datadriven.TestData) string {
+		if _, err := loadDialects(fstest.MapFS{"x.yaml": {Data: []byte(d.Input)}}); err != nil {
+			return err.Error() + "\n"
+		}
+		return "no error\n"
+	})
+}
+
+// TestWith says that a format of the user's comes before those of the set, reads lines
+// that are no JSON beside those that are, and has its literals.
+func TestWith(t *testing.T) {
+	u, err := Native("", "nginx", `{"at":$msec,"status":$status,"up":$upstream_response_time}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Builtin().With(u.Formats...)
+	in := `{"at":1772366407.655,"status":200,"up":0.001}` + "\n" + `{"at":1772366408.655,"status":502,"up":0.001, 0.002}` + "\n"
+	r, err := s.NewReader(strings.NewReader(in), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := r.Detection().Format; f == nil || f.Name != "nginx" || !containsAny([]byte(in), f.Literals) {
+		t.Fatalf("detected as %+v", f)
+	}
+	var got []string
+	for {
+		rec, err := r.Next()
+		if err != nil {
+			break
+		}
+		if err := r.Decode(rec, func(e *timeline.Event) bool {
+			got = append(got, Show(e, "time")+" "+Show(e, "http.response.status_code")+" "+Show(e, "failed"))
+			return true
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{"2026-03-01T12:00:07.655Z 200 false", "2026-03-01T12:00:08.655Z 502 true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("read %q, want %q", got, want)
+	}
+	if Builtin().Lookup("nginx") != nil {
+		t.Error("the built-in set was changed")
+	}
+}
+
+// FuzzNative makes formats of any strings and reads any line by them.
+func FuzzNative(f *testing.F) {
+	for _, d := range Dialects() {
+		for _, l := range dialects()[d].spec.Named {
+			for _, s := range l {
+				f.Add(d, s, "a b c")
+			}
+		}
+		for _, v := range dialects()[d].vars {
+			f.Add(d, `{"a":`+v.written+`,"b":"`+v.written+` x `+v.written+`"}`, `{"a":1}`)
+		}
+	}
+	f.Fuzz(func(t *testing.T, dialect, text, line string) {
+		u, err := Native("", dialect, text)
+		if err != nil {
+			return
+		}
+		readNative(u, line)
+	})
+}
+
+// FuzzFromConfig reads any configuration.
+func FuzzFromConfig(f *testing.F) {
+	b, err := os.ReadFile("testdata/fromconfig")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, part := range strings.Split(string(b), "\nconfig file=") {
+		_, text, _ := strings.Cut(part, "\n")
+		text, _, _ = strings.Cut(text, "\n----\n")
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if _, err := FromConfig("x", in); err != nil {
+			return
+		}
 	})
 }
