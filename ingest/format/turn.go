@@ -186,9 +186,10 @@ func (r *Reader) turnsAt(text []byte, line int, offset int64) bool {
 		}
 		return false
 	}
-	r.det.Turns++
-	if len(r.det.Segments) == 0 && r.form != nil && r.first != 0 && line > r.first {
-		r.det.Segments = append(r.det.Segments, Segment{Format: r.form, Line: 1})
+	if r.first != 0 && line > r.first {
+		if r.det.Turns++; len(r.det.Segments) == 0 && r.form != nil {
+			r.det.Segments = append(r.det.Segments, Segment{Format: r.form, Line: 1})
+		}
 	}
 	if len(r.det.Segments) < maxSegments {
 		r.det.Segments = append(r.det.Segments, Segment{f, line, offset})
