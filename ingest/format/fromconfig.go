@@ -57,9 +57,9 @@ var configKinds = []struct {
 	{regexp.MustCompile(`(?m)^\s*(?:log-format|logformat)\s*[=:]|--log-?format`), (*configReader).uwsgi},
 	{regexp.MustCompile(`(?i)<(?:configuration|included|encoder|PatternLayout)\b`), (*configReader).layoutXML},
 	{regexp.MustCompile(`(?m)^\s*[\w.-]+\.(?:layout\.pattern|layout\.conversionpattern|layout\.ConversionPattern)\s*[=:]|^\s*logging\.pattern\.`), (*configReader).layoutProperties},
+	{regexp.MustCompile(`(?m)^\s*\[accessLog\b`), (*configReader).traefikTOML},
 	{regexp.MustCompile(`%[A-Z_]+(?:\([^)]*\))?%|accessLog|log-format-upstream|logging`), (*configReader).yaml},
 	{regexp.MustCompile(`(?m)^\s*log\b[^\n]*\{|^\s*format\s+(?:json|console)`), (*configReader).caddy},
-	{regexp.MustCompile(`(?m)^\s*\[accessLog\b`), (*configReader).traefikTOML},
 }
 
 // A configReader reads one configuration file.
