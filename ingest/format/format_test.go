@@ -43,7 +43,8 @@ func TestSamples(t *testing.T) {
 				continue
 			}
 			names := append(det.Format.Wrappers, det.Format.Name)
-			if names[0] != cmp.Or(f.c.spec.Like, f.Name) && !s.reads[f][det.Format] {
+			known := f.c.spec.Wraps != nil && f.c.spec.Wraps.Known // else it is what the lines look like
+			if names[0] != cmp.Or(f.c.spec.Like, f.Name) && !s.reads[f][det.Format] && !known {
 				t.Errorf("%s, sample %d: detected as %v", f.Name, i, names)
 			}
 			rec, err := r.Next()
@@ -109,7 +110,7 @@ func TestOrder(t *testing.T) {
 	s := Builtin()
 	for a, m := range s.reads {
 		for b := range m {
-			if a.rank < b.rank && !s.reads[b][a] {
+			if a.c.spec.Like == "" && b.c.spec.Like == "" && a.rank < b.rank && !s.reads[b][a] {
 				t.Errorf("%s reads samples of %s but is tried before it", a.Name, b.Name)
 			}
 		}

@@ -82,6 +82,7 @@ type wrapsSpec struct {
 	Stream  list   `yaml:"stream"`  // fields that tell whose lines are put together
 	Partial string `yaml:"partial"` // "newline": a line that does not end in one goes on; "FIELD=VALUE": so says the field
 	Escape  string `yaml:"escape"`  // json: how bytes of the inner record are written
+	Known   bool   `yaml:"known"`   // only if some format reads what is inside
 }
 
 type timeSpec struct {
