@@ -75,6 +75,9 @@ func (s *Set) evidence(lines [][]byte, c *compiled, o *Options) Evidence {
 			e.Format = f
 			continue
 		}
+		if f.c.spec.Like != "" {
+			continue // it reads the same lines, and is told as a candidate
+		}
 		if n := count(f.c); n > 0 && e.Lines > 0 {
 			e.Next = append(e.Next, Candidate{f, min(1, float64(n)/float64(e.Lines))})
 		}
