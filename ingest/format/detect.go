@@ -240,6 +240,8 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 				}
 			case quoted && !d.beginsColumns(f.c, l):
 				quoted = f.c.columns.open(l, true)
+			case trace && f.c.spec.Attaches:
+				// The last line of a traceback looks like the first of another's.
 			case d.decodeScanned(f.c, l, &scanned[i]):
 				read++
 				set[i] = true

@@ -376,12 +376,14 @@ type framer struct {
 	partial bool      // its last line goes on in the next one
 	quoted  bool      // a quote is open in which it goes on
 	head    bool      // it is of the stream's head, no record
+	trace   traceState
 }
 
 // framer starts on the record of in that begins with text.
 func (r *Reader) framer(in *strand, text []byte, partial bool) framer {
 	f := framer{r: r, in: in, partial: partial}
 	text = plain(text)
+	f.trace.begin(text)
 	if in.main != nil && in.main.columns != nil {
 		r.frame.order = in.order
 		if r.frame.takeHead(in.main, text) {
@@ -449,6 +451,12 @@ func (f *framer) starts(text []byte, partial bool) bool {
 		}
 		f.quoted = f.by.columns.open(text, true)
 		return false
+	}
+	if f.trace.goesOn(text) {
+		return false
+	}
+	if f.trace == traceOver && len(text) > 0 {
+		return true
 	}
 	if in.main == nil {
 		return !continues(text)
@@ -532,6 +540,8 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 var continuations = [][]byte{
 	[]byte("Caused by: "), []byte("Suppressed: "), []byte("goroutine "), []byte("created by "), []byte("[signal "), []byte("exit status "),
 	[]byte("During handling of the above exception"), []byte("The above exception was the direct cause"), []byte("... "), []byte("Stack trace:"), []byte("#0 "),
+	[]byte("Wrapped by: "), []byte("--- End of "), []byte("stack backtrace:"), []byte("Stack backtrace:"), []byte("stack traceback:"), []byte("note: run with `RUST_BACKTRACE"),
+	[]byte("note: Some details are omitted"), []byte("Emitted 'error' event"), []byte("Node.js v"), []byte("[stacktrace]"), []byte("[previous exception] "), []byte("runtime stack:"),
 	[]byte("! "), // Dropwizard's stack traces
 }
 

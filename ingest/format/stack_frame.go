@@ -1,0 +1,75 @@
+package format
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A traceState follows a trace line by line, so that its lines that are not indented
+// stay with it, whatever else they may look like.
+type traceState uint8
+
+const (
+	noTrace     traceState = iota
+	pythonOpen             // a traceback whose last line is to come
+	pythonChain            // one that another follows
+	goDump                 // a panic, a dump of goroutines
+	traceOver              // the process has ended
+)
+
+// begin looks at the first line of a record.
+func (s *traceState) begin(line []byte) {
+	*s = noTrace
+	switch {
+	case bytes.HasSuffix(line, []byte(pythonHead)):
+		*s = pythonOpen
+	case bytes.HasPrefix(line, []byte("panic: ")), bytes.HasPrefix(line, []byte("fatal error: ")),
+		bytes.Contains(line, []byte("http: panic serving ")), bytes.HasPrefix(line, []byte("goroutine ")):
+		*s = goDump
+	}
+}
+
+// goesOn says whether a line belongs to the trace that the lines before it opened.
+func (s *traceState) goesOn(line []byte) bool {
+	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+		return *s != noTrace && *s != traceOver
+	}
+	switch *s {
+	case pythonOpen:
+		if len(line) > 4<<10 {
+			line = line[:4<<10]
+		}
+		l := string(line)
+		n := ident(l, ".")
+		if n == "" || len(n) < len(l) && l[len(n)] != ':' || strings.ToUpper(n) == n {
+			return false // another record stands between
+		}
+		*s = noTrace
+		return true
+	case pythonChain:
+		if bytes.Equal(line, []byte(pythonHead)) {
+			*s = pythonOpen
+			return true
+		}
+		*s = noTrace
+	case goDump:
+		l := string(line[:min(len(line), 1<<10)])
+		if strings.HasPrefix(l, "exit status ") {
+			*s = traceOver
+			return true
+		}
+		return isGoroutine(l) || strings.HasPrefix(l, "created by ") || strings.HasPrefix(l, "[signal ") || l == "runtime stack:" ||
+			strings.HasSuffix(l, ")") && strings.IndexByte(l, '(') > strings.IndexByte(l, '.') && strings.IndexByte(l, '.') > 0 && strings.IndexByte(l[:strings.IndexByte(l, '(')], ' ') < 0
+	}
+	switch {
+	case bytes.HasPrefix(line, []byte("During handling of the above exception")), bytes.HasPrefix(line, []byte("The above exception was the direct cause")):
+		*s = pythonChain
+		return true
+	case bytes.HasSuffix(line, []byte(pythonHead)):
+		*s = pythonOpen // it goes on only if a format says so
+	case bytes.HasPrefix(line, []byte("goroutine ")) && bytes.HasSuffix(line, []byte("]:")):
+		*s = goDump
+		return true
+	}
+	return false
+}
