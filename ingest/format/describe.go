@@ -39,7 +39,7 @@ func mapValues[V any](m map[string]V) []V {
 func (f *Format) Stamps() []string {
 	var out []string
 	d := newDecoding(sampleReference, nil)
-	for _, s := range f.c.spec.Samples {
+	for _, s := range f.samples() {
 		text := "none"
 		if d.decode(f.c, []byte(s.Line)) && !d.ev.Time.IsZero() {
 			zone := "zone written"

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 
 	"github.com/correlatehq/correlate/internal/strictyaml"
 	"github.com/correlatehq/correlate/timeline"
@@ -44,6 +43,8 @@ type Format struct {
 	order *columnOrder // of the columns, as the head of the stream told
 	rank  int          // place in the order of its set
 	given bool         // the user says that logs are written so
+	// samples are read from the format's file when they are asked for.
+	samples func() []sampleSpec
 }
 
 // Meaning says what the format's stamps mean, for records that are spans if it has any.
@@ -67,9 +68,9 @@ type Sample struct {
 
 // Samples gives the records that the format's file holds as its examples and tests.
 func (f *Format) Samples() []Sample {
-	out := make([]Sample, len(f.c.spec.Samples))
-	for i, s := range f.c.spec.Samples {
-		out[i] = Sample(s)
+	var out []Sample
+	for _, s := range f.samples() {
+		out = append(out, Sample(s))
 	}
 	return out
 }
@@ -96,22 +97,6 @@ type documents struct {
 //go:embed builtin/*.yaml
 var builtinFS embed.FS
 
-var builtin = sync.OnceValue(func() *Set {
-	sub, err := fs.Sub(builtinFS, "builtin")
-	if err != nil {
-		panic(err)
-	}
-	s, err := Load(sub)
-	if err != nil {
-		panic("built-in formats: " + err.Error())
-	}
-	return s
-})
-
-// Builtin gives the formats that come with the program. They are read once, when
-// first asked for.
-func Builtin() *Set { return builtin() }
-
 // Load reads all formats of fsys: every file *.yaml at its top. The error joins all
 // complaints about all files, each with file:line:col. Each format must read its own
 // samples as it says; how many samples of other formats it reads too gives the order:
@@ -123,7 +108,7 @@ func Load(fsys fs.FS) (*Set, error) {
 	}
 	sort.Strings(names)
 	var errs []error
-	s := &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}}
+	s := newSet()
 	for _, name := range names {
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -144,6 +129,23 @@ func Load(fsys fs.FS) (*Set, error) {
 	return s, nil
 }
 
+func newSet() *Set {
+	return &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}}
+}
+
+func newFormat(name string, c *compiled) *Format {
+	c.name = name
+	return &Format{
+		Name:     name,
+		Doc:      strings.TrimSpace(c.spec.Doc),
+		System:   c.spec.System,
+		Role:     c.role,
+		Literals: c.literals,
+		c:        c,
+		samples:  func() []sampleSpec { return c.spec.Samples },
+	}
+}
+
 // loadFile reads one format file.
 func loadFile(file string, data []byte) (*Format, error) {
 	var sp spec
@@ -162,15 +164,7 @@ func loadFile(file string, data []byte) (*Format, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Format{
-		Name:   strings.TrimSuffix(path.Base(file), ".yaml"),
-		Doc:    strings.TrimSpace(sp.Doc),
-		System: sp.System,
-		Role:   c.role,
-		c:      c,
-	}
-	f.Literals = c.literals
-	c.name = f.Name
+	f := newFormat(strings.TrimSuffix(path.Base(file), ".yaml"), c)
 	if err := checkSamples(file, root, f); err != nil {
 		return nil, err
 	}
@@ -187,7 +181,7 @@ func (s *Set) sort() {
 			if a == b || b.c.spec.Like != "" {
 				continue
 			}
-			for _, sm := range b.c.spec.Samples {
+			for _, sm := range b.samples() {
 				if d.decode(a.c, []byte(sm.Line)) {
 					a.rank++
 					s.reads[a][b] = true
@@ -202,6 +196,11 @@ func (s *Set) sort() {
 		}
 		return a.Name < b.Name
 	})
+	s.link()
+}
+
+// link finds what formats of a set have to do with each other; they are in their order.
+func (s *Set) link() {
 	s.general = map[*compiled]bool{}
 	for i, f := range s.formats {
 		f.rank = i
@@ -233,8 +232,14 @@ func (s *Set) sort() {
 		}
 	}
 	// A record of a guest can be a failed one of its host's stream.
+	byStream := map[string][][]byte{}
+	for name, guests := range s.guests {
+		byStream[name] = unite(guests)
+	}
 	for _, f := range s.formats {
-		f.Literals = unite(f, s.guestsOf(f.c))
+		if n := f.c.spec.Stream; n != "" {
+			f.Literals = byStream[n]
+		}
 	}
 }
 
@@ -244,27 +249,21 @@ func (s *Set) With(formats ...*Format) *Set {
 	if len(formats) == 0 {
 		return s
 	}
-	n := &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}, general: s.general}
+	n := newSet()
 	now := map[*Format]*Format{} // the same format in the new set
 	for i, f := range append(slices.Clone(formats), s.formats...) {
 		c := *f
 		c.given = c.given || i < len(formats)
-		c.rank = i
 		n.formats = append(n.formats, &c)
+		n.reads[&c] = map[*Format]bool{}
 		now[f] = &c
-		if st := c.c.spec.Stream; st != "" {
-			n.guests[st] = append(n.guests[st], &c)
-		}
 	}
 	for a, m := range s.reads {
-		n.reads[now[a]] = map[*Format]bool{}
 		for b := range m {
 			n.reads[now[a]][now[b]] = true
 		}
 	}
-	for _, f := range n.formats {
-		f.Literals = unite(f, n.guestsOf(f.c))
-	}
+	n.link()
 	return n
 }
 
@@ -309,17 +308,14 @@ func (s *Set) guestsOf(c *compiled) []*Format {
 	return s.guests[c.spec.Stream]
 }
 
-// unite gives the literals of f and of the formats that may stand in its streams.
-func unite(f *Format, guests []*Format) [][]byte {
-	if f.c.literals == nil {
-		return nil
-	}
-	out := slices.Clone(f.c.literals)
-	for _, g := range guests {
-		if g.c.literals == nil {
+// unite gives the literals of formats that may stand in each other's streams.
+func unite(formats []*Format) [][]byte {
+	out := [][]byte{}
+	for _, f := range formats {
+		if f.c.literals == nil {
 			return nil
 		}
-		out = append(out, g.c.literals...)
+		out = append(out, f.c.literals...)
 	}
 	return reduce(out)
 }

@@ -971,5 +971,7 @@ func (d *dialect) compile(name string, sp *spec) (*Format, error) {
 		return nil, err
 	}
 	c.name = name
-	return &Format{Name: name, Doc: strings.TrimSpace(sp.Doc), System: sp.System, Role: c.role, Literals: c.literals, c: c, given: true}, nil
+	f := newFormat(name, c)
+	f.given = true
+	return f, nil
 }

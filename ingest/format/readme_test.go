@@ -40,7 +40,7 @@ func TestReadmeFormats(t *testing.T) {
 	if !ok {
 		t.Fatalf("README.md has no %q", formatsMark)
 	}
-	golden.Compare(t, "README.md", []byte(head+formatsMark+formatsTable(Builtin())))
+	golden.Compare(t, "README.md", []byte(head+formatsMark+formatsTable(loadBuiltin(t))))
 }
 
 // formatsTable lists all formats by name, as Markdown.

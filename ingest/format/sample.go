@@ -18,7 +18,7 @@ var sampleReference = time.Date(2026, time.December, 31, 0, 0, 0, 0, time.UTC)
 func checkSamples(file string, root *yaml.Node, f *Format) error {
 	k := &compiler{file: file, root: root}
 	d := newDecoding(sampleReference, nil)
-	for i, s := range f.c.spec.Samples {
+	for i, s := range f.samples() {
 		n := strconv.Itoa(i)
 		if !d.decode(f.c, []byte(s.Line)) {
 			k.fail(at("samples", n, "line"), "the format does not read this sample")

@@ -215,6 +215,7 @@ type compiled struct {
 	uncaught  []cond
 	failed    []cond
 	literals  [][]byte
+	exprs     []*expr // all of them
 }
 
 // A pattern is an expression whose groups have targets.
@@ -259,6 +260,7 @@ type compiler struct {
 	// expressions are compiled when they are needed.
 	trusted bool
 	musts   map[string]string
+	exprs   []*expr
 }
 
 func (k *compiler) fail(path []string, format string, args ...any) {
@@ -444,7 +446,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	if sp.Wraps != nil {
 		c.literals = nil
 	}
-	if len(sp.Samples) == 0 && !sp.generated {
+	if len(sp.Samples) == 0 && !sp.generated && !k.trusted {
 		k.fail(nil, "samples are missing: a format shows at least one record")
 	}
 	for i, s := range sp.Samples {
@@ -458,6 +460,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
+	c.exprs = k.exprs
 	return c, nil
 }
 
@@ -503,6 +506,7 @@ func (k *compiler) re(path []string, p string) *expr {
 		k.fail(path, "%v", err)
 		return nil
 	}
+	k.exprs = append(k.exprs, re)
 	return re
 }
 
