@@ -90,6 +90,9 @@ type filePart struct {
 	number   int
 	unpacked int64     // bytes that it gives, estimated if compressed
 	measured sync.Once // unpacked is set while the source is opened, and never after
+	// reference is a time near its end, if its stamps have no date; it is set while the
+	// source is opened.
+	reference time.Time
 
 	look      sync.Once
 	detection format.Detection
@@ -321,7 +324,10 @@ func (s *Source) share(p *filePart, f *format.Format, head []byte) float64 {
 // options for reading a part in the format.
 func (s *Source) options(p *filePart, f *format.Format) format.Options {
 	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord}
-	if o.Reference.IsZero() && p.info != nil {
+	switch {
+	case !p.reference.IsZero():
+		o.Reference = p.reference
+	case o.Reference.IsZero() && p.info != nil:
 		o.Reference = p.info.ModTime()
 	}
 	return o
@@ -392,6 +398,7 @@ func (s *Source) inspect(ctx context.Context) error {
 		}
 		st := s.streams[i]
 		st.reference = latest
+		s.dateParts(st)
 		for _, p := range []*filePart{st.parts[0], st.parts[len(st.parts)-1]} {
 			if head, err := p.head(); err == nil {
 				s.saw(s.stamps(p, st.format, head, func(*timeline.Event) {}))
@@ -476,20 +483,59 @@ func (s *Source) stamps(p *filePart, f *format.Format, text []byte, see func(*ti
 // yearless says whether the part's stamps have no year of their own: they are read
 // otherwise if the file is held to be older.
 func (s *Source) yearless(p *filePart, f *format.Format, head []byte) bool {
-	first := func(ref time.Time) (at time.Time) {
-		o := s.options(p, f)
-		o.Reference = ref
-		r, err := s.config.Formats.NewReader(bytes.NewReader(head), o)
-		for err == nil && at.IsZero() {
-			var rec format.Record
-			if rec, err = r.Next(); err == nil {
-				_ = r.Decode(rec, func(e *timeline.Event) bool { at = e.Time; return at.IsZero() })
+	a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
+	return !s.firstStamp(p, f, head, a).Equal(s.firstStamp(p, f, head, a.AddDate(-4, 0, 0)))
+}
+
+// firstStamp gives the first stamp of a stretch of a part if the part is held to be of ref.
+func (s *Source) firstStamp(p *filePart, f *format.Format, text []byte, ref time.Time) (at time.Time) {
+	o := s.options(p, f)
+	o.Reference = ref
+	r, err := s.config.Formats.NewReader(bytes.NewReader(text), o)
+	for err == nil && at.IsZero() {
+		var rec format.Record
+		if rec, err = r.Next(); err == nil {
+			_ = r.Decode(rec, func(e *timeline.Event) bool { at = e.Time; return at.IsZero() })
+		}
+	}
+	return at
+}
+
+// dateParts finds the day of the last record of each part of a stream whose stamps are
+// times of the day alone: the one that brings it nearest to the time at which the part is
+// held to end. The records before it are of that day or of the one before, whatever the
+// zone is that they do not write. Note: a part of more than a day is taken for one day.
+func (s *Source) dateParts(st *stream) {
+	newest := st.parts[len(st.parts)-1]
+	end := s.options(newest, st.format).Reference
+	for _, p := range st.parts {
+		text := p.tail()
+		if len(text) == 0 {
+			var err error
+			if text, err = p.head(); err != nil {
+				continue
 			}
 		}
-		return at
+		a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
+		if s.firstStamp(p, st.format, text, a.AddDate(0, 0, 1)).Sub(s.firstStamp(p, st.format, text, a)) != 24*time.Hour {
+			continue
+		}
+		near := end
+		// What the files say of the parts before counts if it fits the newest.
+		if p != newest && p.info != nil && newest.info != nil && newest.info.ModTime().Sub(end).Abs() < 48*time.Hour {
+			near = p.info.ModTime()
+		}
+		p.reference = near.Add(12 * time.Hour)
+		var last time.Time
+		s.stamps(p, st.format, text, func(e *timeline.Event) {
+			if !e.Time.IsZero() {
+				last = e.Time
+			}
+		})
+		if p.reference = near; !last.IsZero() {
+			p.reference = last.Add(time.Minute) // lines may be out of order
+		}
 	}
-	a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
-	return !first(a).Equal(first(a.AddDate(-4, 0, 0)))
 }
 
 // nameStreams gives every stream its service and host.

@@ -528,6 +528,30 @@ func TestYearOfOtherStreams(t *testing.T) {
 	}
 }
 
+// Stamps without a date are of the day that brings the last of them nearest to the end of
+// the other streams, and of the day before: the clock may be of a zone ahead of UTC.
+func TestDayOfOtherStreams(t *testing.T) {
+	for _, c := range []struct{ name, last, want1, want2 string }{
+		{"a zone ahead", "11:59:59", "2019-01-01 03:00:00", "2019-01-01 11:59:59"},
+		{"a zone behind", "04:59:59", "2019-01-01 03:00:00", "2019-01-01 04:59:59"},
+		{"over midnight", "01:59:59", "2018-12-31 03:00:00", "2019-01-01 01:59:59"},
+	} {
+		dir := tree(t, map[string]string{
+			"app-1/orders.log":  "03:00:00.000 [main] ERROR shop.Orders - a\n" + c.last + ".000 [main] ERROR shop.Orders - b\n",
+			"edge-1/access.log": "10.0.0.9 - - [01/Jan/2019:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 17\n",
+		})
+		var got []string
+		s := open(t, ingest.Config{Formats: format.Builtin()}, dir)
+		for e, err := range s.Events(t.Context(), timeline.Filter{Any: []timeline.Want{failures}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Time.UTC().Format(time.DateTime))
+		}
+		want(t, c.name, got, c.want1, c.want2)
+	}
+}
+
 func TestSampleIsSpread(t *testing.T) {
 	var plain, packed strings.Builder
 	for i := range 3000 {
