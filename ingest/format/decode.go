@@ -49,8 +49,11 @@ type decoding struct {
 	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
 	spans []span
 
-	match    matching
-	names    [64]knownName
+	match matching
+	names [64]knownName
+	// outcomes are answers of tables of outcomes; text is for what is asked.
+	outcomes map[outcomeKey]timeline.Outcome
+	text     []byte
 	json     jsonScanner
 	tailJSON jsonScanner // of an object that is text in the record
 	inTail   bool
@@ -409,14 +412,37 @@ func (c *compiled) containsLiteral(rec []byte) bool {
 	return false
 }
 
-// outcome gives what the first rule that matches v says.
+// outcome gives what the first rule that matches v says. Flags, states and statuses are
+// few: what they say is remembered.
 func (d *decoding) outcome(rules []outcomeRule, v string) timeline.Outcome {
+	if len(rules) == 0 {
+		return timeline.OutcomeUnknown
+	}
+	k := outcomeKey{&rules[0], v}
+	if o, ok := d.outcomes[k]; ok {
+		return o
+	}
+	out := timeline.OutcomeUnknown
 	for i := range rules {
 		if rules[i].re.in(v, &d.match) {
-			return rules[i].is
+			out = rules[i].is
+			break
 		}
 	}
-	return timeline.OutcomeUnknown
+	if len(v) <= 64 {
+		if d.outcomes == nil || len(d.outcomes) >= 512 {
+			d.outcomes = map[outcomeKey]timeline.Outcome{}
+		}
+		k.v = strings.Clone(v)
+		d.outcomes[k] = out
+	}
+	return out
+}
+
+// An outcomeKey is a text that a table of outcomes was asked about.
+type outcomeKey struct {
+	table *outcomeRule
+	v     string
 }
 
 // stamp reads the record's time. It is false if the record has one that is in none

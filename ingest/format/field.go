@@ -145,22 +145,23 @@ func (d *decoding) get(f field) string {
 }
 
 // joined gives what the event says of all of fs, parted by spaces; "-" stands for nothing.
+// The text of several is valid until the next call.
 func (d *decoding) joined(fs []field) string {
 	if len(fs) == 1 {
 		return d.get(fs[0])
 	}
-	var b strings.Builder
+	d.text = d.text[:0]
 	for i, f := range fs {
 		if i > 0 {
-			b.WriteByte(' ')
+			d.text = append(d.text, ' ')
 		}
 		v := d.get(f)
 		if v == "" {
 			v = "-"
 		}
-		b.WriteString(v)
+		d.text = append(d.text, v...)
 	}
-	return b.String()
+	return bytesAsString(d.text)
 }
 
 // has says whether the event read so far says something of f.

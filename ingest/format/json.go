@@ -1,8 +1,6 @@
 package format
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -208,38 +206,17 @@ func (j *jsonScanner) name() string {
 // scanString gives the place of the quote that ends the string whose text begins at i,
 // -1 if there is none.
 func scanString(s string, i int) (end int, escaped bool) {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
-	for i+8 <= len(s) {
-		w := binary.LittleEndian.Uint64(bytesOf(s[i : i+8]))
-		q, b := w^ones*'"', w^ones*'\\'
-		// A byte that is zero sets its high bit; a borrow may set higher ones too, which
-		// does not move the lowest.
-		hit := (q-ones)&^q&highs | (b-ones)&^b&highs
-		if hit == 0 {
-			i += 8
-			continue
+	for {
+		i = skipTo(s, i, '"', '\\')
+		if i >= len(s) {
+			return -1, escaped
 		}
-		i += bits.TrailingZeros64(hit) / 8
 		if s[i] == '"' {
 			return i, escaped
 		}
 		escaped = true
 		i += 2
 	}
-	for i < len(s) {
-		switch s[i] {
-		case '"':
-			return i, escaped
-		case '\\':
-			escaped = true
-			i++
-		}
-		i++
-	}
-	return -1, false
 }
 
 // skipValue gives the place after the value at i, -1 if it is none.

@@ -1,7 +1,9 @@
 package format
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -122,8 +124,9 @@ const (
 type inst struct {
 	op       instOp
 	sure     bool // instRun: nothing that follows can begin with a byte of set
-	until    bool // instRun: set is all bytes but stop
+	until    bool // instRun: set is all bytes but stop and stop2
 	stop     byte
+	stop2    byte
 	x, y, n  int32
 	min, max int32 // max < 0: no bound
 	lit      string
@@ -492,14 +495,14 @@ func (c *exprCompiler) analyse() {
 			if f.end {
 				i.next[256] = 1
 			}
-			missing, n := 0, 0
+			var missing []byte
 			for b, in := range i.set {
 				if !in {
-					missing, n = b, n+1
+					missing = append(missing, byte(b))
 				}
 			}
-			if n == 1 && i.max < 0 {
-				i.until, i.stop = true, byte(missing)
+			if n := len(missing); (n == 1 || n == 2) && i.max < 0 {
+				i.until, i.stop, i.stop2 = true, missing[0], missing[n-1]
 			}
 		case instLazy:
 			f := c.firstOf(int32(pc) + 1)
@@ -773,9 +776,7 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 		case instField:
 			start, end := pos, len(s)
 			if i.until {
-				if j := strings.IndexByte(s[pos:], i.stop); j >= 0 {
-					end = pos + j
-				}
+				end = skipTo(s, pos, i.stop, i.stop2)
 			} else {
 				if i.max >= 0 {
 					end = min(end, pos+int(i.max))
@@ -813,9 +814,7 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			start, end := pos, len(s)
 			switch {
 			case i.until:
-				if j := strings.IndexByte(s[pos:], i.stop); j >= 0 {
-					end = pos + j
-				}
+				end = skipTo(s, pos, i.stop, i.stop2)
 			case i.max >= 0:
 				end = min(end, pos+int(i.max))
 				fallthrough
@@ -833,7 +832,15 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			pos = end
 			pc++
 			if !i.sure && end-start > int(i.min) {
-				stack = append(stack, choice{tryShorter, pc - 1, end, start + int(i.min)})
+				// Only at some of its places may what follows the run begin: mostly at one.
+				least := start + int(i.min)
+				if pos = shorter(i, s, end, least); pos < least {
+					ok = false
+					break
+				}
+				if pos > least && shorter(i, s, pos-1, least) >= least {
+					stack = append(stack, choice{tryShorter, pc - 1, pos, least})
+				}
 			}
 		case instLazy:
 			start := pos
@@ -916,11 +923,8 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			}
 			i := &e.prog[t.pc]
 			if t.kind == tryShorter {
-				p := t.pos - 1
-				for p >= t.lim && (i.next[s[p]] == 0 || !utf8.RuneStart(s[p])) {
-					p--
-					left--
-				}
+				p := shorter(i, s, t.pos-1, t.lim)
+				left -= t.pos - p
 				if p < t.lim {
 					stack = stack[:len(stack)-1]
 					continue
@@ -946,6 +950,46 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			break
 		}
 	}
+}
+
+// Eight bytes at a time: ones*b has b in each, highs the high bit of each.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// skipTo gives the first place from i on at which a or b stands, the end if there is none.
+func skipTo(s string, i int, a, b byte) int {
+	wa, wb := ones*uint64(a), ones*uint64(b)
+	for i+8 <= len(s) {
+		w := binary.LittleEndian.Uint64(bytesOf(s[i : i+8]))
+		x, y := w^wa, w^wb
+		// The lowest byte that is zero has the lowest bit.
+		if hit := (x-ones)&^x&highs | (y-ones)&^y&highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+		i += 8
+	}
+	for i < len(s) && s[i] != a && s[i] != b {
+		i++
+	}
+	return i
+}
+
+// shorter gives the last place from pos back to least at which what follows the run i may
+// begin; one less than least if there is none.
+func shorter(i *inst, s string, pos, least int) int {
+	for pos >= least {
+		b := 256
+		if pos < len(s) {
+			b = int(s[pos])
+		}
+		if i.next[b] != 0 && (b == 256 || utf8.RuneStart(byte(b))) {
+			return pos
+		}
+		pos--
+	}
+	return pos
 }
 
 // longer gives the first place from pos on, over bytes of the lazy run i, at which
