@@ -26,6 +26,7 @@ func formatsCommand(s streams) *cobra.Command {
 
 func formatsListCommand(s streams) *cobra.Command {
 	var output outputFlags
+	var logs logFormatFlags
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List all formats, in the order in which they are tried",
@@ -38,19 +39,25 @@ func formatsListCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			set, err := logs.extend(s, format.Builtin())
+			if err != nil {
+				return err
+			}
 			rows := [][]string{}
-			for _, f := range format.Builtin().Formats() {
+			for _, f := range set.Formats() {
 				rows = append(rows, []string{f.Name, f.System, f.Role.String(), strings.Join(strings.Fields(f.Doc), " ")})
 			}
 			return report.Table(s.out, []string{"format", "software", "role", "what it is"}, rows, text)
 		},
 	}
 	output.add(cmd, "text")
+	logs.add(cmd)
 	return cmd
 }
 
 func formatsShowCommand(s streams) *cobra.Command {
-	return &cobra.Command{
+	var logs logFormatFlags
+	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print one format's samples and what is read of them",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -60,7 +67,11 @@ func formatsShowCommand(s streams) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := lookupFormat(format.Builtin(), args[0])
+			set, err := logs.extend(s, format.Builtin())
+			if err != nil {
+				return err
+			}
+			f, err := lookupFormat(set, args[0])
 			if err != nil {
 				return err
 			}
@@ -71,8 +82,21 @@ func formatsShowCommand(s streams) *cobra.Command {
 			if f.Role != timeline.RoleUnknown {
 				fmt.Fprintf(s.out, "role: %s\n", f.Role)
 			}
-			if m := f.Meaning(); m != timeline.MeaningUnknown {
-				fmt.Fprintf(s.out, "stamp: %s\n", m)
+			if stamps := f.Stamps(); len(stamps) > 0 {
+				fmt.Fprintf(s.out, "stamp: %s\n", strings.Join(stamps, "; "))
+			}
+			identity, context, free := f.IDs()
+			if free {
+				identity = append(identity, "in the text")
+			}
+			if len(identity) > 0 {
+				fmt.Fprintf(s.out, "IDs: %s\n", strings.Join(identity, ", "))
+			}
+			if len(context) > 0 {
+				fmt.Fprintf(s.out, "context: %s\n", strings.Join(context, ", "))
+			}
+			if alike := set.Alike(f); len(alike) > 0 {
+				fmt.Fprintln(s.out, "alike, as the path of a file or the logs beside it tell: "+joinNames(alike))
 			}
 			for _, sample := range f.Samples() {
 				fmt.Fprintln(s.out)
@@ -92,6 +116,16 @@ func formatsShowCommand(s streams) *cobra.Command {
 			return nil
 		},
 	}
+	logs.add(cmd)
+	return cmd
+}
+
+func joinNames(formats []*format.Format) string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func mapKeys(m map[string]string) func(func(string) bool) {

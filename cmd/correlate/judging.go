@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -65,20 +66,29 @@ func loadRules(dir string) (all, own *rules.Set, err error) {
 	if dir == "" {
 		return all, nil, nil
 	}
-	fi, err := os.Stat(dir)
+	files, err := ownFiles(dir, "rules")
 	if err != nil {
-		return nil, nil, fmt.Errorf("open %s: %w", dir, bare(err))
+		return nil, nil, err
 	}
-	if !fi.IsDir() {
-		return nil, nil, fmt.Errorf("open %s: it is not a directory of rules", dir)
-	}
-	if own, err = rules.Load(os.DirFS(dir)); err != nil {
+	if own, err = rules.Load(files); err != nil {
 		return nil, nil, within(dir, err)
 	}
 	if all, err = all.With(own); err != nil {
 		return nil, nil, within(dir, err)
 	}
 	return all, own, nil
+}
+
+// ownFiles opens the directory in which the user keeps rules or formats.
+func ownFiles(dir, of string) (fs.FS, error) {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, bare(err))
+	}
+	if !fi.IsDir() {
+		return nil, fmt.Errorf("open %s: it is not a directory of %s", dir, of)
+	}
+	return os.DirFS(dir), nil
 }
 
 // within puts dir before the files that complaints name.

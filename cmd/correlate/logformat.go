@@ -19,17 +19,33 @@ import (
 type logFormatFlags struct {
 	configs []string
 	strings []string
+	dir     string
 }
 
 func (f *logFormatFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.configs, "from-config", nil, "configuration of a server (nginx.conf, haproxy.cfg, logback.xml ...) by whose format strings logs are read; may be given several times")
 	cmd.Flags().StringArrayVar(&f.strings, "log-format", nil, "DIALECT=STRING: a server's own format string by which logs are read, such as 'nginx=$remote_addr $request_time'; may be given several times")
+	cmd.Flags().StringVar(&f.dir, "formats", "", "directory with log formats of your own (YAML), which are tried before those that come with the program")
 }
 
 // extend gives the set with the formats that the flags name, before its own. What is
 // wrong in a configuration that tells something is only said.
 func (f *logFormatFlags) extend(s streams, set *format.Set) (*format.Set, error) {
 	var all []*format.Format
+	if f.dir != "" {
+		files, err := ownFiles(f.dir, "formats")
+		if err != nil {
+			return nil, err
+		}
+		own, err := format.Load(files)
+		if err != nil {
+			return nil, within(f.dir, err)
+		}
+		all = own.Formats()
+		if len(all) == 0 {
+			return nil, ingest.WithHint(fmt.Errorf("open %s: there is no format in it", f.dir), "a format is a file NAME.yaml")
+		}
+	}
 	for _, file := range f.configs {
 		us, err := readServerConfig(file)
 		if err != nil && len(us) == 0 {

@@ -52,6 +52,9 @@ func (f *Format) Stamps() []string {
 			out = append(out, text)
 		}
 	}
+	if len(out) == 0 && f.Meaning() != timeline.MeaningUnknown {
+		out = []string{f.Meaning().String()}
+	}
 	slices.Sort(out)
 	return out
 }

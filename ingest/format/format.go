@@ -277,6 +277,7 @@ func (s *Set) Alike(f *Format) []*Format {
 			out = append(out, wrapped(g, f.outer))
 		}
 	}
+	slices.SortFunc(out, func(a, b *Format) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -64,40 +63,24 @@ func hostile(size int) map[string]string {
 	}
 }
 
-// TestStackIsLinear holds the time of eight times the text against eight times the time:
-// what is quadratic takes sixty-four.
-func TestStackIsLinear(t *testing.T) {
-	const small = 128 << 10
-	took := func(s string) time.Duration {
-		best := time.Hour
-		for range 3 {
-			start := time.Now()
-			parseStack(s)
-			best = min(best, time.Since(start))
-		}
-		return best
-	}
-	a, b := hostile(small), hostile(8*small)
-	for _, name := range sortedKeys(a) {
-		x, y := took(a[name]), took(b[name])
-		// The bound is wide, for a machine that does other things too.
-		if y > 40*x && y > 50*time.Millisecond {
-			t.Errorf("%s: %s for 128 KiB, %s for 1 MiB", name, x, y)
-		}
-	}
-}
-
-// BenchmarkStack reads a usual trace, and a mebibyte of lines that are none.
+// BenchmarkStack reads a usual trace, and texts that are made to take long, of two sizes:
+// as many bytes a second of each say that the time grows with the size.
 func BenchmarkStack(b *testing.B) {
 	usual := "cannot load order 7\njava.lang.IllegalStateException: no order\n" + strings.Repeat("\tat org.springframework.web.Filter.doFilter(Filter.java:12)\n", 60) + "\tat shop.Orders.load(Orders.java:31)\n"
-	for _, c := range []struct{ name, text string }{{"usual", usual}, {"hostile", hostile(1 << 20)["at"]}, {"java", hostile(1 << 20)["java"]}} {
-		b.Run(c.name, func(b *testing.B) {
-			b.SetBytes(int64(len(c.text)))
+	run := func(name, text string) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				parseStack(c.text)
+				parseStack(text)
 			}
 		})
+	}
+	run("usual", usual)
+	small, large := hostile(128<<10), hostile(1<<20)
+	for _, name := range sortedKeys(small) {
+		run(name+"/128KiB", small[name])
+		run(name+"/1MiB", large[name])
 	}
 }
 
