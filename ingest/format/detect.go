@@ -221,6 +221,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	}
 	d := newDecoding(o.Reference, o.Zone)
 	scanned := scanAll(lines)
+	looks := make([]traceLook, len(lines))
 	for _, f := range among {
 		if f.c.wraps != nil && depth >= maxWrappers || f.c.spec.Like != "" {
 			continue
@@ -250,8 +251,8 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 			case f.c.columns != nil && !f.c.oneLine && d.beginsColumns(f.c, l):
 				read++
 				quoted = true
-			case (f.c.spec.Stream == streamApp || !f.c.oneLine && within) && (trace || continues(l) || s.isStackLine(l)):
-				trace = trace || opensTrace(l)
+			case (f.c.spec.Stream == streamApp || !f.c.oneLine && within) && (trace || looks[i].of(s, l)):
+				trace = trace || looks[i].opens
 			case within && f.c.spec.Lines == "many" && tail < tailLines:
 				tail++
 			default:
@@ -324,6 +325,19 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 		return wrapped(&f, outer), cands, best.share
 	}
 	return wrapped(best.f, outer), cands, best.share
+}
+
+// A traceLook is what a line says of stack traces, looked up once for all formats.
+type traceLook struct {
+	known, part, opens bool
+}
+
+// of says whether the line can only be part of the record before it or of a trace.
+func (t *traceLook) of(s *Set, line []byte) bool {
+	if !t.known {
+		*t = traceLook{known: true, part: continues(line) || s.isStackLine(line), opens: opensTrace(line)}
+	}
+	return t.part
 }
 
 // scanAll reads the lines as JSON once for all formats; the fields of one that is none are nil.

@@ -153,12 +153,13 @@ func loadFile(file string, data []byte) (*Format, error) {
 	if err != nil {
 		return nil, err
 	}
+	k := &compiler{file: file, root: root}
+	k.take(&sp)
 	if sp.Decoder == "native" {
-		k := &compiler{file: file, root: root}
 		k.expand(&sp)
-		if err := k.err(); err != nil {
-			return nil, err
-		}
+	}
+	if err := k.err(); err != nil {
+		return nil, err
 	}
 	c, err := compile(file, root, &sp)
 	if err != nil {

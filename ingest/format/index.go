@@ -125,7 +125,7 @@ func brief(x indexFile) ([]byte, error) {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		if err := e.Encode(prune(v)); err != nil {
+		if err := e.Encode(prune(v, false)); err != nil {
 			return nil, err
 		}
 	}
@@ -139,23 +139,24 @@ func brief(x indexFile) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// prune takes out of an object what is empty; what has an empty value in a map stays.
-func prune(v any) any {
+// mapKeys are the keys of a spec whose values are maps: what is empty in them says something.
+var mapKeys = map[string]bool{"Require": true, "RequireAny": true, "Fields": true, "Severity": true, "In": true, "Match": true, "Lifecycle": true, "Musts": true}
+
+// prune takes out of an object what is empty.
+func prune(v any, inMap bool) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, e := range v {
-			switch e := prune(e).(type) {
-			case nil:
+			e = prune(e, mapKeys[k])
+			v[k] = e
+			m, isMap := e.(map[string]any)
+			if !inMap && (e == nil || e == "" || e == false || isMap && len(m) == 0) {
 				delete(v, k)
-			case map[string]any:
-				if len(e) == 0 {
-					delete(v, k)
-				}
 			}
 		}
 	case []any:
 		for i := range v {
-			v[i] = prune(v[i])
+			v[i] = prune(v[i], false)
 		}
 	}
 	return v

@@ -44,6 +44,7 @@ type spec struct {
 	Doc          string            `yaml:"doc"`
 	System       string            `yaml:"system"`
 	Role         string            `yaml:"role"`
+	Uses         string            `yaml:"uses"`         // the part whose keys count where the format has none of its own
 	Like         string            `yaml:"like"`         // the format that tells no writer apart and reads the same lines: this one is how a certain writer means them
 	Stream       string            `yaml:"stream"`       // records of formats with the same stream may stand between each other
 	Decoder      string            `yaml:"decoder"`      // json, logfmt, columns, regexp, native, or one of the trees
