@@ -860,7 +860,12 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 				lim = min(lim, start+int(i.max))
 			}
 			if pos, ok = longer(i, s, pos, lim); ok {
-				stack = append(stack, choice{tryLonger, pc, pos, lim})
+				// As with runs: mostly there is no other place.
+				if pos < lim && i.set[s[pos]] {
+					if _, more := longer(i, s, pos+1, lim); more {
+						stack = append(stack, choice{tryLonger, pc, pos, lim})
+					}
+				}
 				pc++
 			}
 		case instSave:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -951,8 +952,44 @@ func (k *compiler) expand(sp *spec) {
 			sp.Failed.Literals = nil
 		}
 	}
+	for len(sp.Pattern) > 1 {
+		// The second one's groups are named anew: what both have in common is the same.
+		second := strings.ReplaceAll(sp.Pattern[1], "<n1v", "<n0v")
+		one := merged(sp.Pattern[0], second, d.spec.Tail+"$")
+		if one == "" {
+			break
+		}
+		sp.Pattern = append(list{one}, sp.Pattern[2:]...)
+	}
 	sp.Pattern = append(sp.Pattern, own...)
 	maps.Copy(sp.Fields, fields)
+}
+
+// merged makes one pattern of two that begin alike and end in tail, so that a line is not
+// read twice: what differs becomes alternatives. It is "" if they do not begin alike.
+func merged(a, b, tail string) string {
+	if !strings.HasSuffix(a, tail) || !strings.HasSuffix(b, tail) {
+		return ""
+	}
+	a, b = strings.TrimSuffix(a, tail), strings.TrimSuffix(b, tail)
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	for ; n > len(a)/2; n-- {
+		// Where the beginning is an expression of its own, and so is what is left.
+		one := a[:n] + "(?:" + a[n:] + "|" + b[n:] + ")" + tail
+		if a[n-1] == '\\' || n < len(a) && strings.IndexByte("?*+{", a[n]) >= 0 || n < len(b) && strings.IndexByte("?*+{", b[n]) >= 0 {
+			continue
+		}
+		if _, err := syntax.Parse(a[:n], syntax.Perl); err != nil {
+			continue
+		}
+		if _, err := syntax.Parse(one, syntax.Perl); err == nil {
+			return one
+		}
+	}
+	return ""
 }
 
 // compile makes a format of the spec; nil makes one of nothing, to check the dialect.
