@@ -14,6 +14,10 @@ type civil struct {
 	digits           int // of the fraction as written
 }
 
+// What is stamped outside of these years is no log's: a bit has flipped, or the number is
+// something else.
+const minYear, maxYear = 1970, 2199
+
 var daysBefore = [13]int{0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334}
 
 func isLeap(y int) bool { return y%4 == 0 && (y%100 != 0 || y%400 == 0) }
@@ -34,7 +38,7 @@ func daysIn(y, m int) int {
 // valid says whether there is such a date, of a year in which logs were written. A
 // second 60 is a leap second: it is read as the first of the next minute.
 func (c *civil) valid() bool {
-	return c.year >= 1900 && c.year <= 9999 && c.validDay() && uint(c.hour) < 24 && uint(c.min) < 60 && uint(c.sec) <= 60
+	return c.year >= minYear && c.year <= maxYear && c.validDay() && uint(c.hour) < 24 && uint(c.min) < 60 && uint(c.sec) <= 60
 }
 
 func (c *civil) validDay() bool {

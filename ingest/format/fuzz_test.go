@@ -16,7 +16,7 @@ func checkEvent(t *testing.T, e *timeline.Event) {
 	if e.Duration < 0 {
 		t.Errorf("duration %v", e.Duration)
 	}
-	if y := e.Time.Year(); !e.Time.IsZero() && (y < 1900 || y > 2300) {
+	if y := e.Time.Year(); !e.Time.IsZero() && (y < minYear-1 || y > maxYear+1) {
 		t.Errorf("time %v", e.Time)
 	}
 	if e.StatusCode < 0 || e.StatusCode > 999 {

@@ -224,7 +224,7 @@ func leading(s string) (n int, rest string) {
 // pathLine reads "file:12" and what follows: the last part that is a colon and digits.
 func pathLine(s string) (file string, line int, ok bool) {
 	i := strings.LastIndexByte(s, ':')
-	if i <= 0 || i+1 == len(s) {
+	if i <= 0 || i+1 == len(s) || strings.IndexByte(s[:i], '\n') >= 0 {
 		return "", 0, false
 	}
 	n, rest := leading(s[i+1:])

@@ -186,7 +186,7 @@ func parseGo(l layout, s string, loc *time.Location, ref time.Time) (stamp, bool
 			return stamp{}, false
 		}
 		w = c.unix()
-	} else if t.Year() < 1900 {
+	} else if t.Year() < minYear || t.Year() > maxYear {
 		return stamp{}, false
 	}
 	ns := t.Nanosecond()
@@ -528,7 +528,9 @@ func parseYYMMDD(s string, loc *time.Location) (stamp, bool) {
 	if c.year < 0 || len(s) < 15 || s[6] != ' ' {
 		return stamp{}, false
 	}
-	c.year += 2000
+	if c.year += 2000; c.year >= 2069 {
+		c.year -= 100 // as package time and POSIX read two digits
+	}
 	i, ok := c.clock(s, 7)
 	if s[7] == ' ' {
 		c.hour, c.min, c.sec, i = num(s, 8, 1), num(s, 10, 2), num(s, 13, 2), 15

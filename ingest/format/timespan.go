@@ -122,7 +122,7 @@ func decimal(s string) (n int, v number, digits int, ok bool) {
 
 // times gives so many units; without a unit it is nothing.
 func (v number) times(unit time.Duration, digits int) (d, res time.Duration, ok bool) {
-	if unit == 0 || v.whole > int64(maxSpan)/int64(unit) {
+	if unit == 0 || v.whole >= int64(maxSpan)/int64(unit) {
 		return 0, 0, false
 	}
 	d, res = time.Duration(v.whole)*unit, unit
