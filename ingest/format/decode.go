@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -608,6 +609,22 @@ func (d *decoding) stacked(x timeline.Exception) {
 	d.exc.Escaped = d.exc.Escaped || x.Escaped
 }
 
+// statusText gives a status of three digits as text without taking memory.
+func statusText(n int) string {
+	if n < 100 || n > 999 {
+		return strconv.Itoa(n)
+	}
+	return threeDigits()[3*(n-100):][:3]
+}
+
+var threeDigits = sync.OnceValue(func() string {
+	var b []byte
+	for n := 100; n < 1000; n++ {
+		b = strconv.AppendInt(b, int64(n), 10)
+	}
+	return string(b)
+})
+
 // statusCode reads an HTTP status.
 func statusCode(v string) (int, bool) {
 	if len(v) != 3 {
@@ -696,6 +713,18 @@ func (d *decoding) url(v string) {
 	d.urlTarget(target)
 }
 
+// isPort says whether s is a port, or nothing.
+func isPort(s string) bool {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' || len(s) > 5 {
+			return false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n <= 65535
+}
+
 // address reads "10.0.0.9", "10.0.0.9:4444", "[::1]:80", "::1" or a name with or
 // without port.
 func (d *decoding) address(name, v string) {
@@ -712,7 +741,7 @@ func (d *decoding) address(name, v string) {
 	case strings.Count(v, ":") == 1:
 		host, port, _ = strings.Cut(v, ":")
 	}
-	if _, err := strconv.ParseUint(port, 10, 16); port != "" && err != nil {
+	if !isPort(port) {
 		host, port = v, ""
 	}
 	if host == "" {

@@ -87,7 +87,7 @@ func (d *decoding) get(f field) string {
 		if e.StatusCode == 0 {
 			return ""
 		}
-		return strconv.Itoa(e.StatusCode)
+		return statusText(e.StatusCode)
 	case fieldService:
 		return e.Service
 	case fieldHost:

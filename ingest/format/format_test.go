@@ -340,7 +340,7 @@ func FuzzLoad(f *testing.F) {
 
 // BenchmarkRead frames and decodes a stream of each format's first sample.
 func BenchmarkRead(b *testing.B) {
-	for _, f := range Builtin().Formats() {
+	for _, f := range formatsToBench(b) {
 		var in []byte
 		line := strings.TrimRight(f.Samples()[0].Line, "\n") + "\n"
 		for len(in) < 1<<20 {
