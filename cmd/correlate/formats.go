@@ -301,7 +301,11 @@ func detectWhy(s streams, d *file.Description) {
 		what = "empty"
 	}
 	fmt.Fprintf(s.out, "\n%s: %s\n", report.Visible(d.File), cmp.Or(formatName(d.Format), what))
-	line := func(name, text string) { fmt.Fprintf(s.out, "  %-10s %s\n", name, text) }
+	width := len("candidates")
+	for _, e := range d.Evidence {
+		width = max(width, len(e.Format.Name))
+	}
+	line := func(name, text string) { fmt.Fprintf(s.out, "  %-*s %s\n", width, name, text) }
 	if d.Packed != "" {
 		line("stored as", d.Packed)
 	}

@@ -19,7 +19,7 @@ type streamName struct{ Service, Host string }
 // words that say what is logged, not who logs: a file called so is one of several
 // streams of its writer.
 var kindWords = wordSet(`access acces error errors err out output stdout stderr stdin std journal log logs logging json
-	jsonl ndjson txt debug info warn warning notice fatal trace traces span spans slow query queries audit event events
+	jsonl ndjson csv tsv txt debug info warn warning notice fatal trace traces span spans slow query queries audit event events
 	request requests console current main local system default combined general other vhosts vhost ssl localhost
 	syslog messages kern kernel daemon auth user mail secure dmesg boot cron
 	app application server service process program production development staging test prod dev`)
