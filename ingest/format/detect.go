@@ -308,9 +308,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 		f, in := s.peelHead(best.f, lines, o, depth, outer)
 		if f.c == best.f.c && best.f.c.spec.Wraps.Known {
 			rest := slices.DeleteFunc(slices.Clone(among), func(g *Format) bool { return g == best.f })
-			if g, c, share := s.choose(lines, rest, o, depth, outer); g != nil {
-				return g, c, share
-			}
+			return s.choose(lines, rest, o, depth, outer)
 		}
 		// What is inside is read by its own format with some of the wrapper too.
 		cands = slices.DeleteFunc(cands, func(c Candidate) bool { return c.Format.c == f.c && f.c != best.f.c })
