@@ -112,7 +112,7 @@ const (
 	instRun          // min to max bytes of set, as many as there are
 	instLazy         // min to max bytes of set, as few as will do
 	instSeq          // one byte of each of sets
-	instField        // a sure run between two notes: of slot n and of slot y
+	instField        // a sure run between two notes, of slot n and of slot y: one byte of lead if it is there, the run, then lit
 	instSave         // notes the place in slot n
 	instSplit        // x, else y
 	instJump         // to x
@@ -131,6 +131,7 @@ type inst struct {
 	min, max int32 // max < 0: no bound
 	lit      string
 	set      *[256]bool
+	lead     *[256]bool
 	sets     []*[256]bool
 	// next of a split: bit 0, x may go on with this byte; bit 1, y may; 256 is the
 	// end of the text. Of a run that is not sure, bit 0: what follows may begin so.
@@ -549,13 +550,10 @@ func (c *exprCompiler) fuse() {
 	for pc := 0; pc < len(c.prog); {
 		moved[pc] = int32(len(out))
 		i := c.prog[pc]
-		if i.op == instSave && pc+2 < len(c.prog) && !target[pc+1] && !target[pc+2] {
-			if r, s := c.prog[pc+1], c.prog[pc+2]; r.op == instRun && r.sure && s.op == instSave {
-				r.op, r.n, r.y = instField, i.n, s.n
-				out = append(out, r)
-				pc += 3
-				continue
-			}
+		if f, n := c.field(pc, target); n > 0 {
+			out = append(out, f)
+			pc += n
+			continue
 		}
 		sets := i.bytes()
 		end := pc + 1
@@ -579,6 +577,39 @@ func (c *exprCompiler) fuse() {
 		}
 	}
 	c.prog = out
+}
+
+// field makes one instruction of a group that is a run, and of the text behind it; n is
+// how many it takes the place of, 0 if there is no such group at pc.
+func (c *exprCompiler) field(pc int, target []bool) (f inst, n int) {
+	at := func(k int, op instOp) *inst {
+		if pc+k >= len(c.prog) || k > 0 && target[pc+k] || c.prog[pc+k].op != op {
+			return nil
+		}
+		return &c.prog[pc+k]
+	}
+	save := at(0, instSave)
+	run := at(1, instRun)
+	if save == nil || run == nil || !run.sure {
+		return f, 0
+	}
+	n = 2
+	var lead *[256]bool
+	if next := at(2, instRun); next != nil && next.sure && run.min == 0 && run.max == 1 && !run.until {
+		lead, run, n = run.set, next, 3
+	}
+	end := at(n, instSave)
+	if end == nil {
+		return f, 0
+	}
+	n++
+	f = *run
+	f.op, f.n, f.y, f.lead = instField, save.n, end.n, lead
+	if lit := at(n, instLit); lit != nil {
+		f.lit = lit.lit
+		n++
+	}
+	return f, n
 }
 
 // bytes gives the sets of an instruction that takes a fixed number of bytes; nil if it
@@ -774,6 +805,10 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			pos += len(i.sets)
 			pc++
 		case instField:
+			from := pos
+			if i.lead != nil && pos < len(s) && i.lead[s[pos]] {
+				pos++
+			}
 			start, end := pos, len(s)
 			if i.until {
 				end = skipTo(s, pos, i.stop, i.stop2)
@@ -786,7 +821,7 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 				}
 				end = pos
 			}
-			if end-start < int(i.min) {
+			if end-start < int(i.min) || len(s)-end < len(i.lit) || s[end:end+len(i.lit)] != i.lit {
 				ok = false
 				break
 			}
@@ -794,9 +829,9 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 				if len(stack) > 0 {
 					stack = append(stack, choice{kind: restore, pc: i.n, pos: loc[i.n]}, choice{kind: restore, pc: i.y, pos: loc[i.y]})
 				}
-				loc[i.n], loc[i.y] = start, end
+				loc[i.n], loc[i.y] = from, end
 			}
-			pos = end
+			pos = end + len(i.lit)
 			pc++
 		case instRune:
 			switch {
@@ -1089,11 +1124,17 @@ func (e *expr) prefix() prefix {
 		case instSeq:
 			out = append(out, i.sets...)
 		case instRun, instField:
+			if i.lead != nil {
+				return out
+			}
 			for range min(i.min, 64) {
 				out = append(out, i.set)
 			}
 			if i.min != i.max {
 				return out
+			}
+			for j := range len(i.lit) {
+				one(i.lit[j])
 			}
 		default:
 			return out
