@@ -104,7 +104,7 @@ func formatsShowCommand(s streams) *cobra.Command {
 					fmt.Fprintf(s.out, "  %s\n", report.Visible(line))
 				}
 				for _, want := range append([]map[string]string{sample.Want}, sample.Events...) {
-					for i, name := range slices.Sorted(mapKeys(want)) {
+					for i, name := range slices.Sorted(maps.Keys(want)) {
 						lead := "    "
 						if sample.Events != nil && i == 0 {
 							lead = "  - "
@@ -126,16 +126,6 @@ func joinNames(formats []*format.Format) string {
 		names = append(names, f.Name)
 	}
 	return strings.Join(names, ", ")
-}
-
-func mapKeys(m map[string]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func lookupFormat(set *format.Set, name string) (*format.Format, error) {

@@ -11,27 +11,22 @@ import (
 // the request everywhere, as the record calls them, and of context keys, which hold on
 // one host. free says that IDs are also found in free text.
 func (f *Format) IDs() (identity, context []string, free bool) {
+	usual := f.c.decoder == jsonDecoder || f.c.decoder == logfmtDecoder
 	for _, name := range sortedKeys(f.c.table) {
 		switch f.c.table[name].op {
 		case opIdentity, opTraceID, opTraceparent, opUberTrace, opCloudTrace, opCaptured:
 			identity = append(identity, name)
+		case opPairs:
+			usual = true
 		}
 	}
-	if f.c.decoder == jsonDecoder || f.c.decoder == logfmtDecoder || slices.ContainsFunc(mapValues(f.c.table), func(t *target) bool { return t.op == opPairs }) {
+	if usual {
 		identity = append(identity, "the usual names")
 	}
 	for _, k := range f.c.context {
 		context = append(context, k.name)
 	}
 	return identity, context, len(f.c.findIn) > 0
-}
-
-func mapValues[V any](m map[string]V) []V {
-	out := make([]V, 0, len(m))
-	for _, k := range sortedKeys(m) {
-		out = append(out, m[k])
-	}
-	return out
 }
 
 // Stamps gives, for each meaning that the stamps of the format's samples have, the

@@ -114,12 +114,7 @@ func readDocument(t *testing.T, in string, max int, show []string) string {
 			if e.Pos.Item > 1 {
 				fmt.Fprintf(&b, "#%d", e.Pos.Item)
 			}
-			fmt.Fprintf(&b, " %s\n", e.Format)
-			for _, name := range show {
-				if v := Show(e, name); v != "" {
-					fmt.Fprintf(&b, "  %s: %s\n", name, strings.ReplaceAll(v, "\n", `\n`))
-				}
-			}
+			writeEvent(&b, e, show)
 			return true
 		})
 		if err != nil {

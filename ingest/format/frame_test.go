@@ -86,18 +86,23 @@ func readAll(t *testing.T, in string, o Options, show []string) string {
 		events := 0
 		err = r.Decode(rec, func(e *timeline.Event) bool {
 			events++
-			fmt.Fprintf(&b, " %s\n", e.Format)
-			for _, name := range show {
-				if v := Show(e, name); v != "" {
-					fmt.Fprintf(&b, "  %s: %s\n", name, strings.ReplaceAll(v, "\n", `\n`))
-				}
-			}
+			writeEvent(&b, e, show)
 			return true
 		})
 		if err != nil {
 			fmt.Fprintf(&b, ": %v\n", err)
 		} else if events == 0 {
 			b.WriteString(", no event\n")
+		}
+	}
+}
+
+// writeEvent writes the format of an event and what it says of the names that are asked for.
+func writeEvent(b *strings.Builder, e *timeline.Event, show []string) {
+	fmt.Fprintf(b, " %s\n", e.Format)
+	for _, name := range show {
+		if v := Show(e, name); v != "" {
+			fmt.Fprintf(b, "  %s: %s\n", name, strings.ReplaceAll(v, "\n", `\n`))
 		}
 	}
 }

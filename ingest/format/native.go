@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -901,12 +900,8 @@ func (k *compiler) expand(sp *spec) {
 		k.fail(at("native", "dialect"), "unknown dialect %q: one of %s", n.Dialect, strings.Join(Dialects(), ", "))
 		return
 	}
-	file, rest, fields := reflect.ValueOf(sp).Elem(), reflect.ValueOf(d.spec.Format), maps.Clone(sp.Fields)
-	for i := range file.NumField() {
-		if f := file.Field(i); f.CanSet() && f.IsZero() {
-			f.Set(rest.Field(i))
-		}
-	}
+	fields := maps.Clone(sp.Fields)
+	sp.fill(&d.spec.Format)
 	sp.Fields = maps.Clone(d.spec.Format.Fields)
 	if sp.Fields == nil {
 		sp.Fields = map[string]string{}

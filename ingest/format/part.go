@@ -29,11 +29,16 @@ func (k *compiler) take(sp *spec) {
 		k.errs = append(k.errs, err)
 		return
 	}
-	own, other := reflect.ValueOf(sp).Elem(), reflect.ValueOf(part)
+	sp.fill(&part)
+	sp.Uses = ""
+}
+
+// fill takes from other the keys of which sp says nothing.
+func (sp *spec) fill(other *spec) {
+	own, from := reflect.ValueOf(sp).Elem(), reflect.ValueOf(other).Elem()
 	for i := range own.NumField() {
 		if f := own.Field(i); f.CanSet() && f.IsZero() {
-			f.Set(other.Field(i))
+			f.Set(from.Field(i))
 		}
 	}
-	sp.Uses = ""
 }

@@ -162,25 +162,12 @@ func mustTarget(s string) *target {
 // aliases are the names that programs give to what OpenTelemetry names, shared by
 // all JSON and logfmt formats and by the key=value tails of access logs. The dots of
 // nested objects are part of a name.
-var aliases = func() map[string]*target {
-	m := map[string]*target{}
-	for to, names := range aliasTable {
-		t := mustTarget(to)
-		for _, n := range strings.Fields(names) {
-			if m[n] != nil {
-				panic("alias " + n + " is there twice")
-			}
-			m[n] = t
-		}
-	}
-	return m
-}()
+var aliases = byName(aliasTable)
 
-// semconv are the names of OpenTelemetry's conventions, old and new, and of OpenTracing that mean
-// what a target of another name does.
-var semconv = func() map[string]*target {
+// byName turns a table of targets, each with the names that mean it, round.
+func byName(table map[string]string) map[string]*target {
 	m := map[string]*target{}
-	for to, names := range semconvTable {
+	for to, names := range table {
 		t := mustTarget(to)
 		for _, n := range strings.Fields(names) {
 			if m[n] != nil {
@@ -190,7 +177,11 @@ var semconv = func() map[string]*target {
 		}
 	}
 	return m
-}()
+}
+
+// semconv are the names of OpenTelemetry's conventions, old and new, and of OpenTracing that mean
+// what a target of another name does.
+var semconv = byName(semconvTable)
 
 var semconvTable = map[string]string{
 	timeline.KeyRequestID: `http.request.header.x-request-id http.request.header.x_request_id http.response.header.x-request-id
