@@ -41,18 +41,7 @@ type want struct {
 func (c *ruleChecker) cases(r *rule, files []caseFile) {
 	fires, silent := 0, 0
 	for i := range files {
-		f := &files[i]
-		path := []string{"tests", strconv.Itoa(i)}
-		in := func(key string) []string { return append(slices.Clone(path), key) }
-		if f.Name == "" {
-			c.at(path, "the case has no name")
-		}
-		if _, _, err := parseHops(f.Hops); err != nil {
-			line, col := c.hopsPlace(in("hops"), err)
-			c.errs = append(c.errs, &strictyaml.Error{File: c.file, Line: line, Col: col, What: "hops: " + err.what})
-		}
-		k := &ruleCase{name: f.Name, hops: f.Hops, pos: position(c.file, c.root, in("want"))}
-		k.want = c.want(&f.Want, in("want"), r.Name)
+		k := c.oneCase(&files[i], i, r.Name)
 		if k.want.rule == r.Name && !k.want.none {
 			fires++
 		} else {
@@ -68,11 +57,25 @@ func (c *ruleChecker) cases(r *rule, files []caseFile) {
 	}
 }
 
+// oneCase checks the case with number i; rule is that of whose file it is part.
+func (c *ruleChecker) oneCase(f *caseFile, i int, rule string) *ruleCase {
+	path := []string{"tests", strconv.Itoa(i)}
+	in := func(key string) []string { return append(slices.Clone(path), key) }
+	if f.Name == "" {
+		c.at(path, "the case has no name")
+	}
+	if _, _, err := parseHops(f.Hops); err != nil {
+		line, col := c.hopsPlace(in("hops"), err)
+		c.errs = append(c.errs, &strictyaml.Error{File: c.file, Line: line, Col: col, What: "hops: " + err.what})
+	}
+	return &ruleCase{name: f.Name, hops: f.Hops, pos: position(c.file, c.root, in("want")), want: c.want(&f.Want, in("want"), rule)}
+}
+
 func (c *ruleChecker) want(n *yaml.Node, path []string, rule string) want {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if n.Value == "none" {
-			return want{none: true}
+			return want{none: true, origin: "none"}
 		}
 		return want{origin: n.Value, rule: rule}
 	case yaml.MappingNode:
@@ -145,27 +148,41 @@ func (c *ruleChecker) hopsPlace(path []string, err *notationError) (int, int) {
 	return line, len(raw) - len(strings.TrimLeft(raw, " ")) + 1
 }
 
-// A Failure is a case of a rule that did not come out as the rule says.
-type Failure struct{ Rule, Case, Pos, What string }
+// A Failure is a case that did not come out as its file says.
+type Failure struct {
+	Rule string // of whose file the case is part; "" for a file of cases alone
+	Case string
+	Pos  string
+	What string
+}
 
 func (f Failure) String() string {
+	if f.Rule == "" {
+		return fmt.Sprintf("%s: case %q: %s", f.Pos, f.Case, f.What)
+	}
 	return fmt.Sprintf("%s: rule %s, case %q: %s", f.Pos, f.Rule, f.Case, f.What)
 }
 
-// Test runs every case of every rule against the whole set.
+// Test runs every case of every rule, and those of the files of cases, against the whole set.
 func (s *Set) Test() []Failure {
 	var out []Failure
-	for _, r := range s.rules {
-		for _, k := range r.cases {
-			if what := s.testCase(r, k); what != "" {
-				out = append(out, Failure{r.Name, k.name, k.pos, what})
+	test := func(rule string, cases []*ruleCase) {
+		for _, k := range cases {
+			if what := s.testCase(rule, k); what != "" {
+				out = append(out, Failure{rule, k.name, k.pos, what})
 			}
 		}
+	}
+	for _, r := range s.rules {
+		test(r.Name, r.cases)
+	}
+	for _, g := range s.cases {
+		test("", g.cases)
 	}
 	return out
 }
 
-func (s *Set) testCase(r *rule, k *ruleCase) string {
+func (s *Set) testCase(rule string, k *ruleCase) string {
 	req, near, nerr := parseHops(k.hops)
 	if nerr != nil {
 		return nerr.what
@@ -174,8 +191,8 @@ func (s *Set) testCase(r *rule, k *ruleCase) string {
 	if err != nil {
 		return err.Error()
 	}
-	if k.want.none {
-		if v.Rule == r.Name {
+	if k.want.none && rule != "" {
+		if v.Rule == rule {
 			return "the rule decided it, and must not"
 		}
 		return ""

@@ -28,8 +28,10 @@ func TestBadFiles(t *testing.T) {
 			}
 			first, _, _ := strings.Cut(string(data), "\n")
 			at := name
-			if strings.HasPrefix(name, "signal_") {
-				at = "signals/" + name
+			for _, folder := range []string{signalFolder, caseFolder} {
+				if strings.HasPrefix(name, strings.TrimSuffix(folder, "s")+"_") {
+					at = folder + "/" + name
+				}
 			}
 			want, ok := strings.CutPrefix(first, "# ")
 			if !ok {
@@ -119,6 +121,33 @@ func TestWithListSource(t *testing.T) {
 	}
 }
 
+// Cases alone run with those of the rules, of one's own set and of the joined one.
+func TestCaseFiles(t *testing.T) {
+	cases := "doc: Cases.\ntests:\n  - {name: right, hops: a app 0ms +1ms 500, want: a}\n  - {name: wrong, hops: a app 0ms +1ms 200, want: a}\n  - {name: none, hops: a app 0ms +1ms 200, want: none}\n"
+	own, err := Load(fstest.MapFS{"x.yaml": {Data: []byte(goodRule)}, "cases/mine.yaml": {Data: []byte(cases)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Builtin().With(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(all.CaseFiles()), len(Builtin().CaseFiles())+1; got != want {
+		t.Errorf("%d files of cases, want %d", got, want)
+	}
+	for _, set := range []*Set{own, all} {
+		var got []string
+		for _, f := range set.Test() {
+			if f.Rule == "" {
+				got = append(got, f.String())
+			}
+		}
+		if want := []string{`cases/mine.yaml:4:51: case "wrong": origin is "none", want "a"`}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // A rule that takes another's case away is found by the cases of the other.
 func TestStolenCase(t *testing.T) {
 	thief := strings.NewReplacer("when: hop.failed", "when: hop.failed && hop.failed_by.received.http == 401", "cause_class: other", "cause_class: bad_config_or_secret", "[absence]", "[stated]").Replace(goodRule)
@@ -181,7 +210,7 @@ func TestEveryCauseIsCovered(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, dir := range []string{"builtin", "signals"} {
+	for _, dir := range []string{"builtin", signalFolder, caseFolder} {
 		entries, err := builtinFiles.ReadDir(dir)
 		if err != nil {
 			f.Fatal(err)
@@ -191,13 +220,13 @@ func FuzzLoad(f *testing.F) {
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.Add(data, dir == "signals")
+			f.Add(data, dir)
 		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte, signal bool) {
-		name := "fuzzed.yaml"
-		if signal {
-			name = "signals/fuzzed.yaml"
+	f.Fuzz(func(t *testing.T, data []byte, folder string) {
+		name := path.Join(folder, "fuzzed.yaml")
+		if !fs.ValidPath(name) {
+			return
 		}
 		set, err := Load(fstest.MapFS{name: {Data: data}})
 		if err == nil {

@@ -24,13 +24,14 @@ import (
 	"github.com/correlatehq/correlate/internal/strictyaml"
 )
 
-//go:embed builtin/*.yaml signals/*.yaml
+//go:embed builtin/*.yaml signals/*.yaml cases/*.yaml
 var builtinFiles embed.FS
 
 // A Set is a set of rules with the signals that they may ask for. It is safe for concurrent use.
 type Set struct {
 	rules   []*rule // by name
 	signals *signalTable
+	cases   []*CaseFile // by file
 }
 
 // A rule is one rule file, checked and compiled.
@@ -87,7 +88,7 @@ var builtin = sync.OnceValue(func() *Set {
 func Builtin() *Set { return builtin() }
 
 // Load reads all rules of fsys: every file *.yaml, in whatever folder; those in a
-// folder named signals hold signals. Its rules may also ask for the signals that come
+// folder named signals hold signals, those in one named cases hold cases alone. Its rules may also ask for the signals that come
 // with the program. The error joins all complaints about all files, each with file:line:col.
 func Load(fsys fs.FS) (*Set, error) {
 	signals, errs := loadSignals(fsys, builtinSignals())
@@ -106,8 +107,14 @@ var builtinSignals = sync.OnceValue(func() []*Signal {
 // loadRules reads the rules of fsys; errs are complaints that there are already.
 func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
 	s := &Set{signals: newSignalTable(signals)}
-	err := walkYAML(fsys, func(name string, isSignal bool) {
-		if isSignal {
+	err := walkYAML(fsys, func(name, folder string) {
+		switch folder {
+		case signalFolder:
+			return
+		case caseFolder:
+			g, problems := readCases(fsys, name)
+			errs = append(errs, problems...)
+			s.cases = append(s.cases, g)
 			return
 		}
 		r, problems := readRule(fsys, name, s.signals.byID)
@@ -134,8 +141,8 @@ func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
 func loadSignals(fsys fs.FS, base []*Signal) ([]*Signal, []error) {
 	all := base
 	var errs []error
-	err := walkYAML(fsys, func(name string, isSignal bool) {
-		if !isSignal {
+	err := walkYAML(fsys, func(name, folder string) {
+		if folder != signalFolder {
 			return
 		}
 		signals, problems := readSignals(fsys, name)
@@ -150,13 +157,19 @@ func loadSignals(fsys fs.FS, base []*Signal) ([]*Signal, []error) {
 	return all, errs
 }
 
-func walkYAML(fsys fs.FS, each func(name string, isSignal bool)) error {
+// Files in folders of these names hold no rules.
+const (
+	signalFolder = "signals"
+	caseFolder   = "cases"
+)
+
+func walkYAML(fsys fs.FS, each func(name, folder string)) error {
 	return fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if ext := path.Ext(name); !d.IsDir() && (ext == ".yaml" || ext == ".yml") {
-			each(name, path.Base(path.Dir(name)) == "signals")
+			each(name, path.Base(path.Dir(name)))
 		}
 		return nil
 	})
@@ -172,11 +185,11 @@ func (s *Set) find(name string) *rule {
 	return s.rules[i]
 }
 
-// With gives a set that also holds the rules and signals of t. Neither set is
+// With gives a set that also holds the rules, signals and cases of t. Neither set is
 // changed. A name that both hold is an error.
 func (s *Set) With(t *Set) (*Set, error) {
 	signals, errs := mergeSignals(s.signals.all, t.signals.all)
-	out := &Set{rules: slices.Clone(s.rules)}
+	out := &Set{rules: slices.Clone(s.rules), cases: slices.Concat(s.cases, t.cases)}
 	for _, r := range t.rules {
 		if old := s.find(r.Name); old != nil {
 			errs = append(errs, &strictyaml.Error{File: r.Pos, What: fmt.Sprintf("rule %s stands already in %s", r.Name, old.Pos)})

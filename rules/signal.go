@@ -16,17 +16,25 @@ import (
 // A Signal is something that a server writes in a certain field, and what it means.
 // It counts only on its own field of its own system.
 type Signal struct {
-	ID      string
-	System  string   // Event.System of the events to which it applies
-	Field   string   // body, text, status_code, or the name of an attribute
+	ID           string
+	Systems      []string // Event.System of the events to which it applies
+	Applications bool     // it applies to every application, instead of to Systems
+	Field        string   // body, text, status_code, or the name of an attribute; several names joined by a space
+	Covers       []string // IDs of the catalogue that it stands for beside its own
+
 	Match   string   // substring, regex or exact
 	Pattern string   // what the field holds
 	MadeBy  string   // who made the failing status: writer, below or nobody
 	Points  string   // where the fault lies as seen from the writer
 	MayMean []string // the causes that it may mean, most likely first
-	Doc     string
-	Source  string // where its maker documents it
-	Pos     string // file:line:col
+	// Dependency is the software at which it points where Points says dependency: the
+	// Event.System of that one's own records. "" if it does not tell.
+	Dependency string
+	Doc        string
+	Source     string // where its maker documents it
+	Pos        string // file:line:col
+
+	fires []string // texts on which its file says that it fires
 }
 
 // Who made the failing status of which a signal speaks.
@@ -48,22 +56,27 @@ const (
 
 // signalFile is a file of the signal table as written.
 type signalFile struct {
-	Doc     string       `yaml:"doc"`
-	System  string       `yaml:"system"`
-	Signals []signalSpec `yaml:"signals"`
+	Doc          string       `yaml:"doc"`
+	System       string       `yaml:"system"`
+	Systems      []string     `yaml:"systems"`
+	Applications bool         `yaml:"applications"`
+	Signals      []signalSpec `yaml:"signals"`
 }
 
 type signalSpec struct {
-	ID      string      `yaml:"id"`
-	Field   string      `yaml:"field"`
-	Match   string      `yaml:"match"`
-	Pattern string      `yaml:"pattern"`
-	MadeBy  string      `yaml:"made_by"`
-	Points  string      `yaml:"points"`
-	MayMean []string    `yaml:"may_mean"`
-	Doc     string      `yaml:"doc"`
-	Source  string      `yaml:"source"`
-	Tests   signalTests `yaml:"tests"`
+	ID         string      `yaml:"id"`
+	Covers     []string    `yaml:"covers"`
+	Field      string      `yaml:"field"`
+	Fields     []string    `yaml:"fields"`
+	Match      string      `yaml:"match"`
+	Pattern    string      `yaml:"pattern"`
+	MadeBy     string      `yaml:"made_by"`
+	Points     string      `yaml:"points"`
+	Dependency string      `yaml:"dependency"`
+	MayMean    []string    `yaml:"may_mean"`
+	Doc        string      `yaml:"doc"`
+	Source     string      `yaml:"source"`
+	Tests      signalTests `yaml:"tests"`
 }
 
 type signalTests struct {
@@ -73,14 +86,16 @@ type signalTests struct {
 
 // A signalTable holds signals by the field in which they are looked for.
 type signalTable struct {
-	all    []*Signal // by ID
-	byID   map[string]*Signal
-	fields map[string][]*matcher // by system; one matcher for each field, by its name
+	all          []*Signal // by ID
+	byID         map[string]*Signal
+	systems      map[string][]*matcher // one matcher for each field
+	applications []*matcher            // for the records of every application
 }
 
 // A matcher looks for all signals of one field of one system.
 type matcher struct {
-	field string
+	field string   // as in Signal
+	names []string // the fields that are joined for it
 	exact map[string][]*Signal
 	text  []textSignal // by ID
 }
@@ -101,33 +116,38 @@ func (s *textSignal) match(value string) bool {
 }
 
 func newSignalTable(signals []*Signal) *signalTable {
-	t := &signalTable{byID: map[string]*Signal{}, fields: map[string][]*matcher{}}
+	t := &signalTable{byID: map[string]*Signal{}, systems: map[string][]*matcher{}}
 	t.all = slices.Clone(signals)
 	slices.SortFunc(t.all, func(a, b *Signal) int { return strings.Compare(a.ID, b.ID) })
 	for _, s := range t.all {
 		t.byID[s.ID] = s
-		m := t.matcher(s.System, s.Field)
-		switch s.Match {
-		case "exact":
-			m.exact[s.Pattern] = append(m.exact[s.Pattern], s)
-		case "regex":
-			m.text = append(m.text, textSignal{s, requiredLiterals(s.Pattern), regexp.MustCompile(s.Pattern)})
-		default:
-			m.text = append(m.text, textSignal{s, []string{s.Pattern}, nil})
+		if s.Applications {
+			t.applications = addSignal(t.applications, s)
+		}
+		for _, system := range s.Systems {
+			t.systems[system] = addSignal(t.systems[system], s)
 		}
 	}
 	return t
 }
 
-func (t *signalTable) matcher(system, field string) *matcher {
-	for _, m := range t.fields[system] {
-		if m.field == field {
-			return m
-		}
+// addSignal adds a signal to the matcher of its field.
+func addSignal(matchers []*matcher, s *Signal) []*matcher {
+	i := slices.IndexFunc(matchers, func(m *matcher) bool { return m.field == s.Field })
+	if i < 0 {
+		i = len(matchers)
+		matchers = append(matchers, &matcher{field: s.Field, names: strings.Fields(s.Field), exact: map[string][]*Signal{}})
 	}
-	m := &matcher{field: field, exact: map[string][]*Signal{}}
-	t.fields[system] = append(t.fields[system], m)
-	return m
+	m := matchers[i]
+	switch s.Match {
+	case "exact":
+		m.exact[s.Pattern] = append(m.exact[s.Pattern], s)
+	case "regex":
+		m.text = append(m.text, textSignal{s, requiredLiterals(s.Pattern), regexp.MustCompile(s.Pattern)})
+	default:
+		m.text = append(m.text, textSignal{s, []string{s.Pattern}, nil})
+	}
+	return matchers
 }
 
 // requiredLiterals gives texts of which every match of the pattern contains one; nil
@@ -197,14 +217,56 @@ func shortest(texts []string) int {
 // find gives the signals of an event, by field, then ID.
 func (t *signalTable) find(e *timeline.Event) []*Signal {
 	var found []*Signal
-	for _, m := range t.fields[e.System] {
-		value := fieldValue(e, m.field)
-		if value == "" {
-			continue
+	look := func(matchers []*matcher) {
+		for _, m := range matchers {
+			if value := m.value(e); value != "" {
+				found = append(found, m.find(value)...)
+			}
 		}
-		found = append(found, m.find(value)...)
+	}
+	look(t.systems[e.System])
+	if isApplication(e) {
+		look(t.applications)
 	}
 	return found
+}
+
+// languages are what runs applications, whatever a service written in them is for: a
+// gateway of one's own is one too.
+var languages = []string{
+	"go", "gin", "python", "gunicorn", "uwsgi", "celery", "java", "spring-boot", "tomcat", "jboss", "dropwizard", "node", "dotnet",
+	"ruby", "rails", "rack", "puma", "sidekiq", "php", "php-fpm", "rust", "elixir",
+}
+
+// isApplication says whether a record is an application's, so that texts of libraries
+// and drivers may stand in it: not a proxy's, a gateway's or a dependency's.
+func isApplication(e *timeline.Event) bool {
+	switch e.Role {
+	case timeline.RoleGateway, timeline.RoleProxy, timeline.RoleDependency:
+		return slices.Contains(languages, e.System)
+	}
+	return true
+}
+
+// value gives what the matcher's fields hold. One of several that is absent is "-"; it is
+// "" if all are.
+func (m *matcher) value(e *timeline.Event) string {
+	if len(m.names) == 1 {
+		return fieldValue(e, m.names[0])
+	}
+	values := make([]string, len(m.names))
+	some := false
+	for i, name := range m.names {
+		if values[i] = fieldValue(e, name); values[i] == "" {
+			values[i] = "-"
+		} else {
+			some = true
+		}
+	}
+	if !some {
+		return ""
+	}
+	return strings.Join(values, " ")
 }
 
 func (m *matcher) find(value string) []*Signal {
@@ -278,8 +340,15 @@ func readSignals(fsys fs.FS, name string) ([]*Signal, []error) {
 	if f.Doc == "" {
 		at(nil, "no doc: say what this system writes and where")
 	}
-	if f.System == "" {
-		at(nil, "no system: say whose records these are")
+	systems := f.Systems
+	if f.System != "" {
+		systems = append([]string{f.System}, systems...)
+	}
+	switch {
+	case len(systems) == 0 && !f.Applications:
+		at(nil, "no system: say whose records these are, by system, systems or applications")
+	case f.System != "" && len(f.Systems) > 0, len(systems) > 0 && f.Applications:
+		at(nil, "one of system, systems and applications says whose records these are, not two")
 	}
 	if len(f.Signals) == 0 {
 		at([]string{"signals"}, "no signals")
@@ -294,14 +363,22 @@ func readSignals(fsys fs.FS, name string) ([]*Signal, []error) {
 			continue
 		}
 		s := &Signal{
-			ID: spec.ID, System: f.System, Field: spec.Field, Match: spec.Match, Pattern: spec.Pattern, MadeBy: spec.MadeBy,
-			Points: spec.Points, MayMean: spec.MayMean, Doc: spec.Doc, Source: spec.Source,
-			Pos: position(name, root, path),
+			ID: spec.ID, Systems: systems, Applications: f.Applications, Field: spec.field(), Covers: spec.Covers,
+			Match: spec.Match, Pattern: spec.Pattern, MadeBy: spec.MadeBy, Points: spec.Points, Dependency: spec.Dependency,
+			MayMean: spec.MayMean, Doc: spec.Doc, Source: spec.Source, Pos: position(name, root, path), fires: spec.Tests.Fires,
 		}
 		testSignal(s, &spec.Tests, path, at)
 		out = append(out, s)
 	}
 	return out, errs
+}
+
+// field gives the fields in which the signal is looked for.
+func (s *signalSpec) field() string {
+	if s.Field != "" {
+		return s.Field
+	}
+	return strings.Join(s.Fields, " ")
 }
 
 // A complaint adds an error at the place to which a path of keys leads.
@@ -310,11 +387,22 @@ type complaint func(path []string, format string, args ...any)
 func checkSignal(s *signalSpec, path []string, at complaint) {
 	in := func(key string) []string { return append(slices.Clone(path), key) }
 	for _, need := range []struct{ key, value string }{
-		{"id", s.ID}, {"field", s.Field}, {"pattern", s.Pattern}, {"doc", s.Doc}, {"source", s.Source},
+		{"id", s.ID}, {"field", s.field()}, {"pattern", s.Pattern}, {"doc", s.Doc}, {"source", s.Source},
 	} {
 		if need.value == "" {
 			at(in(need.key), "the signal has no %s", need.key)
 		}
+	}
+	if s.Field != "" && len(s.Fields) > 0 {
+		at(in("fields"), "field and fields: one of them says where the signal stands")
+	}
+	for i, f := range append([]string{s.Field}, s.Fields...) {
+		if i > 0 && f == "" || strings.ContainsAny(f, " \t\n") {
+			at(in("fields"), "%q is no name of a field", f)
+		}
+	}
+	if s.Dependency != "" && s.Points != "dependency" {
+		at(in("dependency"), "a signal that names the dependency points at it: points is %q", s.Points)
 	}
 	switch s.Match {
 	case "substring", "exact":
@@ -349,8 +437,7 @@ func checkSignal(s *signalSpec, path []string, at complaint) {
 // testSignal tries the signal on its own samples. They belong to the file's form, so a
 // wrong one is an error of loading.
 func testSignal(s *Signal, tests *signalTests, path []string, at complaint) {
-	t := newSignalTable([]*Signal{s})
-	m := t.fields[s.System][0]
+	m := addSignal(nil, s)[0]
 	for i, sample := range tests.Fires {
 		if len(m.find(sample)) == 0 {
 			at(append(slices.Clone(path), "tests", "fires", strconv.Itoa(i)), "signal %s does not match its own sample", s.ID)

@@ -546,8 +546,8 @@ func (h *HopView) pointed(cause string) string {
 				if p := h.namedPeer(e.Text); p != "" {
 					return p
 				}
-				if isDatabaseSignal(s) {
-					return h.dependency("postgresql")
+				if s.Dependency != "" {
+					return h.dependency(s.Dependency)
 				}
 			}
 		}
@@ -584,11 +584,6 @@ func (h *HopView) usualCallee() string {
 		}
 	}
 	return ""
-}
-
-// isDatabaseSignal says whether a signal is about PostgreSQL, by its ID's second part.
-func isDatabaseSignal(s *Signal) bool {
-	return strings.Contains(s.ID, "postgres") || strings.Contains(s.ID, "pgx") || strings.Contains(s.ID, "psycopg") || strings.Contains(s.ID, "sqlstate")
 }
 
 // namedPeer gives the callee or peer that a text names.

@@ -87,8 +87,8 @@ func rulesTestCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test",
 		Short: "Run the cases of every rule against all rules",
-		Long: `Run the cases of every rule against all rules, so that a rule that steals another's
-case is found. With --rules your own rules are among them.
+		Long: `Run the cases of every rule, and those in folders named cases, against all rules, so
+that a rule that steals another's case is found. With --rules your own rules are among them.
 
 Exit status: 0 if all cases come out as their rules say, 1 if not.`,
 		Args: cobra.NoArgs,
@@ -97,15 +97,19 @@ Exit status: 0 if all cases come out as their rules say, 1 if not.`,
 			if err != nil {
 				return err
 			}
-			mine := map[string]bool{}
+			mine, mineCases := map[string]bool{}, map[string]bool{}
 			if own != nil {
 				for _, r := range own.List() {
 					mine[r.Name] = true
 				}
+				for _, f := range own.CaseFiles() {
+					mineCases[f.Pos] = true
+				}
 			}
 			failures := set.Test()
 			for _, f := range failures {
-				if mine[f.Rule] {
+				file, _, _ := strings.Cut(f.Pos, ":")
+				if mine[f.Rule] || f.Rule == "" && mineCases[file] {
 					f.Pos = filepath.Join(dir, f.Pos)
 				}
 				fmt.Fprintln(s.out, report.Visible(f.String()))
@@ -114,6 +118,9 @@ Exit status: 0 if all cases come out as their rules say, 1 if not.`,
 			all := set.List()
 			for _, r := range all {
 				cases += r.Cases
+			}
+			for _, f := range set.CaseFiles() {
+				cases += f.Cases
 			}
 			fmt.Fprintf(s.out, "%s, %s, %d failed\n", count(len(all), "rule"), count(cases, "case"), len(failures))
 			if len(failures) > 0 {

@@ -1,0 +1,119 @@
+package rules
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/internal/strictyaml"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A recordFile is a file of testdata/records: records as they are written, and the
+// signals that stand in them.
+type recordFile struct {
+	Records []struct {
+		Format  string   `yaml:"format"`
+		Record  string   `yaml:"record"`
+		Signals []string `yaml:"signals"` // all, by ID
+	} `yaml:"records"`
+}
+
+// eachEvent gives the events of a record, read by a built-in format.
+func eachEvent(t *testing.T, f *format.Format, record string, each func(*timeline.Event)) {
+	t.Helper()
+	d := format.NewDecoder(format.Options{Format: f, Reference: time.Date(2026, time.December, 31, 0, 0, 0, 0, time.UTC)})
+	if err := d.Decode([]byte(record), func(e *timeline.Event) bool { each(e); return true }); err != nil {
+		t.Errorf("%s: %v: %s", f.Name, err, record)
+	}
+}
+
+// Records go through whole: line, format, signals.
+func TestRecords(t *testing.T) {
+	files, err := filepath.Glob("testdata/records/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file recordFile
+		if _, err := strictyaml.Decode(name, data, &file); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range file.Records {
+			f := format.Builtin().Lookup(r.Format)
+			if f == nil {
+				t.Errorf("%s: no format has the name %q", name, r.Format)
+				continue
+			}
+			got := []string{}
+			eachEvent(t, f, r.Record, func(e *timeline.Event) {
+				for _, s := range Builtin().signals.find(e) {
+					got = append(got, s.ID)
+				}
+			})
+			slices.Sort(got)
+			want := append([]string{}, r.Signals...)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %s: signals (-want +got):\n%s\n%s", name, r.Format, diff, r.Record)
+			}
+		}
+	}
+}
+
+// Every attribute that a signal names is given by a sample of some format of its system,
+// so that a misspelt one cannot hide.
+func TestFieldsOfSignals(t *testing.T) {
+	given := map[string]map[string]bool{} // system, attribute
+	note := func(system, name string) {
+		if given[system] == nil {
+			given[system] = map[string]bool{}
+		}
+		given[system][name] = true
+	}
+	for _, f := range format.Builtin().Formats() {
+		for _, s := range f.Samples() {
+			eachEvent(t, f, s.Line, func(e *timeline.Event) {
+				for _, a := range e.Attrs {
+					note(e.System, a.Name)
+					if isApplication(e) {
+						note("applications", a.Name)
+					}
+				}
+			})
+		}
+	}
+	told := map[string]bool{}
+	for _, s := range Builtin().signals.all {
+		for _, m := range addSignal(nil, s) {
+			for _, name := range m.names {
+				switch name {
+				case fieldBody, fieldText, fieldStatus:
+					continue
+				}
+				for _, system := range systemsOf(s) {
+					if what := system + " " + name; !given[system][name] && !told[what] {
+						told[what] = true
+						t.Errorf("%s: signal %s: no sample of a format of %s has the attribute %s", s.Pos, s.ID, system, name)
+					}
+				}
+			}
+		}
+	}
+}
+
+func systemsOf(s *Signal) []string {
+	if s.Applications {
+		return []string{"applications"}
+	}
+	return s.Systems
+}
