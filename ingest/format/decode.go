@@ -46,6 +46,7 @@ type decoding struct {
 	line    string // the request line as it will be a key, if the record holds it in one piece
 	client  string // the client's address with its port, likewise
 	server  string
+	own     string // the record, or the part of it of which the values were cut, if it is text
 
 	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
 	spans []span
@@ -81,7 +82,7 @@ func (d *decoding) reset() {
 	d.parts, d.start, d.end = durationParts{}, "", ""
 	d.exc, d.tailed = timeline.Exception{}, false
 	d.call = callParts{}
-	d.level, d.line, d.client, d.server = "", "", "", ""
+	d.level, d.line, d.client, d.server, d.own = "", "", "", "", ""
 	d.role = timeline.RoleUnknown
 }
 

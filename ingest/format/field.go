@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -194,9 +195,22 @@ func (d *decoding) withPort(addr, port, text string) string {
 		return text
 	}
 	if strings.Contains(a, ":") {
-		a = "[" + a + "]"
+		return "[" + a + "]:" + p
+	}
+	// They mostly stand beside each other in the record: then no new text is made.
+	if at, next := offset(d.own, a), offset(d.own, p); at >= 0 && next == at+len(a)+1 && d.own[next-1] == ':' {
+		return d.own[at : next+len(p)]
 	}
 	return a + ":" + p
+}
+
+// offset gives the place in s of part, if part was cut from s; -1 if not.
+func offset(s, part string) int {
+	base, p := uintptr(unsafe.Pointer(unsafe.StringData(s))), uintptr(unsafe.Pointer(unsafe.StringData(part)))
+	if p < base || p-base > uintptr(len(s)) || uintptr(len(s))-(p-base) < uintptr(len(part)) {
+		return -1
+	}
+	return int(p - base)
 }
 
 // cond is a compiled condition.

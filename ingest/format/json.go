@@ -99,8 +99,7 @@ func (j *jsonScanner) object(i, depth int) int {
 		if i >= len(s) {
 			return -1
 		}
-		j.path = append(j.path[:base], name...)
-		named := len(j.path) <= maxJSONName
+		named := base+len(name) <= maxJSONName
 		switch s[i] {
 		case '"':
 			start := i + 1
@@ -113,12 +112,12 @@ func (j *jsonScanner) object(i, depth int) int {
 				if escaped {
 					kind = jsonEscaped
 				}
-				j.add(start, end, kind)
+				j.add(base, name, start, end, kind)
 			}
 			i = end + 1
 		case '{':
 			if depth < maxDepth && named {
-				j.path = append(j.path, '.')
+				j.path = append(append(j.path[:base], name...), '.')
 				if i = j.object(i+1, depth+1); i < 0 {
 					return -1
 				}
@@ -135,11 +134,11 @@ func (j *jsonScanner) object(i, depth int) int {
 			}
 			if s[start] == '[' {
 				if a, b, kind, ok := onlyString(s[start:i]); ok {
-					j.add(start+a, start+b, kind)
+					j.add(base, name, start+a, start+b, kind)
 					break
 				}
 			}
-			j.add(start, i, jsonOther)
+			j.add(base, name, start, i, jsonOther)
 		}
 		i = skipSpace(s, i)
 		if i >= len(s) {
@@ -174,8 +173,8 @@ func onlyString(s string) (start, end int, kind jsonKind, ok bool) {
 	return i + 1, end, jsonPlain, true
 }
 
-// add takes the value of the field j.path.
-func (j *jsonScanner) add(start, end int, kind jsonKind) {
+// add takes the value of a field; the names of the objects around it are j.path[:base].
+func (j *jsonScanner) add(base int, name string, start, end int, kind jsonKind) {
 	n := len(j.fields)
 	if n < cap(j.fields) {
 		j.fields = j.fields[:n+1]
@@ -184,7 +183,8 @@ func (j *jsonScanner) add(start, end int, kind jsonKind) {
 	}
 	f := &j.fields[n]
 	f.start, f.end, f.kind = start, end, kind
-	if f.path != string(j.path) {
+	if len(f.path) != base+len(name) || f.path[base:] != name || f.path[:base] != string(j.path[:base]) {
+		j.path = append(j.path[:base], name...)
 		f.path, f.by, f.target = j.name(), nil, nil
 	}
 }

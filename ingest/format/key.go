@@ -201,7 +201,7 @@ func (d *decoding) captured(v string) {
 		switch {
 		case len(one) == 55 && one[2] == '-' && one[35] == '-' && one[52] == '-':
 			d.traceparent(one)
-		case len(one) < 11 || strings.IndexByte(one, ' ') >= 0:
+		case len(one) < 11 || strings.IndexByte(one, ' ') >= 0 || !strings.ContainsAny(one, "0123456789"):
 		case idShape.in(one, &d.match):
 			d.identity(timeline.KeyRequestID, one)
 		}

@@ -34,7 +34,7 @@ type expr struct {
 	prog  []inst   // nil: package regexp matches
 	// anchored: a match begins where the text begins.
 	anchored bool
-	first    *[256]bool // what a match can begin with; nil: anything, or nothing at all
+	first    *[256]bool // what a match can begin with; nil: it may be of nothing at all
 	slow     func() *regexp.Regexp
 }
 
@@ -81,7 +81,7 @@ func (e *expr) compile() {
 	c.fuse()
 	e.prog = c.prog
 	e.anchored = c.prog[0].op == instBegin
-	if f := c.firsts[0]; !f.end && !e.anchored {
+	if f := c.firsts[0]; !f.end {
 		e.first = &f.set
 	}
 }
@@ -726,9 +726,12 @@ func (e *expr) find(s string, m *matching) []int {
 // search gives the places of the leftmost match; end is noMatch if there is none, at is
 // tooManySteps if it takes too many to know. groups asks to note theirs in m.loc.
 func (e *expr) search(s string, m *matching, groups bool) (at, end int) {
+	if e.anchored && e.first != nil && (s == "" || !e.first[s[0]]) {
+		return 0, noMatch
+	}
 	steps := 64*len(s) + 4096
 	for ; at <= len(s); at++ {
-		if e.first != nil {
+		if e.first != nil && !e.anchored {
 			for at < len(s) && !e.first[s[at]] {
 				at++
 			}

@@ -20,6 +20,7 @@ func (d *decoding) decodeRegexp(c *compiled, rec []byte) bool {
 		}
 		d.reset()
 		s := string(rec)
+		d.own = s
 		for g, t := range p.targets() {
 			if t != nil && loc[2*g] >= 0 {
 				d.put(c, t, t.name, s[loc[2*g]:loc[2*g+1]])
