@@ -5,13 +5,20 @@
 // are what sources share. The list of schemes stands in cmd/correlate/sources.go,
 // the interface that sources fulfil in package timeline. Every source is held to it
 // by sourcetest.Run.
+//
+// A source over the network makes its client with [NewClient], which has the user's
+// TLS and credentials and asks again where a server is busy, reports answers that are
+// errors by [CheckAnswer], and shows its queries by [Config.Query].
 package ingest
 
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/url"
 	"time"
+
+	"github.com/prometheus/common/config"
 
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/timeline"
@@ -21,7 +28,10 @@ import (
 // configuration. If the source has a method Close, who opened it calls it at the end.
 type Scheme struct {
 	Name, Doc string
-	Open      func(ctx context.Context, u *url.URL, c Config) (timeline.Source, error)
+	// Network says that the source asks a server: who opens it bounds the time for that, and
+	// the time range if the user gave none.
+	Network bool
+	Open    func(ctx context.Context, u *url.URL, c Config) (timeline.Source, error)
 }
 
 // Config is what the user says of one source. The zero Config says nothing, but a
@@ -55,6 +65,48 @@ type Config struct {
 	Stdin io.Reader
 	// MaxRecord is the size in bytes above which a record is cut; 0 is 1 MiB.
 	MaxRecord int
+
+	// What follows is for sources over the network.
+
+	// HTTP is how the server is reached: TLS, credentials, headers, proxy; nil is the default.
+	// Its secrets stand in files, or by a name that ends in _ref in environment variables.
+	HTTP *config.HTTPClientConfig
+	// Flavor is the product that answers, where several speak nearly the same ("opensearch");
+	// "" to find it.
+	Flavor string
+	// Fields are the names under which the server keeps what OpenTelemetry's names, "body" and
+	// "time" stand for, the first that exists in a record first. What is not named is found.
+	Fields map[string][]string
+	// Timeout is how long the source may let others wait in all; 0 is without bound. As with
+	// ClockOffset, who opens the source hands it on (see timeline.Named).
+	Timeout time.Duration
+	// Since is how far back the source looks where a filter has no From; 0 is without bound.
+	// A source that left out something for it says so in its Info.
+	Since time.Duration
+	// DryRun says to send no query but those that find out what there is to ask (the
+	// server's version, a mapping): each query goes to Query only.
+	DryRun bool
+	// Query is told every query before it is sent; nil to tell none. It may be called from
+	// several goroutines.
+	Query func(Query)
+	// Progress is told how far a long pass is, in records; total is 0 if it is not known.
+	// nil to tell nothing. It may be called from several goroutines.
+	Progress func(done, total int64)
+	// Log is told what a user who looks for a fault wants to know; nil is nobody.
+	Log *slog.Logger
+}
+
+// A Query is one that a source sends to its server, without credentials.
+type Query struct {
+	Method string
+	Path   string // with the URL's query
+	Body   []byte // JSON; nil if there is none
+}
+
+// A Pinger is a source that can be asked whether it would answer. What it says, in a
+// few words, is for people: product, version, how much there is.
+type Pinger interface {
+	Ping(ctx context.Context) (string, error)
 }
 
 // A ServiceName says that the streams that Pattern matches are those of Service.

@@ -39,7 +39,7 @@ func TestAnchors(t *testing.T) {
 		record("b.log", 1, "b-1", noon.Add(-90*time.Second)),
 	}
 	collect := func(anchors ...Anchor) (*Collection, error) {
-		return Collect(t.Context(), []Named{{"m", m}}, Query{Filter: Filter{Any: []Want{{Keys: []Key{{Name: KeyRequestID, Value: "req-a-1a.log"}}}}}, Anchors: anchors})
+		return Collect(t.Context(), []Named{{Name: "m", Source: m}}, Query{Filter: Filter{Any: []Want{{Keys: []Key{{Name: KeyRequestID, Value: "req-a-1a.log"}}}}}, Anchors: anchors})
 	}
 	at := func(path string, line int) RecordAt { return RecordAt{path, line} }
 	c, err := collect(Anchor{at("a.log", 1), at("b.log", 1)})

@@ -92,7 +92,7 @@ func sharedLogs(n int, peer string, a1, b1 time.Duration) memory {
 func clocksOf(t *testing.T, logs memory, q Query) map[string]HostClock {
 	t.Helper()
 	q.Any = []Want{{Failed: &Failed{}}}
-	c, err := Collect(t.Context(), []Named{{"m", logs}}, q)
+	c, err := Collect(t.Context(), []Named{{Name: "m", Source: logs}}, q)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -219,7 +219,7 @@ func (c *skewCase) run(t *testing.T) {
 			c.change(truth[i])
 		}
 	}
-	col, err := Collect(t.Context(), []Named{{"m", written}}, Query{Filter: Filter{Any: []Want{{Keys: []Key{{Name: KeyRequestID, Value: "r"}}}}}})
+	col, err := Collect(t.Context(), []Named{{Name: "m", Source: written}}, Query{Filter: Filter{Any: []Want{{Keys: []Key{{Name: KeyRequestID, Value: "r"}}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func (c *skewCase) checkContradictions(t *testing.T, r *Request) {
 // Of one request nobody can tell when the child began within its parent. So an order that
 // rests on the middle of what is possible is never called certain.
 func TestSkewOfOneRequestIsNotCalledCertain(t *testing.T) {
-	col, err := Collect(t.Context(), []Named{{"m", parseEvents(t, `
+	col, err := Collect(t.Context(), []Named{{Name: "m", Source: parseEvents(t, `
 gate g1 server 10:00:01.120 dur=120ms status=200 rid=r call=a1:80,200,complete,120ms
 gate g1 log 10:00:01.055 rid=r "in the middle"
 app  a1 server 10:00:01.041 dur=40ms status=200 rid=r clock=-200ms
@@ -387,7 +387,7 @@ app  a1 server 10:00:02.120 dur=40ms status=500 rid=r2 clock=-200ms
 // Two requests ten minutes apart, and in between the clock of a1 was set by 5 s: no line fits, and
 // two calls are too few to see a step. Nothing breaks, and the intervals hold both.
 func TestTwoRequestsWithAStepBetween(t *testing.T) {
-	col, err := Collect(t.Context(), []Named{{"m", parseEvents(t, `
+	col, err := Collect(t.Context(), []Named{{Name: "m", Source: parseEvents(t, `
 gate g1 server 10:00:01.120 dur=120ms status=500 rid=r1 call=a1:80,500,complete,120ms
 app  a1 server 10:00:01.070 dur=40ms status=500 rid=r1
 gate g1 server 10:10:01.120 dur=120ms status=500 rid=r2 call=a1:80,500,complete,120ms
@@ -413,7 +413,7 @@ app  a1 server 10:10:01.070 dur=40ms status=500 rid=r2 clock=+5s
 // A callee that logged one message only, and that before its caller called it: the instant of its
 // begin is still one.
 func TestSkewOfAMessageBeforeItsCall(t *testing.T) {
-	col, err := Collect(t.Context(), []Named{{"m", parseEvents(t, `
+	col, err := Collect(t.Context(), []Named{{Name: "m", Source: parseEvents(t, `
 gate g1 server 10:00:01.120 dur=120ms status=500 rid=r call=app:80,500,complete,120ms
 app  g1 log 10:00:00.900 rid=r "much too early"
 `)}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})

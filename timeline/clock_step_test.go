@@ -97,7 +97,7 @@ func (s *stepLogs) make() (logs memory, a1 []stepRecord) {
 func (s *stepLogs) learnt(t *testing.T) (*ClockModel, []stepRecord) {
 	t.Helper()
 	logs, a1 := s.make()
-	c, err := Collect(t.Context(), []Named{{"m", logs}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	c, err := Collect(t.Context(), []Named{{Name: "m", Source: logs}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestARecordOfAWrongYear(t *testing.T) {
 			e.Time = e.Time.AddDate(-20, 0, 0)
 		}
 	}
-	c, err := Collect(t.Context(), []Named{{"m", logs}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	c, err := Collect(t.Context(), []Named{{Name: "m", Source: logs}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func TestClocksHoldTheTruth(t *testing.T) {
 			var worst float64
 			for seed := range uint64(20) {
 				rnd := rand.New(rand.NewPCG(seed, 7))
-				c, err := Collect(context.Background(), []Named{{"m", simulate(rnd, n, offsets)}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+				c, err := Collect(context.Background(), []Named{{Name: "m", Source: simulate(rnd, n, offsets)}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,7 +120,7 @@ func TestUntiedClockIsToldAndNeverOrdered(t *testing.T) {
 edge e1 server 10:00:00.100 dur=100ms status=500 rid=a role=proxy
 lone x9 server 10:00:00.050 dur=10ms status=500 rid=zz
 `)
-	c, err := Collect(context.Background(), []Named{{"m", m}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	c, err := Collect(context.Background(), []Named{{Name: "m", Source: m}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,10 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
 		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{},
+		left: make([]time.Duration, len(srcs)),
+	}
+	for i, s := range srcs {
+		c.left[i] = s.Timeout
 	}
 	c.first()
 	c.byKeys()
@@ -103,6 +107,7 @@ type collector struct {
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
 	errs    []error
+	left    []time.Duration // for which each source is still waited for
 }
 
 // scan asks all sources at once and hands every event to each, with the number of its
@@ -119,7 +124,7 @@ func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
 			continue
 		}
 		wg.Go(func() {
-			for e, err := range s.Source.Events(c.ctx, f) {
+			wait(c.ctx, s, f, &c.left[i], func(e *Event, err error) {
 				var bad *RecordError
 				switch {
 				case errors.As(err, &bad):
@@ -130,7 +135,7 @@ func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
 					e.Pos.Source = s.Name
 					each(i, e)
 				}
-			}
+			})
 		})
 	}
 	wg.Wait()

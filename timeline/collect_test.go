@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
@@ -252,17 +254,70 @@ func TestCollect(t *testing.T) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			events := parseEvents(t, d.Input)
 			q := query(d.CmdArgs)
-			got := collectText(t, []Named{{"m", events}}, q, d.HasArg("clocks"))
+			got := collectText(t, []Named{{Name: "m", Source: events}}, q, d.HasArg("clocks"))
 			// The order in which sources are named and events come must not matter.
 			for seed := range uint64(3) {
 				shuffled := slices.Clone(events)
 				rnd := rand.New(rand.NewPCG(seed, 1))
 				rnd.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-				if other := collectText(t, []Named{{"m", shuffled}}, q, d.HasArg("clocks")); other != got {
+				if other := collectText(t, []Named{{Name: "m", Source: shuffled}}, q, d.HasArg("clocks")); other != got {
 					t.Fatalf("shuffled events give another result:\n%s\nwas\n%s", other, got)
 				}
 			}
 			return got
 		})
 	})
+}
+
+// slow is a source that gives an event after each pause.
+type slow struct {
+	memory
+	pause time.Duration
+}
+
+func (s slow) Events(ctx context.Context, f Filter) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		for _, e := range s.memory {
+			select {
+			case <-time.After(s.pause):
+			case <-ctx.Done():
+				yield(nil, ctx.Err())
+				return
+			}
+			if !yield(e.Clone(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestSlowSource shows that a source which takes longer than its timeout ends alone
+// and is named, and that what it gave until then is used.
+func TestSlowSource(t *testing.T) {
+	const a = `
+edge edge-1 server 10:00:00.100 dur=100ms status=500 rid=0f3c9a0e11aa22bb
+edge edge-1 server 10:00:01.100 dur=100ms status=200 rid=0f3c9a0e11aa22bc
+edge edge-1 server 10:00:02.100 dur=100ms status=200 rid=0f3c9a0e11aa22bd
+`
+	q := Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}}
+	for _, c := range []struct {
+		timeout time.Duration
+		late    bool
+		failed  int
+	}{{0, false, 1}, {time.Hour, false, 1}, {3 * time.Second, true, 1}, {time.Second / 2, true, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			got, err := Collect(t.Context(), []Named{{Name: "s", Source: slow{parseEvents(t, a), time.Second}, Timeout: c.timeout}}, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, late := errors.AsType[*TimeoutError](got.Sources[0].Err)
+			if late != c.late || len(got.Requests) != c.failed || got.Truncated != c.late {
+				t.Errorf("timeout %s: got %v, %d requests, truncated %v; want late %v, %d requests", c.timeout, got.Sources[0].Err, len(got.Requests), got.Truncated, c.late, c.failed)
+			}
+			if took := time.Since(begun); c.late && took != c.timeout {
+				t.Errorf("timeout %s: held the others for %s", c.timeout, took)
+			}
+		})
+	}
 }

@@ -34,6 +34,50 @@ type Info struct {
 type Named struct {
 	Name   string
 	Source Source
+	// Timeout is how long others wait for the source, in all rounds together; 0 is without
+	// bound. What takes longer ends with a *TimeoutError.
+	Timeout time.Duration
+}
+
+// A TimeoutError says that a source was not waited for any longer.
+type TimeoutError struct{ After time.Duration }
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("no whole answer within %s", e.After)
+}
+
+// wait runs through the events of a source and hands each pair to do. Only the time in
+// which it waits for the source counts; left is what remains of it, 0 if it has no bound.
+// The last pair is a *TimeoutError if the time is over.
+func wait(ctx context.Context, s Named, f Filter, left *time.Duration, do func(*Event, error)) {
+	if s.Timeout == 0 {
+		for e, err := range s.Source.Events(ctx, f) {
+			do(e, err)
+		}
+		return
+	}
+	late := &TimeoutError{s.Timeout}
+	if *left <= 0 {
+		do(nil, late)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	begun := time.Now()
+	timer := time.AfterFunc(*left, func() { cancel(late) })
+	defer timer.Stop()
+	for e, err := range s.Source.Events(ctx, f) {
+		timer.Stop()
+		*left -= time.Since(begun)
+		if err != nil && context.Cause(ctx) == late {
+			do(nil, late)
+			return
+		}
+		do(e, err)
+		begun = time.Now()
+		timer.Reset(max(*left, 0))
+	}
+	*left -= time.Since(begun)
 }
 
 // A Filter says what is wanted: all events that any of the wants asks for, with a

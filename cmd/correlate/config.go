@@ -39,6 +39,8 @@ type configSource struct {
 	Format      string          `yaml:"format"`
 	LogFormat   *configString   `yaml:"log_format"`  // how a server was told to write them
 	FromConfig  string          `yaml:"from_config"` // the server's configuration that says so
+
+	configNetwork `yaml:",inline"`
 }
 
 type configString struct {
@@ -57,6 +59,7 @@ type config struct {
 	file    string // "" if there is none
 	sources []sourceConfig
 	roles   map[string]timeline.Role // service.name -> role
+	notes   []string                 // what is not as it should be and stops nothing
 }
 
 // A sourceConfig is one source of the configuration.
@@ -119,6 +122,7 @@ func loadConfig(flag string, formats *format.Set) (*config, error) {
 	if len(k.errs) > 0 {
 		return nil, errors.Join(k.errs...)
 	}
+	c.notes = k.notes
 	return c, nil
 }
 
@@ -127,6 +131,7 @@ type configChecker struct {
 	file   string
 	root   *yaml.Node
 	errs   []error
+	notes  []string
 	clocks map[string]time.Duration // name of a clock -> the offset that a source said
 }
 
@@ -200,6 +205,7 @@ func (k *configChecker) source(i int, s configSource, formats *format.Set, names
 	if native := k.native(s, at); len(native) > 0 {
 		out.Formats = formats.With(native...)
 	}
+	k.network(s, &out, at)
 	return out
 }
 
@@ -228,8 +234,11 @@ func (k *configChecker) native(s configSource, at func(...string) []string) []*f
 			file = filepath.Join(filepath.Dir(k.file), file)
 		}
 		us, err := readServerConfig(file)
-		if err != nil && len(us) == 0 {
+		switch {
+		case err != nil && len(us) == 0:
 			k.at(at("from_config"), "%v", err)
+		case err != nil:
+			k.notes = append(k.notes, strings.Split(err.Error(), "\n")...)
 		}
 		add(us...)
 	}
@@ -254,6 +263,11 @@ func isURL(s string) bool {
 	return !slices.ContainsFunc([]rune(scheme), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '-' && r != '.'
 	})
+}
+
+func hasPassword(u *url.URL) bool {
+	_, ok := u.User.Password()
+	return ok
 }
 
 func parseURL(s string) (*url.URL, error) {

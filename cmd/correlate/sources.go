@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -31,6 +33,7 @@ type sourceFlags struct {
 	zone     string
 	since    string
 	until    string
+	timeout  time.Duration
 	strict   bool
 	anchors  []string
 	logs     logFormatFlags
@@ -45,10 +48,17 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.since, "since", "", "only records from then on: 2h (ago), yesterday, or RFC 3339")
 	cmd.Flags().StringVar(&f.until, "until", "", "only records before then: 30m (ago), yesterday (its end), or RFC 3339")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 2 if a source cannot be read whole")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "how long the others wait for one server; what came until then is used, and the result says so")
 	cmd.Flags().StringArrayVar(&f.anchors, "anchor", nil, "two records of one moment, which tie the clocks of their hosts: FILE:LINE=FILE:LINE, as results print positions; may be given several times")
 	f.logs.add(cmd)
 	cmd.Flags().Var(levelFlag{f.logLevel}, "log-level", "what to tell on stderr: "+strings.Join(promslog.LevelFlagOptions, "|"))
 }
+
+// What holds for sources that are servers if the user says nothing.
+const (
+	defaultTimeout = 5 * time.Minute
+	defaultSince   = 24 * time.Hour
+)
 
 // levelFlag is a promslog.Level as a flag of cobra's.
 type levelFlag struct{ *promslog.Level }
@@ -98,6 +108,9 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 		return nil, err
 	}
 	o.roles = cfg.roles
+	for _, n := range cfg.notes {
+		s.say("%s", n)
+	}
 	if cfg.file != "" {
 		o.log.Debug("configuration", "file", cfg.file, "sources", len(cfg.sources))
 	}
@@ -105,23 +118,22 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 	if err != nil {
 		return nil, err
 	}
+	for i := range wanted {
+		c := &wanted[i].Config
+		c.Stdin, c.Log = s.in, o.log
+		c.Formats = cmp.Or(c.Formats, formats)
+		c.Zone = cmp.Or(c.Zone, zone)
+		if wanted[i].network() {
+			c.Timeout = cmp.Or(c.Timeout, f.timeout)
+			c.Since = cmp.Or(c.Since, defaultSince)
+		}
+	}
+	srcs, errs := openAll(ctx, wanted)
 	var first error
 	failed := 0
-	for _, w := range wanted {
-		c := w.Config
-		c.Stdin = s.in
-		if c.Formats == nil {
-			c.Formats = formats
-		}
-		if c.Zone == nil {
-			c.Zone = zone
-		}
-		src, err := openSource(ctx, w.names, c)
-		if err != nil {
-			if ctx.Err() != nil {
-				o.close()
-				return nil, ctx.Err()
-			}
+	for i, w := range wanted {
+		c, src := w.Config, srcs[i]
+		if err := errs[i]; err != nil {
 			if first == nil {
 				first = err
 			}
@@ -140,12 +152,38 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 				}
 			}
 		}
-		o.named = append(o.named, timeline.Named{Name: c.Name, Source: src})
+		o.named = append(o.named, timeline.Named{Name: c.Name, Source: src, Timeout: c.Timeout})
 	}
-	if failed == len(wanted) {
+	switch {
+	case ctx.Err() != nil:
+		o.close()
+		return nil, ctx.Err()
+	case failed == len(wanted):
 		return nil, first
 	}
 	return o, nil
+}
+
+// openAll opens all sources at once; a server has its time for it.
+func openAll(ctx context.Context, wanted []wantedSource) ([]timeline.Source, []error) {
+	srcs, errs := make([]timeline.Source, len(wanted)), make([]error, len(wanted))
+	var wg sync.WaitGroup
+	for i, w := range wanted {
+		wg.Go(func() {
+			ctx := ctx
+			if w.Timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeoutCause(ctx, w.Timeout, &timeline.TimeoutError{After: w.Timeout})
+				defer cancel()
+			}
+			srcs[i], errs[i] = openSource(ctx, w.names, w.Config)
+			if late := context.Cause(ctx); errs[i] != nil && late != nil && late != ctx.Err() {
+				errs[i] = fmt.Errorf("open %s: %w", w.Name, late)
+			}
+		})
+	}
+	wg.Wait()
+	return srcs, errs
 }
 
 // close closes the sources that hold something.
@@ -169,6 +207,12 @@ func (o *opened) options() correlate.Options {
 type wantedSource struct {
 	names []string
 	ingest.Config
+}
+
+// network says whether the source is a server.
+func (w *wantedSource) network() bool {
+	s := schemeOf(w.names[0])
+	return len(w.names) == 1 && s != nil && s.Network
 }
 
 // chooseSources matches the arguments with the configuration: an argument may be the
@@ -241,10 +285,12 @@ func openSource(ctx context.Context, names []string, c ingest.Config) (timeline.
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range schemes {
-			if s.Name == u.Scheme {
-				return s.Open(ctx, u, c)
-			}
+		if hasPassword(u) {
+			return nil, ingest.WithHint(fmt.Errorf("open %s: a password does not stand in a URL", u.Redacted()),
+				"name the source in correlate.yaml, with basic_auth under http: password_file or password_ref")
+		}
+		if s := schemeOf(names[0]); s != nil {
+			return s.Open(ctx, u, c)
 		}
 		var known []string
 		for _, s := range schemes {
