@@ -24,6 +24,8 @@ type finding struct {
 	candidates int
 	// ambiguous says that each signal for the cause on which it rests may mean another one too.
 	ambiguous bool
+	// place is that of the cause among what these signals may mean: 0 is the most likely.
+	place int
 }
 
 // Judge says which hop turned r into a failure and why. A request that did not fail
@@ -247,7 +249,7 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 			f.inferred, f.candidates = true, max(f.candidates, 1)
 		}
 	}
-	f.ambiguous = ambiguous(f)
+	f.place, f.ambiguous = meaning(f)
 	return nil
 }
 
@@ -273,26 +275,32 @@ func fewestCandidates(f *finding) int {
 	return max(fewest, 1)
 }
 
-func ambiguous(f *finding) bool {
+// meaning says how the signals that a finding cites speak for its cause: the place of the
+// cause among what the best of them may mean, most likely first, and whether each of them
+// may mean another one too.
+func meaning(f *finding) (place int, ambiguous bool) {
 	if len(f.rule.RestsOn) > 1 {
-		return false // another kind of evidence tells the meanings apart
+		return 0, false // another kind of evidence tells the meanings apart
 	}
-	some := false
+	place = -1
 	for _, e := range f.hop.saying(f.rule.CauseClass, false) {
 		if !slices.Contains(f.evidence, e.joined) {
 			continue
 		}
 		for _, s := range e.signals {
-			if !slices.Contains(s.MayMean, f.rule.CauseClass) {
+			i := slices.Index(s.MayMean, f.rule.CauseClass)
+			if i < 0 || s.MadeBy == madeByBelow {
 				continue
 			}
 			if len(s.MayMean) == 1 {
-				return false
+				return 0, false
 			}
-			some = true
+			if place < 0 || i < place {
+				place = i
+			}
 		}
 	}
-	return some
+	return max(place, 0), place >= 0
 }
 
 // callerAgrees says that both ends of the call by which h was asked logged the same failure.
@@ -301,8 +309,8 @@ func callerAgrees(h *timeline.Hop) bool {
 	return c != nil && c.Record != nil && !c.OwnMade && h.Sent.Failed() && c.Received == h.Sent
 }
 
-// choose picks the finding with the strongest evidence, then the most specific cause,
-// then the most kinds of evidence. tied says that another cause ranks with it.
+// choose picks the finding with the strongest evidence, then one whose signals mean its
+// cause before any other, then the most specific cause, then the most kinds of evidence. tied says that another cause ranks with it.
 func choose(found []*finding) (best *finding, tied bool) {
 	for _, f := range found {
 		switch c := compareFindings(f, best); {
@@ -331,6 +339,9 @@ func compareFindings(a, b *finding) int {
 		return c
 	}
 	if c := strongest(a.rule.RestsOn) - strongest(b.rule.RestsOn); c != 0 {
+		return c
+	}
+	if c := min(a.place, 1) - min(b.place, 1); c != 0 {
 		return c
 	}
 	if c := specificity[b.rule.CauseClass] - specificity[a.rule.CauseClass]; c != 0 {

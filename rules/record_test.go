@@ -97,7 +97,7 @@ func TestFieldsOfSignals(t *testing.T) {
 		for _, m := range addSignal(nil, s) {
 			for _, name := range m.names {
 				switch name {
-				case fieldBody, fieldText, fieldStatus:
+				case fieldBody, fieldText, fieldStatus, fieldCalls:
 					continue
 				}
 				for _, system := range systemsOf(s) {

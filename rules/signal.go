@@ -19,7 +19,7 @@ type Signal struct {
 	ID           string
 	Systems      []string // Event.System of the events to which it applies
 	Applications bool     // it applies to every application, instead of to Systems
-	Field        string   // body, text, status_code, or the name of an attribute; several names joined by a space
+	Field        string   // body, text, status_code, call.status, or the name of an attribute; several names joined by a space
 	Covers       []string // IDs of the catalogue that it stands for beside its own
 
 	Match   string   // substring, regex or exact
@@ -52,6 +52,7 @@ const (
 	fieldBody   = "body"        // the message
 	fieldText   = "text"        // message, exception and the error of a call
 	fieldStatus = "status_code" // of the record
+	fieldCalls  = "call.status" // of the calls that the record tells of, parted by ", "; with a * where the writer made it itself
 )
 
 // signalFile is a file of the signal table as written.
@@ -291,8 +292,29 @@ func fieldValue(e *timeline.Event, field string) string {
 			return ""
 		}
 		return strconv.Itoa(e.StatusCode)
+	case fieldCalls:
+		return callStatuses(e.Calls)
 	}
 	return e.Attrs.Get(field)
+}
+
+// callStatuses writes the statuses of calls: "502*, 200". A call without one is "-".
+func callStatuses(calls []timeline.Outcall) string {
+	var b strings.Builder
+	for i := range calls {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if calls[i].Status == 0 {
+			b.WriteByte('-')
+			continue
+		}
+		b.WriteString(strconv.Itoa(calls[i].Status))
+		if calls[i].OwnMade {
+			b.WriteByte('*')
+		}
+	}
+	return b.String()
 }
 
 // eventText is all that an event says in words: message, exception, the errors of its calls.
