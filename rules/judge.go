@@ -289,7 +289,7 @@ func meaning(f *finding) (place int, ambiguous bool) {
 		}
 		for _, s := range e.signals {
 			i := slices.Index(s.MayMean, f.rule.CauseClass)
-			if i < 0 || s.MadeBy == madeByBelow {
+			if i < 0 || s.MadeBy != madeByWriter {
 				continue
 			}
 			if len(s.MayMean) == 1 {

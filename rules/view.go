@@ -413,8 +413,10 @@ func (h *HopView) telling() []*EventView {
 	return out
 }
 
-// saying gives the telling events with a signal that may mean the cause, but for signals
-// of a status that was made below. Where alone is set, the signal must mean nothing else.
+// saying gives the telling events with a signal that may mean the cause. Only a signal by
+// which its writer made the failing status counts: a status made below and a remark of
+// which no status came do not say why the hop failed. Where alone is set, the signal must
+// mean nothing else.
 func (h *HopView) saying(cause string, alone bool) []*EventView {
 	var out []*EventView
 	for _, e := range h.Events {
@@ -422,7 +424,7 @@ func (h *HopView) saying(cause string, alone bool) []*EventView {
 			continue
 		}
 		for _, s := range e.signals {
-			if s.MadeBy != madeByBelow && slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
+			if s.MadeBy == madeByWriter && slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
 				out = append(out, e)
 				break
 			}
