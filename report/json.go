@@ -24,6 +24,7 @@ type caseJSON struct {
 	RequestID      string        `json:"request_id"`
 	TraceID        string        `json:"trace_id,omitempty"`
 	LinkedIDs      []string      `json:"linked_ids"`
+	Links          []linkJSON    `json:"links"`
 	Status         int           `json:"status,omitempty"`
 	StatusProtocol string        `json:"status_protocol,omitempty"` // "grpc"; left out for HTTP
 	ClientStatus   int           `json:"client_status,omitempty"`
@@ -44,6 +45,14 @@ type caseJSON struct {
 	NextChecks     []string      `json:"next_checks"`
 	Skipped        []skippedJSON `json:"skipped"`
 	OtherRequests  []string      `json:"other_requests"`
+}
+
+// A linkJSON says why two IDs are the same request.
+type linkJSON struct {
+	ID       string `json:"id"`
+	To       string `json:"to"`
+	Reason   string `json:"reason"`
+	Position string `json:"position,omitempty"` // of the record that shows it
 }
 
 type verdictJSON struct {
@@ -185,7 +194,7 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 		Schema:    correlate.Schema,
 		RequestID: valid(c.RequestID),
 		Partial:   c.Partial,
-		LinkedIDs: []string{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Contradictions: []againstJSON{}, Rivals: []rivalJSON{},
+		LinkedIDs: []string{}, Links: []linkJSON{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Contradictions: []againstJSON{}, Rivals: []rivalJSON{},
 		Missing: []missingJSON{}, NextChecks: []string{}, Skipped: skippedValues(c.Skipped, c.Sources), OtherRequests: validAll(c.Other),
 	}
 	if r := c.Request; r != nil {
@@ -194,6 +203,9 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 		}
 		out.TraceID = valid(r.TraceID)
 		out.LinkedIDs = linkedIDs(r, c.RequestID)
+		for _, a := range r.Aliases {
+			out.Links = append(out.Links, linkJSON{valid(a.B.Value), valid(a.A.Value), valid(a.Reason), valid(a.Pos.String())})
+		}
 		if root := r.Root(); root != nil {
 			out.Status, out.StatusProtocol = root.Status().Code, root.Status().Protocol
 		}
@@ -372,7 +384,7 @@ func linkedIDs(r *timeline.Request, typed string) []string {
 // eventText is what a record says: the record as read, or the message and the error of one
 // with a stack trace or of several lines.
 func eventText(e *timeline.Joined) string {
-	if e.Pos.Item > 0 && e.Kind != timeline.LogRecord {
+	if e.Traced {
 		return spanText(e)
 	}
 	raw := strings.TrimRight(string(e.Raw), "\r\n")

@@ -40,6 +40,7 @@ func Text(w io.Writer, c *correlate.Case, o TextOptions) error {
 	p.reasons(c)
 	if o.Wide && c.Request != nil {
 		p.buf.WriteByte('\n')
+		p.links(c.Request.Aliases)
 		p.events(c)
 	}
 	return p.flush(w)
@@ -959,6 +960,18 @@ func skippedLines(skipped []timeline.Skipped, sources []correlate.SourceInfo, tr
 		out = append(out, "a limit was hit while this request was gathered: something of it may be missing")
 	}
 	return out
+}
+
+// links prints why the IDs of the request are one request's.
+func (p *printer) links(aliases []timeline.Alias) {
+	if len(aliases) == 0 {
+		return
+	}
+	p.put(span{"ids", bold})
+	for _, a := range aliases {
+		p.whole(line{{"      " + Visible(a.B.String()) + " is " + Visible(a.A.String()), plain}, {"  " + Visible(a.Pos.String()), plain}, {"  " + Visible(a.Reason), dim}})
+	}
+	p.put()
 }
 
 // events prints every event of the request with its raw and its aligned time; those of

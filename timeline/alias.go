@@ -5,13 +5,12 @@ import "slices"
 // An aliasGraph ties identity keys that are the same request: two keys on one record
 // are, and so transitively. It is a union of sets over the keys' forms.
 type aliasGraph struct {
-	parent  map[string]string
-	reasons map[string][]Alias // by the first form of the record's first key
-	banned  map[string]bool    // forms that join too many events to be an ID
+	parent map[string]string
+	banned map[string]bool // forms that join too much to be an ID
 }
 
 func newAliasGraph() *aliasGraph {
-	return &aliasGraph{parent: map[string]string{}, reasons: map[string][]Alias{}, banned: map[string]bool{}}
+	return &aliasGraph{parent: map[string]string{}, banned: map[string]bool{}}
 }
 
 func (g *aliasGraph) find(form string) string {
@@ -83,11 +82,11 @@ func (g *aliasGraph) addEvent(e *Event) {
 }
 
 // aliasesOf lists, for the events of one request, which record ties which two keys:
-// one reason for each key beyond the first.
-func aliasesOf(events []*Event) (keys []Key, aliases []Alias) {
+// one reason for each key beyond the first. Keys of a banned form are none.
+func aliasesOf(events []*Event, banned map[string]bool) (keys []Key, aliases []Alias) {
 	known := map[string]bool{}
 	for _, e := range events {
-		ids := identities(e)
+		ids := slices.DeleteFunc(slices.Clone(identities(e)), func(k Key) bool { return banned[k.Form()] })
 		for _, k := range ids {
 			f := k.Name + "\x00" + k.Form()
 			if known[f] {

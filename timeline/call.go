@@ -147,7 +147,7 @@ func (d *draft) matchCalls() {
 	}
 	for _, h := range d.hops {
 		sp := h.span()
-		if sp == nil || sp.ParentSpanID == "" || h.Caller != nil || sp.Pos.Item == 0 {
+		if sp == nil || sp.ParentSpanID == "" || h.Caller != nil || !sp.Traced {
 			continue
 		}
 		if p := within[sp.ParentSpanID]; p != nil && p != h && !below(h, p) {

@@ -103,15 +103,12 @@ func parseEvents(t *testing.T, text string) memory {
 			case "system":
 				e.System = v
 			case "span", "parent":
-				// Spans of a trace, which stand in no order.
 				if name == "span" {
 					e.SpanID = v
 				} else {
 					e.ParentSpanID = v
 				}
-				if e.Pos.Item = 1; e.Kind == LogRecord {
-					e.Pos.Item = 0
-				}
+				e.Traced = e.Kind != LogRecord
 			default:
 				e.Attrs.Set(name, v)
 			}

@@ -23,6 +23,9 @@ type Event struct {
 
 	Keys                 []Key // what ties it to other events
 	SpanID, ParentSpanID string
+	// Traced says that a tracer reported the event as a span: SpanID is its own. That of any other record is
+	// the span in which it was written, and its ParentSpanID what the request carried.
+	Traced bool
 
 	StatusCode     int    // http.response.status_code, or the RPC system's code; 0 if none was seen
 	StatusProtocol string // "" is HTTP, "grpc" gRPC

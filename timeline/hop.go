@@ -25,6 +25,7 @@ type builder struct {
 	clocks   *ClockModel
 	roles    map[string]Role
 	services map[string]bool // services that log in the sources read
+	banned   map[string]bool // forms that are no keys
 }
 
 // build makes the requests of one alias set: usually one, or one per exchange that a
@@ -132,7 +133,7 @@ func sameExchange(hops []*Hop, e *Joined) *Hop {
 		if first.Pos.Path == e.Pos.Path && first.Format == e.Format {
 			continue
 		}
-		if first.Pos.Item > 0 && e.Pos.Item > 0 && first.SpanID != "" && e.SpanID != "" {
+		if first.Traced && e.Traced {
 			continue // two spans of a trace
 		}
 		s1, t1, _, _ := first.Interval()
@@ -299,11 +300,17 @@ func (d *draft) rootLess(a, b *Hop) bool {
 	if okA != okB {
 		return okB
 	}
+	if fa, fb := forwards(a), forwards(b); fa != fb && within(la, lb) && within(lb, la) {
+		return fb // as long as each other, as far as they tell
+	}
 	if la.d != lb.d {
 		return la.d < lb.d
 	}
 	return rawStart(b).Before(rawStart(a))
 }
+
+// forwards says whether h is a gateway or proxy.
+func forwards(h *Hop) bool { return h.Role == RoleGateway || h.Role == RoleProxy }
 
 // split makes the requests: one for each hop without caller, with all that is below
 // it. Hops that could be placed nowhere go to the first.
@@ -440,7 +447,7 @@ func (d *draft) describe(r *Request) {
 			set(&r.Route, e.Attrs.Get("http.route"))
 		}
 	}
-	r.Keys, r.Aliases = aliasesOf(events)
+	r.Keys, r.Aliases = aliasesOf(events, d.banned)
 	for _, k := range r.Keys {
 		if k.Name == KeyTraceID {
 			set(&r.TraceID, k.Value)

@@ -143,6 +143,7 @@ func (t *tree) begin() {
 // span sets what each span has.
 func (t *tree) span(kind, name string) {
 	t.kind = kind
+	t.d.ev.Traced = true
 	t.d.ev.Body = name
 	if kind != "" {
 		t.d.attr(attrSpanKind, kind)

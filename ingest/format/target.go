@@ -224,14 +224,15 @@ var semconvTable = map[string]string{
 var aliasTable = map[string]string{
 	timeline.KeyRequestID: `http.request.header.x-request-id request_id requestId requestID RequestId RequestID request-id
 		request.id http.request.id http.request_id req_id reqId reqID req-id req.id reqid rid x-request-id x_request_id
-		xRequestId X-Request-Id X-Request-ID req.headers.x-request-id req.headers.x-correlation-id correlation_id correlationId correlationID CorrelationId correlation-id
+		xRequestId X-Request-Id X-Request-ID x-kong-request-id req.headers.x-request-id req.headers.x-correlation-id
+		req.headers.request-id req.headers.x-kong-request-id req.headers.x-unique-id correlation_id correlationId correlationID CorrelationId correlation-id
 		x-correlation-id x_correlation_id X-Correlation-ID X-Correlation-Id correlation.id`,
 	timeline.KeyTraceID: `trace_id traceId traceID TraceId TraceID trace-id trace.id traceid otelTraceID dd.trace_id
-		x-b3-traceid X-B3-TraceId req.headers.x-b3-traceid`,
+		x-b3-traceid X-B3-TraceId x-datadog-trace-id req.headers.x-b3-traceid req.headers.x-datadog-trace-id`,
 	"traceparent":     `traceparent http.request.header.traceparent req.headers.traceparent`,
-	"uber-trace-id":   `uber-trace-id`,
+	"uber-trace-id":   `uber-trace-id req.headers.uber-trace-id`,
 	"cloud.trace":     `logging.googleapis.com/trace`,
-	"x-amzn-trace-id": `x-amzn-trace-id X-Amzn-Trace-Id xrayTraceId xray_trace_id`,
+	"x-amzn-trace-id": `x-amzn-trace-id X-Amzn-Trace-Id xrayTraceId xray_trace_id req.headers.x-amzn-trace-id`,
 	"span_id":         `span_id spanId spanID SpanId span-id span.id spanid otelSpanID dd.span_id logging.googleapis.com/spanId`,
 	"parent_span_id":  `parent_span_id parentSpanId parent_id parentId parent.id parentSpanID`,
 
