@@ -168,7 +168,7 @@ const maxSkew = 26 * time.Hour
 // widened is the filter by which sources are asked: the bounds in time are those of the
 // true moments, and raw stamps may be off by maxSkew.
 func (c *collector) widened(wants []Want) Filter {
-	f := Filter{Any: wants}
+	f := Filter{Any: wants, Slack: maxSkew}
 	if !c.q.From.IsZero() {
 		f.From = c.q.From.Add(-maxSkew)
 	}

@@ -84,7 +84,11 @@ func wait(ctx context.Context, s Named, f Filter, left *time.Duration, do func(*
 // raw Time in [From, To) where these are not zero.
 type Filter struct {
 	From, To time.Time
-	Any      []Want
+	// Slack is by how much From and To were moved apart since raw stamps may be off: the
+	// moments meant lie in [From+Slack, To-Slack). A source whose server keeps times of its
+	// own, by clocks that are not off so far, may ask it by these.
+	Slack time.Duration
+	Any   []Want
 }
 
 // A Want asks for events in one of six ways; exactly one field is set.
