@@ -68,5 +68,5 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
 	done
 
-lab: ## capture the incident in fixtures/ anew from real servers
-	$(GO) run ./fixtures/lab -out fixtures/shop
+lab: ## capture the incidents in fixtures/ anew from real servers; CHAIN=shop captures one
+	$(GO) run ./fixtures/lab $(if $(CHAIN),-chain $(CHAIN))
