@@ -70,7 +70,7 @@ type catalogueTable struct {
 
 type correction struct {
 	ID     string   `yaml:"id"`
-	What   []string `yaml:"what"` // what is wrong or too coarse: cause, pattern, field
+	What   []string `yaml:"what"` // what is wrong or too coarse: cause, pattern, field; absent if no signal can stand for it
 	Reason string   `yaml:"reason"`
 	Source string   `yaml:"source"`
 }
@@ -169,8 +169,14 @@ func coveringSignals() map[string][]*Signal {
 
 // uncovered says what a row lacks to be covered; "" if nothing.
 func uncovered(t *testing.T, row *catalogueRow, signals []*Signal, where []string, c *correction) string {
-	if len(signals) == 0 {
+	absent := c != nil && slices.Contains(c.What, "absent")
+	switch {
+	case len(signals) == 0 && absent:
+		return ""
+	case len(signals) == 0:
 		return "no signal covers it"
+	case absent:
+		return "it is said to have no signal, and " + signals[0].ID + " covers it"
 	}
 	if len(where) == 0 {
 		return "its table does not say where " + row.field + " stands"

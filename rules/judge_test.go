@@ -389,7 +389,7 @@ func TestSignalScope(t *testing.T) {
 		{"system not known", timeline.Event{Body: "no live upstreams while connecting to upstream"}, ""},
 		{"another field", timeline.Event{System: "haproxy", Body: "SC--"}, ""},
 		{"its field", timeline.Event{System: "haproxy", Attrs: timeline.Attrs{{Name: "haproxy.termination_state", Value: "sH--"}}}, "haproxy.state.server-timeout"},
-		{"the exception", timeline.Event{System: "python", Exception: &timeline.Exception{Type: "psycopg2.errors.QueryCanceled", Message: "x"}}, "python.postgres.cancelled"},
+		{"the exception", timeline.Event{System: "python", Exception: &timeline.Exception{Type: "psycopg2.errors.QueryCanceled", Message: "x"}}, "postgres.cancelled.class"},
 		{"the error of a call", timeline.Event{System: "go", Calls: []timeline.Outcall{{Error: "context deadline exceeded"}}}, "go.timeout.deadline"},
 		{"an error field", timeline.Event{System: "go", Attrs: timeline.Attrs{{Name: "error.message", Value: "dial tcp: lookup x: no such host"}}}, "go.dns"},
 	} {

@@ -113,7 +113,7 @@ func TestFieldsOfSignals(t *testing.T) {
 
 func systemsOf(s *Signal) []string {
 	if s.Applications {
-		return []string{"applications"}
+		return append(slices.Clone(s.Systems), "applications")
 	}
 	return s.Systems
 }

@@ -18,7 +18,7 @@ import (
 type Signal struct {
 	ID           string
 	Systems      []string // Event.System of the events to which it applies
-	Applications bool     // it applies to every application, instead of to Systems
+	Applications bool     // it applies to every application too
 	Field        string   // body, text, status_code, call.status, or the name of an attribute; several names joined by a space
 	Covers       []string // IDs of the catalogue that it stands for beside its own
 
@@ -369,8 +369,8 @@ func readSignals(fsys fs.FS, name string) ([]*Signal, []error) {
 	switch {
 	case len(systems) == 0 && !f.Applications:
 		at(nil, "no system: say whose records these are, by system, systems or applications")
-	case f.System != "" && len(f.Systems) > 0, len(systems) > 0 && f.Applications:
-		at(nil, "one of system, systems and applications says whose records these are, not two")
+	case f.System != "" && len(f.Systems) > 0:
+		at(nil, "one of system and systems says whose records these are, not both")
 	}
 	if len(f.Signals) == 0 {
 		at([]string{"signals"}, "no signals")

@@ -336,6 +336,7 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		d.namePod()
 	}
 	d.exception()
+	d.sqlState()
 	d.duration(c)
 	for _, f := range c.findIn {
 		if v := d.get(f); d.tailed && f.name == "body" {
