@@ -443,7 +443,7 @@ func (s *Source) settleFormats() {
 		if st.format == nil {
 			continue
 		}
-		own := softwareIn(st.path)
+		own := ingest.SoftwareIn(st.path)
 		st.format = s.config.Formats.Settle(st.format, func(name string) bool {
 			if len(own) > 0 {
 				return own[name]
@@ -540,14 +540,14 @@ func (s *Source) dateParts(st *stream) {
 
 // nameStreams gives every stream its service and host.
 func (s *Source) nameStreams() {
-	hints := make([]streamHint, len(s.streams))
+	hints := make([]ingest.StreamHint, len(s.streams))
 	for i, st := range s.streams {
 		hints[i].Path = st.path
 		if st.format != nil {
 			hints[i].System = st.format.System
 		}
 	}
-	for i, n := range nameStreams(hints) {
+	for i, n := range ingest.NameStreams(hints) {
 		st := s.streams[i]
 		st.service, st.host = n.Service, cmp.Or(s.config.Host, n.Host)
 		for _, c := range s.config.Services {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+
+	"github.com/correlatehq/correlate/ingest"
 )
 
 // TestNaming runs testdata/naming: how files become streams, and streams services.
@@ -19,11 +21,11 @@ func TestNaming(t *testing.T) {
 			var out strings.Builder
 			switch d.Cmd {
 			case "name":
-				hints := make([]streamHint, len(lines))
+				hints := make([]ingest.StreamHint, len(lines))
 				for i, l := range lines {
 					hints[i].Path, hints[i].System, _ = strings.Cut(l, " ")
 				}
-				for i, n := range nameStreams(hints) {
+				for i, n := range ingest.NameStreams(hints) {
 					fmt.Fprintf(&out, "%s: %s on %s\n", hints[i].Path, n.Service, n.Host)
 				}
 			case "series":
@@ -44,17 +46,17 @@ func TestNaming(t *testing.T) {
 
 // The names do not depend on the order in which files are found.
 func TestNamingIgnoresOrder(t *testing.T) {
-	hints := []streamHint{
-		{"dc1/app-1/orders.log", ""}, {"dc2/app-1/orders.log", ""}, {"dc1/edge-1/nginx/access.log", "nginx"},
-		{"dc1/edge-1/nginx/error.log", "nginx"}, {"dc2/lb-1/haproxy.log", "haproxy"},
+	hints := []ingest.StreamHint{
+		{Path: "dc1/app-1/orders.log", System: ""}, {Path: "dc2/app-1/orders.log", System: ""}, {Path: "dc1/edge-1/nginx/access.log", System: "nginx"},
+		{Path: "dc1/edge-1/nginx/error.log", System: "nginx"}, {Path: "dc2/lb-1/haproxy.log", System: "haproxy"},
 	}
-	want := map[string]streamName{}
-	for i, n := range nameStreams(hints) {
+	want := map[string]ingest.StreamName{}
+	for i, n := range ingest.NameStreams(hints) {
 		want[hints[i].Path] = n
 	}
 	for turn := range hints {
-		rotated := append(append([]streamHint{}, hints[turn:]...), hints[:turn]...)
-		for i, n := range nameStreams(rotated) {
+		rotated := append(append([]ingest.StreamHint{}, hints[turn:]...), hints[:turn]...)
+		for i, n := range ingest.NameStreams(rotated) {
 			if n != want[rotated[i].Path] {
 				t.Errorf("turned by %d, %s is %+v, was %+v", turn, rotated[i].Path, n, want[rotated[i].Path])
 			}
@@ -70,15 +72,15 @@ func FuzzNaming(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		files := strings.Split(text, "\n")
 		count := 0
-		var hints []streamHint
+		var hints []ingest.StreamHint
 		for _, s := range groupParts(files) {
 			count += len(s.Files)
-			hints = append(hints, streamHint{Path: s.Path})
+			hints = append(hints, ingest.StreamHint{Path: s.Path})
 		}
 		if count != len(files) {
 			t.Errorf("%d files became %d in series", len(files), count)
 		}
-		for i, n := range nameStreams(hints) {
+		for i, n := range ingest.NameStreams(hints) {
 			if hints[i].Path != "" && !strings.HasSuffix(hints[i].Path, "/") && (n.Service == "" || n.Host == "") {
 				t.Errorf("%q is named %+v", hints[i].Path, n)
 			}

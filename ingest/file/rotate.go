@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/correlatehq/correlate/ingest"
 )
 
 // A part is what the name of a file says of its place in a rotated series.
@@ -29,7 +31,6 @@ var (
 	epochRE  = regexp.MustCompile(`[-_.](1\d{9})$`)
 	numberRE = regexp.MustCompile(`^(.+)\.(\d{1,4})$`)
 	iisRE    = regexp.MustCompile(`^(u_ex|u_in|u_nc)(\d{6,8})$`)
-	extRE    = regexp.MustCompile(`(?i)\.(log|txt|out|err|json|jsonl|ndjson)$`)
 )
 
 // partOf reads the place of a file in its series off its slash-separated path:
@@ -64,7 +65,7 @@ func partOf(file string, has func(string) bool) part {
 			return part{Series: dir + stem, Number: 1}
 		}
 	}
-	if ext := extRE.FindString(name); ext != "" {
+	if ext := ingest.LogExtension.FindString(name); ext != "" {
 		if m := numberRE.FindStringSubmatch(strings.TrimSuffix(name, ext)); m != nil && has(dir+m[1]+ext) {
 			n, _ := strconv.Atoi(m[2])
 			return part{Series: dir + m[1] + ext, Number: n}
@@ -100,7 +101,7 @@ func dated(name string) (part, bool) {
 		if loc := epochRE.FindStringSubmatchIndex(stem); loc != nil && loc[0] > 0 {
 			return part{Series: stem[:loc[0]] + ext, Date: stem[loc[2]:loc[3]]}, true
 		}
-		if ext = extRE.FindString(stem); ext == "" {
+		if ext = ingest.LogExtension.FindString(stem); ext == "" {
 			break
 		}
 		stem = strings.TrimSuffix(stem, ext)

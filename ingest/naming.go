@@ -1,4 +1,4 @@
-package file
+package ingest
 
 import (
 	"path"
@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// A streamHint is what naming may know of a stream.
-type streamHint struct {
+// A StreamHint is what naming may know of a stream.
+type StreamHint struct {
 	Path   string // of the series, slash-separated, relative to what all streams have in common
 	System string // the software by its format: "nginx"; "" if not known
 }
 
-// A streamName is how a stream's service and host are called where neither records
+// A StreamName is how a stream's service and host are called where neither records
 // nor configuration tell.
-type streamName struct{ Service, Host string }
+type StreamName struct{ Service, Host string }
 
 // words that say what is logged, not who logs: a file called so is one of several
 // streams of its writer.
@@ -33,8 +33,8 @@ var softwareWords = wordSet(`nginx openresty tengine haproxy httpd apache apache
 	elasticsearch opensearch etcd consul vault
 	systemd journald docker containerd kubelet supervisor supervisord rsyslog fluentd fluentbit vector`)
 
-// softwareIn gives the software that a path names, by the name that formats give it.
-func softwareIn(p string) map[string]bool {
+// SoftwareIn gives the software that a path names, by the name that formats give it.
+func SoftwareIn(p string) map[string]bool {
 	found := map[string]bool{}
 	for _, w := range strings.FieldsFunc(strings.ToLower(p), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
 		switch w {
@@ -62,6 +62,9 @@ func wordSet(s string) map[string]bool {
 	return m
 }
 
+// LogExtension matches the extension of a file name that all logs may have.
+var LogExtension = regexp.MustCompile(`(?i)\.(log|txt|out|err|json|jsonl|ndjson)$`)
+
 var (
 	hexIDRE = regexp.MustCompile(`^[0-9a-f]{32,64}$`)
 	// The digits and letters of which Kubernetes makes suffixes, which are
@@ -74,7 +77,7 @@ var (
 	setRE    = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
 )
 
-// nameStreams names the services and hosts of streams that are read together.
+// NameStreams names the services and hosts of streams that are read together.
 //
 // The service is the file's own name where that names one (app-1/orders.stderr.log is
 // of orders). Where it only says what kind of log it is (access, error, journal,
@@ -85,13 +88,13 @@ var (
 // The host is the nearest directory that tells streams apart, with as many of its
 // parents as make it unique; in no such directory each server or process is a host of
 // its own.
-func nameStreams(streams []streamHint) []streamName {
+func NameStreams(streams []StreamHint) []StreamName {
 	common := commonDirs(streams)
 	there := make(map[string]bool, len(streams))
 	for _, s := range streams {
 		there[s.Path] = true
 	}
-	out := make([]streamName, len(streams))
+	out := make([]StreamName, len(streams))
 	homes := make([][]string, len(streams)) // the directories down to the host's, kinds and dates left out
 	for i, s := range streams {
 		dirs := strings.Split(s.Path, "/")
@@ -142,7 +145,7 @@ func nameStreams(streams []streamHint) []streamName {
 }
 
 // commonDirs counts the leading directories in which all streams lie.
-func commonDirs(streams []streamHint) int {
+func commonDirs(streams []StreamHint) int {
 	if len(streams) == 0 {
 		return 0
 	}
@@ -178,7 +181,7 @@ func home(telling []string) []string {
 
 // nameHosts gives each stream with a home its last directory, and of those that
 // different homes share as many parents as tell them apart.
-func nameHosts(out []streamName, homes [][]string) {
+func nameHosts(out []StreamName, homes [][]string) {
 	for depth := 1; ; depth++ {
 		label := func(h []string) string { return strings.Join(h[max(0, len(h)-depth):], "/") }
 		homesOf := map[string]map[string]bool{}
@@ -211,7 +214,7 @@ func nameHosts(out []streamName, homes [][]string) {
 
 // uniqueFiles tells streams without a home apart whose base names are the same, such
 // as app.log and app.json: each is a clock of its own.
-func uniqueFiles(out []streamName, streams []streamHint, homes [][]string) {
+func uniqueFiles(out []StreamName, streams []StreamHint, homes [][]string) {
 	count := map[string]int{}
 	for i := range out {
 		count[baseName(path.Base(streams[i].Path))]++
@@ -226,7 +229,7 @@ func uniqueFiles(out []streamName, streams []streamHint, homes [][]string) {
 // baseName is a file's name without the extensions that all logs have.
 func baseName(file string) string {
 	for range 2 {
-		stem := extRE.ReplaceAllString(file, "")
+		stem := LogExtension.ReplaceAllString(file, "")
 		if stem == "" || stem == file {
 			break
 		}
