@@ -236,8 +236,9 @@ type partReader struct {
 	literals *search      // nil: bytes cannot tell a failure
 	near     spans        // of the part's hosts
 	lines    map[int]bool // wanted by their place
-	index    index        // of an earlier pass, nil if there was none
+	index    *index       // of an earlier pass, nil if there was none
 	stamps   *index       // that this pass makes; nil if it makes none
+	last     int64        // offset of the last record, if that is known before it is read
 	sampler  sampler
 	hits     []hit
 	skipped  map[string]skip
@@ -321,6 +322,9 @@ func (r *partReader) pass(ctx context.Context) bool {
 	if !r.canMatter() {
 		return true
 	}
+	if done, goOn := r.skim(ctx); done {
+		return goOn
+	}
 	if r.onlyBytes() {
 		matters, err := r.scan(ctx)
 		if ctx.Err() != nil {
@@ -341,6 +345,27 @@ func (r *partReader) pass(ctx context.Context) bool {
 		return r.broken(r.pos, err)
 	}
 	return r.records(ctx)
+}
+
+// skim reads what may be wanted of the part, if its bytes can tell; false, false says that
+// they cannot.
+func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
+	f, err := openStored(r.p.open, r.p.size)
+	if err != nil {
+		return true, r.broken(r.pos, err)
+	}
+	defer f.Close()
+	k := r.newSkimmer(&cancelReader{ctx, f})
+	if k == nil {
+		return false, false
+	}
+	if r.reader, err = r.s.config.Formats.NewReader(strings.NewReader(""), r.s.options(r.p, r.form)); err != nil {
+		return true, r.broken(r.pos, err)
+	}
+	if r.index == nil {
+		r.stamps = &index{sparse: true}
+	}
+	return true, k.run(ctx)
 }
 
 // broken reports that the part cannot be read, or not further than at.
@@ -514,13 +539,26 @@ func (r *partReader) records(ctx context.Context) bool {
 		if rec.Format != nil && rec.Format != r.cur {
 			r.turn(rec.Format)
 		}
-		if rec.Cut && !r.skip(at, whatCut(r.reader.MaxRecord()), nil) {
-			return false
-		}
-		if sampled := r.sampler.due(rec.Offset); (sampled || r.tries(rec)) && !r.decode(rec, at, sampled) {
+		if !r.record(rec, at) {
 			return false
 		}
 	}
+}
+
+// record looks at one record; false says to stop.
+func (r *partReader) record(rec format.Record, at timeline.Pos) bool {
+	if rec.Cut && !r.skip(at, whatCut(r.reader.MaxRecord()), nil) {
+		return false
+	}
+	sampled := r.sampler.due(rec.Offset)
+	if sampled || r.tries(rec) {
+		return r.decode(rec, at, sampled)
+	}
+	if r.stamps != nil && (!r.stamps.knows(rec.Offset) || rec.Offset == r.last) {
+		// One that nobody reads is no loss here.
+		_ = r.reader.Decode(rec, func(e *timeline.Event) bool { r.stamps.add(rec.Offset, e.Time); return true })
+	}
+	return true
 }
 
 // tries says whether the record may be wanted, by its bytes. It leaves the keys
@@ -528,7 +566,7 @@ func (r *partReader) records(ctx context.Context) bool {
 func (r *partReader) tries(rec format.Record) bool {
 	r.hits = r.findKeys(r.hits[:0], rec.Bytes)
 	switch {
-	case r.stamps != nil || r.pl.all || r.pl.life || len(r.hits) > 0 || r.lines[rec.Line]:
+	case r.stamps != nil && !r.stamps.sparse || r.pl.all || r.pl.life || len(r.hits) > 0 || r.lines[rec.Line]:
 		return true
 	case len(r.near) > 0 && r.index.meets(rec.Offset, r.near):
 		return true
@@ -543,7 +581,8 @@ func (r *partReader) keepIndex() {
 	if r.stamps != nil {
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
-		r.p.index = *r.stamps
+		r.stamps.finish()
+		r.p.index = r.stamps
 	}
 }
 

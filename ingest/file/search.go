@@ -3,6 +3,8 @@ package file
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/correlatehq/correlate/ingest/format"
 )
 
 // A search finds all occurrences of many patterns in bytes without looking at most
@@ -24,13 +26,14 @@ type search struct {
 type searchClass struct {
 	gram, step int // width of a gram; distance of two probes
 	mask       uint64
+	fold       uint64 // the bit by which letters differ in case, in every byte; 0 if case counts
 	bloom      []uint64
 	bloomShift uint
 	table      []int32 // hash of a first gram -> index of the first pattern that has it, plus 1
 	tableShift uint
 	firsts     []uint64 // the first gram of each pattern
 	next       []int32  // the next pattern with the same slot, plus 1
-	patterns   []string
+	patterns   []string // in lower case if case does not count
 	owners     []int32
 }
 
@@ -38,7 +41,10 @@ type searchClass struct {
 // pattern would slow the search for its long ones.
 var classLimits = [...]int{1, 4, 8, 12, 16, 24, 32, 1 << 30}
 
-const hashFactor = 0x9E3779B97F4A7C15
+const (
+	hashFactor = 0x9E3779B97F4A7C15
+	foldBits   = 0x2020202020202020
+)
 
 // newSearch makes a search for the patterns of each owner; empty ones are left out.
 // An owner is the index in the outer slice.
@@ -46,30 +52,59 @@ func newSearch(owners [][]string) *search {
 	s := &search{}
 	for c := 0; c+1 < len(classLimits); c++ {
 		var k searchClass
-		shortest := 0
 		for o, patterns := range owners {
 			for _, p := range patterns {
-				if len(p) < classLimits[c] || len(p) >= classLimits[c+1] {
-					continue
+				if len(p) >= classLimits[c] && len(p) < classLimits[c+1] {
+					k.patterns = append(k.patterns, p)
+					k.owners = append(k.owners, int32(o))
 				}
-				if shortest == 0 || len(p) < shortest {
-					shortest = len(p)
-				}
-				s.longest = max(s.longest, len(p))
-				k.patterns = append(k.patterns, p)
-				k.owners = append(k.owners, int32(o))
 			}
 		}
-		if len(k.patterns) > 0 {
-			k.build(shortest)
-			s.classes = append(s.classes, k)
+		s.addClass(k, 8)
+	}
+	return s
+}
+
+// newTextSearch makes a search for a few texts, of which nobody asks who owns them. Their
+// grams are short, so that probes are far apart.
+func newTextSearch(literals []format.Literal) *search {
+	s := &search{}
+	for c := 0; c+1 < len(textLimits); c++ {
+		for _, fold := range []bool{false, true} {
+			var k searchClass
+			if fold {
+				k.fold = foldBits
+			}
+			for _, l := range literals {
+				if l.Fold == fold && len(l.Text) >= textLimits[c] && len(l.Text) < textLimits[c+1] {
+					k.patterns = append(k.patterns, l.Text)
+					k.owners = append(k.owners, 0)
+				}
+			}
+			s.addClass(k, 4)
 		}
 	}
 	return s
 }
 
-func (k *searchClass) build(shortest int) {
-	k.gram = min(8, shortest)
+// textLimits are classLimits of texts.
+var textLimits = [...]int{1, 3, 5, 8, 1 << 30}
+
+func (s *search) addClass(k searchClass, gram int) {
+	if len(k.patterns) == 0 {
+		return
+	}
+	shortest := len(k.patterns[0])
+	for _, p := range k.patterns {
+		shortest = min(shortest, len(p))
+		s.longest = max(s.longest, len(p))
+	}
+	k.build(shortest, gram)
+	s.classes = append(s.classes, k)
+}
+
+func (k *searchClass) build(shortest, gram int) {
+	k.gram = min(gram, shortest)
 	k.step = shortest - k.gram + 1
 	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
 	// 16 bits for each gram, two of them set, let some 1.4 % of strange probes pass.
@@ -105,13 +140,13 @@ func bloomBits(h uint64) uint64 { return 1<<(h>>20&63) | 1<<(h>>26&63) }
 // load gives the gram at p, which must lie within text.
 func (k *searchClass) load(text []byte, p int) uint64 {
 	if p+8 <= len(text) {
-		return binary.LittleEndian.Uint64(text[p:]) & k.mask
+		return (binary.LittleEndian.Uint64(text[p:]) | k.fold) & k.mask
 	}
 	var x uint64
 	for i := k.gram - 1; i >= 0; i-- {
 		x = x<<8 | uint64(text[p+i])
 	}
-	return x
+	return (x | k.fold) & k.mask
 }
 
 // A hit is one occurrence of a pattern: text[Start:End].
@@ -129,9 +164,10 @@ func (s *search) each(text []byte, yield func(hit) bool) {
 
 func (k *searchClass) each(text []byte, yield func(hit) bool) bool {
 	p := 0
-	for ; p+8 <= len(text); p += k.step {
-		h := (binary.LittleEndian.Uint64(text[p:]) & k.mask) * hashFactor
-		if b := bloomBits(h); k.bloom[h>>k.bloomShift]&b == b && !k.verify(text, p, yield) {
+	mask, fold, bloom, shift, step := k.mask, k.fold, k.bloom, k.bloomShift&63, k.step
+	for ; p+8 <= len(text); p += step {
+		h := ((binary.LittleEndian.Uint64(text[p:]) | fold) & mask) * hashFactor
+		if b := bloomBits(h); bloom[h>>shift]&b == b && !k.verify(text, p, yield) {
 			return false
 		}
 	}
@@ -150,10 +186,26 @@ func (k *searchClass) verify(text []byte, p int, yield func(hit) bool) bool {
 		first := k.load(text, s)
 		for i := k.table[first*hashFactor>>k.tableShift]; i > 0; i = k.next[i-1] {
 			pat := k.patterns[i-1]
-			if k.firsts[i-1] == first && len(pat) <= len(text)-s && string(text[s:s+len(pat)]) == pat &&
+			if k.firsts[i-1] == first && len(pat) <= len(text)-s && k.equal(text[s:s+len(pat)], pat) &&
 				!yield(hit{int(k.owners[i-1]), s, s + len(pat)}) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+func (k *searchClass) equal(text []byte, pattern string) bool {
+	if k.fold == 0 {
+		return string(text) == pattern
+	}
+	for i := range text {
+		c := text[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != pattern[i] {
+			return false
 		}
 	}
 	return true

@@ -77,32 +77,93 @@ func (w windows) of(st *stream) spans {
 const stretchBits = 18
 
 // An index tells of each stretch of a part the range of the raw stamps of the records
-// that begin in it. The first pass that reads all records leaves it, so that later
-// ones do not parse what lies in none of their windows.
-type index []stampRange
+// that begin in it, so that passes that want windows do not parse what lies in none. The
+// first pass over the part leaves it.
+//
+// A pass that reads all records leaves the ranges as they are. A sparse one knows some
+// stamps of every stretch. The stamps of a log ascend but for some lag: by how much a record was
+// seen to be stamped before one above it. The others of a stretch are held to lie between
+// the stretches before and after it, give or take twice that lag and a minute.
+type index struct {
+	ranges []stampRange
+	sparse bool
+	latest time.Time
+	lag    time.Duration
+}
 
 type stampRange struct{ first, last time.Time }
 
-// add notes a stamp of a record that begins at the offset.
+// sparseSlack is by how much stamps of a sparse index may be off at least.
+const sparseSlack = time.Minute
+
+// add notes a stamp of a record that begins at the offset; they come in this order.
 func (x *index) add(offset int64, t time.Time) {
 	if t.IsZero() {
 		return // it lies in no window
 	}
 	n := int(offset >> stretchBits)
-	for len(*x) <= n {
-		*x = append(*x, stampRange{})
+	for len(x.ranges) <= n {
+		x.ranges = append(x.ranges, stampRange{})
 	}
-	r := &(*x)[n]
+	r := &x.ranges[n]
 	if r.first.IsZero() || t.Before(r.first) {
 		r.first = t
 	}
 	if t.After(r.last) {
 		r.last = t
 	}
+	if t.After(x.latest) {
+		x.latest = t
+	} else {
+		x.lag = max(x.lag, x.latest.Sub(t))
+	}
 }
 
-// meets says whether a record that begins at the offset may lie in one of the spans.
-func (x index) meets(offset int64, s spans) bool {
+// knows says whether there is a stamp of the stretch in which the offset lies.
+func (x *index) knows(offset int64) bool {
 	n := int(offset >> stretchBits)
-	return n < len(x) && !x[n].first.IsZero() && s.meet(x[n].first, x[n].last)
+	return n < len(x.ranges) && !x.ranges[n].first.IsZero()
+}
+
+// finish makes a sparse index ready.
+func (x *index) finish() {
+	if !x.sparse || len(x.ranges) == 0 {
+		return
+	}
+	slack := 2*x.lag + sparseSlack
+	n := len(x.ranges)
+	after := make([]time.Time, n+1) // the earliest stamp seen from the stretch on
+	for i, r := range slices.Backward(x.ranges) {
+		if after[i] = after[i+1]; !r.first.IsZero() && (after[i].IsZero() || r.first.Before(after[i])) {
+			after[i] = r.first
+		}
+	}
+	var before time.Time // the latest stamp seen before the stretch
+	for i := range x.ranges {
+		r := &x.ranges[i]
+		seen := *r
+		if r.first = (time.Time{}); !before.IsZero() {
+			r.first = before.Add(-slack)
+		}
+		if r.last = farFuture; !after[i+1].IsZero() {
+			r.last = after[i+1].Add(slack)
+		}
+		if seen.last.After(before) {
+			before = seen.last
+		}
+	}
+}
+
+// farFuture is later than any stamp.
+var farFuture = time.Unix(1<<40, 0)
+
+// meets says whether a record that begins at the offset may lie in one of the spans.
+func (x *index) meets(offset int64, s spans) bool {
+	n := int(offset >> stretchBits)
+	if n >= len(x.ranges) {
+		// Of what is behind the last stamp seen nothing is known.
+		return x.sparse && (len(x.ranges) == 0 || s.meet(x.latest.Add(-2*x.lag-sparseSlack), farFuture))
+	}
+	r := x.ranges[n]
+	return (x.sparse || !r.first.IsZero()) && s.meet(r.first, r.last)
 }

@@ -71,8 +71,8 @@ func TestWindowsAfterAWholePass(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(used.streams[0].parts[0].index) < 4 {
-			t.Fatalf("the whole pass left an index of %d stretches", len(used.streams[0].parts[0].index))
+		if len(used.streams[0].parts[0].index.ranges) < 4 {
+			t.Fatalf("the whole pass left an index of %d stretches", len(used.streams[0].parts[0].index.ranges))
 		}
 		with, _ := read(t, used, wants...)
 		if d := cmp.Diff(without, with); d != "" {

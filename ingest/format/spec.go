@@ -216,6 +216,7 @@ type compiled struct {
 	uncaught  []cond
 	failed    []cond
 	literals  [][]byte
+	life      func() lifeLiterals
 	exprs     []*expr // all of them
 }
 
@@ -461,6 +462,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
+	c.life = lifeOf(c)
 	c.exprs = k.exprs
 	return c, nil
 }

@@ -1,0 +1,356 @@
+package file
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"slices"
+
+	"github.com/correlatehq/correlate/timeline"
+
+	"github.com/correlatehq/correlate/ingest/format"
+)
+
+// A skimmer goes through a part in large blocks and reads only those records that its bytes
+// say may be wanted: those with an ID or a literal of the plan, those in its windows, those
+// at the places of the sample. It looks at the beginnings of lines only to find where the
+// records begin in which something stands, and, where failures or process lives are wanted,
+// to find lines that are none of the stream's own.
+type skimmer struct {
+	r      *partReader
+	screen *format.Screen
+	in     io.Reader
+	search []*search // whatever one of them finds is looked at
+	look   bool      // for lines that are none of the stream's own
+
+	window []byte // from the beginning of a record on
+	base   int64  // offset of the window in the part
+	eof    bool
+
+	counted, line int // number of the line in which the byte of the window is
+	marks         []int
+	stretches     []stretch
+	section       section
+	learnt        int
+}
+
+// A stretch of the window holds whole records.
+type stretch struct{ start, end int }
+
+const (
+	// sectionStep is how much of a window is handed to a reader at once: most records are short.
+	sectionStep = 4 << 10
+	// maxLearn bounds the lines of a pass that are looked at for how lines may begin.
+	maxLearn = 256
+)
+
+// A section reads a stretch of memory a little at a time.
+type section struct{ rest []byte }
+
+func (s *section) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), sectionStep)], s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// newSkimmer gives nil if bytes cannot tell what of the part is wanted.
+func (r *partReader) newSkimmer(in io.Reader) *skimmer {
+	if r.docs || r.pl.all || len(r.lines) > 0 || len(r.near) > 0 && r.index == nil {
+		return nil
+	}
+	screen := r.s.screen(r.p, r.form)
+	if screen == nil {
+		return nil
+	}
+	k := &skimmer{r: r, screen: screen, in: in, line: 1}
+	var literals []format.Literal
+	if len(r.pl.failed) > 0 {
+		ls, ok := screen.Failed()
+		if !ok || slices.ContainsFunc(r.pl.failed, func(f *timeline.Failed) bool { return len(f.Status) > 0 }) {
+			return nil
+		}
+		literals = append(literals, ls...)
+	}
+	if r.pl.life {
+		ls, ok := screen.Lifecycle()
+		if !ok {
+			return nil
+		}
+		literals = append(literals, ls...)
+	}
+	k.look = (len(r.pl.failed) > 0 || r.pl.life) && !screen.Lines()
+	if r.pl.spelling != nil {
+		k.search = append(k.search, r.pl.spelling)
+	}
+	if len(literals) > 0 {
+		k.search = append(k.search, newTextSearch(literals))
+	}
+	return k
+}
+
+// screen makes the screen of a part; nil if there is none for its format.
+func (s *Source) screen(p *filePart, f *format.Format) *format.Screen {
+	head, err := p.head()
+	if err != nil {
+		return nil
+	}
+	return s.config.Formats.NewScreen(f, head, s.options(p, f))
+}
+
+// run goes through the part; false says that it was stopped.
+func (k *skimmer) run(ctx context.Context) bool {
+	limit := k.r.reader.MaxRecord()
+	buf := make([]byte, 0, 2*blockSize)
+	for !k.eof {
+		if cap(buf)-len(buf) < blockSize {
+			buf = slices.Grow(buf, blockSize)
+		}
+		n, err := io.ReadFull(k.in, buf[len(buf):len(buf)+blockSize])
+		buf = buf[:len(buf)+n]
+		k.window = buf
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			k.eof = true
+		case err != nil:
+			// What came before is read, and where it breaks is told.
+			return k.onward(ctx, buf, &endsWith{err})
+		}
+		end := k.settled()
+		if end == 0 && !k.eof {
+			if len(buf) > limit {
+				return k.onward(ctx, buf, k.in)
+			}
+			continue
+		}
+		if k.r.turned(buf) || k.tooLong(limit) {
+			return k.onward(ctx, buf, k.in)
+		}
+		k.find(end)
+		for _, st := range k.stretches {
+			goOn, turnedAt := k.read(st, end)
+			if !goOn || ctx.Err() != nil {
+				return false
+			}
+			if turnedAt >= 0 {
+				return k.onward(ctx, buf[turnedAt:], k.in)
+			}
+		}
+		k.lineAt(end)
+		k.counted = 0
+		k.base += int64(end)
+		buf = buf[:copy(buf, buf[end:])]
+	}
+	k.r.keepIndex()
+	return true
+}
+
+// endsWith is a reader that has only an error.
+type endsWith struct{ err error }
+
+func (f *endsWith) Read([]byte) (int, error) { return 0, f.err }
+
+// onward reads all records from here on: rest, which is the end of the window, and what
+// comes behind it.
+func (k *skimmer) onward(ctx context.Context, rest []byte, in io.Reader) bool {
+	at := len(k.window) - len(rest)
+	k.r.reader.Jump(io.MultiReader(bytes.NewReader(rest), in), k.base+int64(at), k.lineAt(at))
+	return k.r.records(ctx)
+}
+
+// settled gives the end of the last record that is whole in the window: where a line of
+// the stream's own begins.
+func (k *skimmer) settled() int {
+	if k.eof {
+		return len(k.window)
+	}
+	return k.lastOwn(len(k.window))
+}
+
+// lastOwn gives where the last line of the stream's own begins before end; 0 if there is
+// none but the first.
+func (k *skimmer) lastOwn(end int) int {
+	for i := end; ; {
+		if i = bytes.LastIndexByte(k.window[:i], '\n'); i < 0 {
+			return 0
+		}
+		if i+1 < end && k.screen.Own(k.window[i+1:]) {
+			return i + 1
+		}
+	}
+}
+
+// tooLong says whether a line of the window is longer than a record may be.
+func (k *skimmer) tooLong(limit int) bool {
+	if len(k.window) <= limit {
+		return false
+	}
+	for rest := k.window; len(rest) > limit; {
+		i := bytes.LastIndexByte(rest[:limit+1], '\n')
+		if i < 0 {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+	return false
+}
+
+// lineAt gives the number of the line in which the byte of the window is; it is asked for
+// ever later ones.
+func (k *skimmer) lineAt(i int) int {
+	if i > k.counted {
+		k.line += bytes.Count(k.window[k.counted:i], []byte{'\n'})
+		k.counted = i
+	}
+	return k.line
+}
+
+// find finds the stretches of the window before end that hold what may be wanted.
+func (k *skimmer) find(end int) {
+	r := k.r
+	text := k.window[:end]
+	k.marks, k.stretches = k.marks[:0], k.stretches[:0]
+	for _, s := range k.search {
+		s.each(text, func(h hit) bool {
+			k.marks = append(k.marks, h.start)
+			return true
+		})
+	}
+	if k.look {
+		k.strange(text)
+	}
+	if r.stamps != nil {
+		for at := k.base; at < k.base+int64(end); at = (at>>stretchBits + 1) << stretchBits {
+			if !r.stamps.knows(at) {
+				k.marks = append(k.marks, k.ownFrom(int(at-k.base), end))
+			}
+		}
+		if k.eof {
+			// The clock may have been set since the stretch began.
+			if last := k.lastOwn(len(bytes.TrimRight(text, "\r\n"))); last > 0 {
+				r.last = k.base + int64(last)
+				k.marks = append(k.marks, last)
+			}
+		}
+	}
+	if r.sampler.on {
+		for at := r.sampler.next; at < float64(k.base)+float64(end); at += r.sampler.stride {
+			if i := k.ownFrom(int(max(0, at-float64(k.base))+0.999), end); i < end {
+				k.marks = append(k.marks, i)
+			}
+		}
+	}
+	slices.Sort(k.marks)
+	done := 0
+	for _, m := range k.marks {
+		if m < done || m >= end {
+			continue
+		}
+		done = k.add(m, m+1, end)
+	}
+	if len(r.near) > 0 {
+		for at := 0; at < end; {
+			next := min(end, int((k.base+int64(at))>>stretchBits<<stretchBits+1<<stretchBits-k.base))
+			if r.index.meets(k.base+int64(at), r.near) {
+				k.add(at, next, end)
+			}
+			at = next
+		}
+		slices.SortFunc(k.stretches, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
+	}
+	out := k.stretches[:0]
+	for _, st := range k.stretches {
+		if n := len(out); n > 0 && st.start <= out[n-1].end {
+			out[n-1].end = max(out[n-1].end, st.end)
+			continue
+		}
+		out = append(out, st)
+	}
+	k.stretches = out
+}
+
+// add adds the records that have bytes of window[from:to], and gives their end.
+func (k *skimmer) add(from, to, end int) int {
+	start := from
+	for {
+		start = bytes.LastIndexByte(k.window[:start], '\n') + 1
+		if start == 0 || k.screen.Own(k.window[start:]) {
+			break
+		}
+		start--
+	}
+	st := stretch{start, k.ownFrom(to, end)}
+	k.stretches = append(k.stretches, st)
+	return st.end
+}
+
+// ownFrom gives the first line of the stream's own that begins at i or later; end if there
+// is none before it.
+func (k *skimmer) ownFrom(i, end int) int {
+	for {
+		if i > 0 {
+			n := bytes.IndexByte(k.window[i-1:end], '\n')
+			if n < 0 {
+				return end
+			}
+			i += n
+		}
+		if i >= end {
+			return end
+		}
+		if k.screen.Own(k.window[i:]) {
+			return i
+		}
+		i++
+	}
+}
+
+// strange marks the lines that are none of the stream's own.
+func (k *skimmer) strange(text []byte) {
+	for at := 0; at < len(text); {
+		if c := text[at]; c != '\n' && c != '\r' && !k.screen.Own(k.window[at:]) {
+			k.marks = append(k.marks, at)
+		}
+		n := bytes.IndexByte(text[at:], '\n')
+		if n < 0 {
+			return
+		}
+		at += n + 1
+	}
+}
+
+// read reads the records of a stretch, and more where the sample wants another try. False
+// says to stop. If the part turns to another format, turned is where the first record of
+// that begins; else it is negative.
+func (k *skimmer) read(st stretch, end int) (goOn bool, turned int) {
+	r := k.r
+	k.section.rest = k.window[st.start:]
+	r.reader.Jump(&k.section, k.base+int64(st.start), k.lineAt(st.start))
+	stop, last := k.base+int64(st.end), k.base+int64(end)
+	at := r.pos
+	for {
+		rec, err := r.reader.Next()
+		if err != nil {
+			return true, -1
+		}
+		if rec.Offset >= stop && (rec.Offset >= last || !r.sampler.due(rec.Offset)) {
+			return true, -1
+		}
+		if rec.Format != nil && rec.Format != r.cur {
+			return true, int(rec.Offset - k.base)
+		}
+		at.Offset, at.Line = rec.Offset, rec.Line
+		if !r.record(rec, at) {
+			return false, -1
+		}
+		if k.look && k.learnt < maxLearn && !k.screen.Own(k.window[rec.Offset-k.base:]) && bytes.IndexByte(rec.Bytes, '\n') < 0 {
+			k.learnt++
+			k.screen.Learn(rec.Bytes)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package format
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"slices"
+)
+
+// A Screen tells by a glance which lines of a stream surely begin a record of the stream's
+// own format, and which texts stand in those of them that are failures or tell of the life
+// of a process. What another format of the application may have written between them is not
+// among these: its lines are none of the stream's own.
+//
+// How a line of the stream begins is learnt from lines that were read. Not for concurrent use.
+type Screen struct {
+	r        *Reader
+	main     *compiled
+	lines    bool // every line is a record
+	width    int  // words of a beginning
+	begins   []beginning
+	failed   []Literal
+	life     []Literal
+	unfailed bool // failed is not known
+	unlived  bool // life is not known
+}
+
+// A beginning is how lines begin: the digits of it are any digits.
+type beginning struct{ mask, want [beginWords]uint64 }
+
+const (
+	beginWords = 4  // of 8 bytes
+	maxBegins  = 24 // of one stream
+	learnLines = 48 // of the head are looked at
+	// learnShare is the share of these lines that the beginnings found must tell.
+	learnShare = 0.95
+)
+
+// NewScreen makes a screen for a stream of f that has the head. It gives nil where lines do
+// not tell enough: documents, columns that a head names, streams of several formats, lines
+// that begin in too many ways.
+func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
+	if f == nil || f.c == nil {
+		return nil
+	}
+	rt := routeOf(f)
+	var outer []*compiled
+	for rt.wrap != nil {
+		if len(rt.inner) > 0 || rt.general == nil || rt.wrap.wraps.newline || rt.wrap.paths != nil && rt.wrap.paths.nested > 0 {
+			return nil
+		}
+		outer = append(outer, rt.wrap)
+		rt = rt.general
+	}
+	c := rt.main
+	if c == nil || len(c.conts) > 0 && len(outer) > 0 || c.columns != nil && (c.columns.hasHead() || !c.oneLine) || c.paths != nil && c.paths.nested > 0 {
+		return nil
+	}
+	sc := &Screen{main: c, r: &Reader{set: s, opt: o, in: newBuffered(bytes.NewReader(nil)), max: defaultMaxRecord}}
+	sc.r.start(f)
+	sc.lines = sc.r.lineByLine
+	sc.literals(f, outer)
+	if sc.lines {
+		return sc
+	}
+	var lines [][]byte
+	head = bytes.TrimPrefix(whole(head), bom)
+	for len(head) > 0 && len(lines) < learnLines {
+		line, rest, _ := bytes.Cut(head, []byte{'\n'})
+		if head = rest; len(line) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	lines = slices.DeleteFunc(lines, func(l []byte) bool { return !sc.reads(l) })
+	for width := beginWords; width >= 2; width-- {
+		sc.width, sc.begins = width, sc.begins[:0]
+		told := 0
+		for _, l := range lines {
+			if sc.add(l) {
+				told++
+			}
+		}
+		if len(lines) > 0 && float64(told) >= learnShare*float64(len(lines)) {
+			return sc
+		}
+	}
+	return nil
+}
+
+// literals finds what stands in the wanted records of the stream's own formats.
+func (sc *Screen) literals(f *Format, outer []*compiled) {
+	sc.unfailed = f.Literals == nil
+	own := append([]*compiled{sc.main}, sc.r.set.special[sc.main]...)
+	if sc.lines { // a guest's lines are not told from others
+		for _, g := range sc.r.set.guestsOf(sc.main) {
+			if !slices.Contains(own, g.c) {
+				own = append(own, g.c)
+			}
+		}
+	}
+	for _, c := range own {
+		if c.literals == nil {
+			sc.unfailed = true
+		}
+		for _, l := range c.literals {
+			for i := len(outer) - 1; i >= 0; i-- {
+				l = outer[i].escape(l)
+			}
+			sc.failed = append(sc.failed, Literal{Text: string(l)})
+		}
+	}
+	for _, c := range slices.Concat(own, outer) {
+		ls, ok := c.lifeLiterals()
+		sc.unlived = sc.unlived || !ok
+		sc.life = append(sc.life, ls...)
+	}
+	sc.failed, sc.life = fewest(sc.failed), fewest(sc.life)
+}
+
+// fewest drops literals that hold another one.
+func fewest(ls []Literal) []Literal {
+	slices.SortFunc(ls, func(a, b Literal) int { return len(a.Text) - len(b.Text) })
+	var out []Literal
+next:
+	for _, l := range ls {
+		for _, o := range out {
+			text := l.Text
+			if o.Fold {
+				text = string(bytes.ToLower([]byte(text)))
+			}
+			if (o.Fold || !l.Fold) && bytes.Contains([]byte(text), []byte(o.Text)) {
+				continue next
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// Failed gives literals of which each own record that failed contains one; false if bytes
+// do not tell.
+func (sc *Screen) Failed() ([]Literal, bool) { return sc.failed, !sc.unfailed }
+
+// Lifecycle gives the same of the records of process lives.
+func (sc *Screen) Lifecycle() ([]Literal, bool) { return sc.life, !sc.unlived }
+
+// Lines says whether every line is a record of the stream's own.
+func (sc *Screen) Lines() bool { return sc.lines }
+
+// Own says whether the line, with which text begins, surely begins a record of the stream's
+// own format.
+func (sc *Screen) Own(text []byte) bool {
+	if sc.lines {
+		return true
+	}
+	if len(text) < 8*beginWords {
+		return false
+	}
+	var w [beginWords]uint64
+	for i := range w {
+		w[i] = binary.LittleEndian.Uint64(text[8*i:])
+	}
+next:
+	for i := range sc.begins {
+		b := &sc.begins[i]
+		for j := range sc.width {
+			if w[j]&b.mask[j] != b.want[j] {
+				continue next
+			}
+		}
+		if i > 0 { // what comes often is found first
+			sc.begins[i], sc.begins[i-1] = sc.begins[i-1], sc.begins[i]
+		}
+		if len(sc.main.conts) == 0 {
+			return bytes.IndexByte(text[:8*sc.width], '\n') < 0
+		}
+		line, _, _ := bytes.Cut(text, []byte{'\n'})
+		return len(line) >= 8*sc.width && !sc.main.isContinuation(trimLine(line))
+	}
+	return false
+}
+
+// Learn notes how a line begins, if it alone is a record of the stream's own format.
+func (sc *Screen) Learn(line []byte) {
+	if !sc.lines && len(sc.begins) < maxBegins && sc.reads(line) {
+		sc.add(line)
+	}
+}
+
+// reads says whether the line alone is a record of the stream's own format.
+func (sc *Screen) reads(line []byte) bool {
+	line = plain(trimLine(line))
+	p, ok := sc.r.route(line)
+	return ok && p.in != nil && p.in.main == sc.main && !p.partial && !sc.main.isContinuation(p.text) && sc.r.frame.decode(sc.main, p.text)
+}
+
+// add notes how a line begins; false if there is no room for it.
+func (sc *Screen) add(line []byte) bool {
+	if len(line) < 8*beginWords {
+		return false
+	}
+	if sc.Own(line) {
+		return true
+	}
+	if len(sc.begins) == maxBegins {
+		return false
+	}
+	var b beginning
+	for i := range 8 * sc.width {
+		mask, want := uint64(0xff), uint64(line[i])
+		if line[i] >= '0' && line[i] <= '9' {
+			mask, want = 0xf0, '0'&0xf0
+		}
+		b.mask[i/8] |= mask << (8 * (i % 8))
+		b.want[i/8] |= want << (8 * (i % 8))
+	}
+	sc.begins = append(sc.begins, b)
+	return true
+}
+
+// Jump goes on at another place of the stream: in begins there, with a line that begins a
+// record, so many bytes from the stream's beginning and in a line of this number.
+func (r *Reader) Jump(in io.Reader, offset int64, line int) {
+	r.in.Reset(in)
+	r.offset, r.line = offset, line
+	r.held, r.drain, r.err = false, false, nil
+	for _, o := range r.queue {
+		r.free = append(r.free, o)
+	}
+	if r.given != nil {
+		r.free = append(r.free, r.given)
+	}
+	r.queue, r.queued, r.given, r.last = r.queue[:0], 0, nil, nil
+	r.doubts.until = min(r.doubts.until, line)
+}
