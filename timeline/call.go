@@ -183,10 +183,32 @@ func (d *draft) matchCalls() {
 }
 
 func (d *draft) isPeer(c *Call, h *Hop) bool {
-	if e, ok := d.book.Lookup(c.Peer); ok {
+	if e, ok := d.endpoint(c); ok {
 		return e.Service == h.Service && (e.Host == "" || e.Host == h.Host)
 	}
 	return names(c.Peer, h)
+}
+
+// endpoint tells which service answers a call: what the book says of the peer. Where that is the caller itself, or where the
+// peer is on the caller's machine and the book does not know it, it is the one other service that logs on the
+// caller's host, as an app does behind its sidecar.
+func (d *builder) endpoint(c *Call) (Endpoint, bool) {
+	e, ok := d.book.Lookup(c.Caller.Host, c.Peer)
+	own := ok && e.Service == c.Caller.Service && e.Host == c.Caller.Host
+	if ok && !own || !own && !loopback(c.Peer) {
+		return e, ok
+	}
+	beside := Endpoint{Peer: c.Peer, From: c.Caller.Host}
+	for p := range d.places {
+		if p.host != c.Caller.Host || p.service == c.Caller.Service {
+			continue
+		}
+		if beside.Service != "" {
+			return Endpoint{}, false // more than one may be meant
+		}
+		beside.Service, beside.Host = p.service, p.host
+	}
+	return beside, beside.Service != ""
 }
 
 func (d *draft) tie(c *Call, h *Hop) {
@@ -244,7 +266,7 @@ func (d *draft) adopt() {
 		return cmp.Compare(lb.d, la.d) // the longest first: it may be the caller of the others
 	})
 	for _, h := range orphans {
-		if h == root || h.Caller != nil || root != nil && h.Service == root.Service {
+		if h == root || h.Caller != nil || root != nil && itself(h, root) {
 			continue
 		}
 		var best *Hop
@@ -276,7 +298,7 @@ func (d *draft) callFor(p, h *Hop) *Call {
 		if c.Callee != nil || !reached(c) || !canAnswer(h, c) {
 			continue
 		}
-		if _, known := d.book.Lookup(c.Peer); known {
+		if _, known := d.endpoint(c); known {
 			continue
 		}
 		window, timed := callLength(c)
@@ -301,8 +323,14 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	if h.Start.CertainlyBefore(from) || p.End.CertainlyBefore(h.Start) {
 		return 0
 	}
+	if forwards(p) && p.Service == h.Service && p.Host == h.Host && slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.Callee != nil }) {
+		return 0 // a proxy calls itself through the app behind it
+	}
 	score := 1.0
 	pl, pOK := hopLength(p)
+	if p.Silent {
+		pl, pOK = callLength(p.Caller)
+	}
 	hl, hOK := hopLength(h)
 	if pOK && hOK {
 		gaveUp := false
@@ -337,11 +365,12 @@ func (d *draft) silentHops(known bool) {
 		if c.Callee != nil || c.Ended == NotSent || c.Ended == Denied || c.Peer == "" {
 			continue
 		}
-		if e, ok := d.book.Lookup(c.Peer); known && (!ok || !d.services[e.Service]) {
+		e, ok := d.endpoint(c)
+		if known && (!ok || !d.services[e.Service]) {
 			continue
 		}
 		h := &Hop{Service: c.Peer, Silent: true, Caller: c}
-		if e, ok := d.book.Lookup(c.Peer); ok {
+		if ok {
 			h.Service, h.Host = e.Service, e.Host
 		} else if s := d.serviceIn(c.Peer); s != "" {
 			h.Service = s

@@ -72,8 +72,7 @@ func (f *clockFit) neighbours(r *Request) {
 		if c.Callee == nil || c.Callee.Silent {
 			continue
 		}
-		switch peer := peerHost(c.Peer); {
-		case peer == "127.0.0.1" || peer == "::1" || peer == "localhost" || strings.HasPrefix(c.Peer, "unix:"):
+		if loopback(c.Peer) {
 			f.oneMachine(c.Caller.Host, c.Callee.Host, fmt.Sprintf("%s calls %s at %s", c.Caller.Host, c.Callee.Host, c.Peer))
 		}
 	}

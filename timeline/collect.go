@@ -54,7 +54,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c := &collector{
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
-		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{},
+		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{}, places: map[place]bool{},
 		left: make([]time.Duration, len(srcs)),
 	}
 	for i, s := range srcs {
@@ -92,6 +92,7 @@ type collector struct {
 	asked     map[string]bool // forms asked for
 	pending   []Key           // to ask for in the next round
 	services  map[string]bool
+	places    map[place]bool
 	anchored  []anchored
 	truncated bool
 
@@ -250,7 +251,7 @@ func (c *collector) first() {
 	sample := map[place][]sampleKey{}
 	forms := map[string]bool{}
 	for _, e := range c.read(wants, c.lim.WindowEvents, keep) {
-		c.services[e.Service] = true
+		c.logs(e)
 		if e.Lifecycle != NoLifecycle {
 			c.life = append(c.life, e)
 		}
@@ -286,6 +287,11 @@ func (c *collector) first() {
 		c.wanted[f] = true
 	}
 	c.chooseSample(sample)
+}
+
+// logs notes that the service of e logs, and on which host.
+func (c *collector) logs(e *Event) {
+	c.services[e.Service], c.places[place{e.Service, e.Host}] = true, true
 }
 
 type sampleKey struct {
@@ -340,7 +346,7 @@ func (c *collector) addEvent(e *Event) {
 	}
 	c.events[e.Pos] = e
 	c.sorted = nil
-	c.services[e.Service] = true
+	c.logs(e)
 	for _, k := range identities(e) {
 		c.ask(k)
 	}
@@ -510,7 +516,7 @@ func (c *collector) isWanted(set string, events []*Event) bool {
 }
 
 func (c *collector) builder() *builder {
-	return &builder{book: c.book, clocks: c.clocks, roles: c.q.Roles, services: c.services, banned: c.graph.banned}
+	return &builder{book: c.book, clocks: c.clocks, roles: c.q.Roles, services: c.services, places: c.places, banned: c.graph.banned}
 }
 
 func (c *collector) joined(events []*Event) []Joined {
@@ -538,7 +544,7 @@ func (c *collector) learn() {
 	// Twice, so that what most requests show settles those that could be read otherwise.
 	var votes *bookDraft
 	for range 2 {
-		votes = newBookDraft()
+		votes = newBookDraft(c.places)
 		for _, s := range names {
 			d := &draft{builder: &builder{roles: c.q.Roles, services: c.services}}
 			for _, j := range c.joined(sets[s]) {

@@ -11,6 +11,7 @@ import (
 // there, as learnt from the requests that succeeded.
 type Endpoint struct {
 	Peer          string // as callers log it
+	From          string // host of the callers, where Peer says something else on each host: a loopback address; else ""
 	Service, Host string
 	Seen          int // calls on which this rests
 	Rivals        int // calls in which another service would have fitted better
@@ -18,7 +19,7 @@ type Endpoint struct {
 
 // An EndpointBook tells which address is which service, and who usually calls whom.
 type EndpointBook struct {
-	Endpoints []Endpoint     // by Peer
+	Endpoints []Endpoint     // by Peer, then From
 	Edges     []Edge         // by caller, then callee
 	Outermost map[string]int // service -> requests in which it was the outermost hop that logged
 	Requests  int            // requests on which the book rests
@@ -32,14 +33,17 @@ type Edge struct {
 	Calls, Failed  int
 }
 
-// Lookup finds which service answers at the address or name that callers log. The name
+// Lookup finds which service answers at the address or name that callers on a host log. The name
 // of a group of servers ("be_orders") is that of the service of all its members
 // ("be_orders/app-1"), on no host in particular.
-func (b *EndpointBook) Lookup(peer string) (Endpoint, bool) {
+func (b *EndpointBook) Lookup(from, peer string) (Endpoint, bool) {
 	if b == nil || peer == "" {
 		return Endpoint{}, false
 	}
-	i, ok := slices.BinarySearchFunc(b.Endpoints, peer, func(e Endpoint, p string) int { return strings.Compare(e.Peer, p) })
+	if !loopback(peer) {
+		from = ""
+	}
+	i, ok := slices.BinarySearchFunc(b.Endpoints, Endpoint{Peer: peer, From: from}, compareEndpoints)
 	if ok {
 		return b.Endpoints[i], true
 	}
@@ -59,6 +63,31 @@ func (b *EndpointBook) Lookup(peer string) (Endpoint, bool) {
 		group.Rivals += e.Rivals
 	}
 	return group, group.Service != ""
+}
+
+// A peerAt is a peer as callers log it, and their host where it says something else on each.
+type peerAt struct{ peer, from string }
+
+func peerOf(c *Call) peerAt {
+	if loopback(c.Peer) {
+		return peerAt{c.Peer, c.Caller.Host}
+	}
+	return peerAt{peer: c.Peer}
+}
+
+func compareEndpoints(a, b Endpoint) int {
+	return cmp.Or(strings.Compare(a.Peer, b.Peer), strings.Compare(a.From, b.From))
+}
+
+// loopback says whether a peer is on its caller's own machine, so that its address says
+// something else on each: a loopback address, a socket, or the address from which Istio's sidecar calls the app
+// beside it (istio/istio pilot/pkg/networking/core InboundPassthroughBindIpv4).
+func loopback(peer string) bool {
+	switch peerHost(peer) {
+	case "127.0.0.1", "::1", "localhost", "127.0.0.6", "::6":
+		return true
+	}
+	return strings.HasPrefix(peer, "unix:")
 }
 
 // Edge gives how often caller was seen to call callee.
@@ -90,22 +119,33 @@ func (b *EndpointBook) usualCaller(service string) bool {
 
 // bookDraft counts votes for what answers at a peer.
 type bookDraft struct {
-	votes map[string]map[place]int
-	total map[string]int
+	votes map[peerAt]map[place]int
+	total map[peerAt]int
 	// beats counts, for a peer, how often one service was taken for the callee though
-	// another would have fitted too: {peer, taken, passed over}.
-	beats     map[[3]string]int
+	// another would have fitted too.
+	beats     map[beat]int
 	longer    map[[2]string]int
 	edges     map[[2]string]*Edge
 	outermost map[string]int
 	requests  int
+	besides   map[string]int // host -> services that log there
+}
+
+// A beat is a service that was taken for what answers at a peer, and one passed over.
+type beat struct {
+	at          peerAt
+	taken, over string
 }
 
 // A place is a service on a host.
 type place struct{ service, host string }
 
-func newBookDraft() *bookDraft {
-	return &bookDraft{beats: map[[3]string]int{}, longer: map[[2]string]int{}, votes: map[string]map[place]int{}, total: map[string]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+func newBookDraft(places map[place]bool) *bookDraft {
+	besides := map[string]int{}
+	for p := range places {
+		besides[p.host]++
+	}
+	return &bookDraft{besides: besides, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -118,11 +158,12 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	winner := map[*Call]*Hop{}
 	give := func(c *Call, h *Hop, weight int) {
 		winner[c], taken[h] = h, true
-		if d.votes[c.Peer] == nil {
-			d.votes[c.Peer] = map[place]int{}
+		at := peerOf(c)
+		if d.votes[at] == nil {
+			d.votes[at] = map[place]int{}
 		}
-		d.votes[c.Peer][place{h.Service, h.Host}] += weight
-		d.total[c.Peer] += weight
+		d.votes[at][place{h.Service, h.Host}] += weight
+		d.total[at] += weight
 	}
 	type pair struct {
 		c   *Call
@@ -130,10 +171,13 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		gap time.Duration
 	}
 	usable := func(c *Call) bool { return c.Peer != "" && reached(c) && !c.Failed() }
+	elsewhere := func(c *Call, h *Hop) bool {
+		return loopback(c.Peer) && (h.Service == c.Caller.Service || d.besides[c.Caller.Host] > 1 && h.Host != c.Caller.Host)
+	}
 	calledBy := map[*Hop]*Hop{}
 	for _, c := range calls {
 		for _, h := range hops {
-			if usable(c) && winner[c] == nil && !taken[h] && h.Service != c.Caller.Service && canAnswer(h, c) && names(c.Peer, h) {
+			if usable(c) && winner[c] == nil && !taken[h] && !itself(h, c.Caller) && canAnswer(h, c) && names(c.Peer, h) {
 				give(c, h, 3)
 				calledBy[h] = c.Caller
 			}
@@ -153,7 +197,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			above[h] = true
 		}
 		for _, h := range hops {
-			if above[h] || h.Service == c.Caller.Service || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
+			if above[h] || itself(h, c.Caller) || elsewhere(c, h) || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
 				continue
 			}
 			length, ok := hopLength(h)
@@ -161,7 +205,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 				continue
 			}
 			fitting[c] = append(fitting[c], h)
-			if winner[c] != nil || taken[h] || prior.otherPeer(c.Peer, h) {
+			if winner[c] != nil || taken[h] || prior.otherPeer(c, h) {
 				continue
 			}
 			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs()})
@@ -176,10 +220,16 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	for c, hops := range fitting {
 		for _, h := range hops {
 			if w := winner[c]; w != nil && h.Service != w.Service {
-				d.beats[[3]string{c.Peer, w.Service, h.Service}]++
+				d.beats[beat{peerOf(c), w.Service, h.Service}]++
 			}
 		}
 	}
+}
+
+// itself says whether caller and h are one service, which does not call itself. The sidecars of
+// many hosts are one service by name, and do call each other.
+func itself(h, caller *Hop) bool {
+	return h.Service == caller.Service && (h.Host == caller.Host || !forwards(h) || !forwards(caller))
 }
 
 // compare counts which services' exchanges are clearly longer than which others'.
@@ -198,7 +248,7 @@ func (d *bookDraft) compare(hops []*Hop) {
 // calls says whether a hop's own calls go to a service, so that it cannot be called by it.
 func (b *EndpointBook) calls(h *Hop, service string) bool {
 	for _, c := range h.Calls {
-		if e, ok := b.Lookup(c.Peer); ok && e.Service == service {
+		if e, ok := b.Lookup(h.Host, c.Peer); ok && e.Service == service && !forwards(h) {
 			return true
 		}
 	}
@@ -216,8 +266,8 @@ func (b *EndpointBook) above(service, caller string) bool {
 }
 
 // otherPeer says whether the book knows the hop's place under a peer of another service than this one's.
-func (b *EndpointBook) otherPeer(peer string, h *Hop) bool {
-	own, ok := b.Lookup(peer)
+func (b *EndpointBook) otherPeer(c *Call, h *Hop) bool {
+	own, ok := b.Lookup(c.Caller.Host, c.Peer)
 	if !ok || own.Service == h.Service {
 		return false
 	}
@@ -293,9 +343,9 @@ func (d *bookDraft) count(r *Request) {
 // settle picks the service of a peer and counts the votes for it: one that no other beats
 // where both were seen, for a callee whose logs are often missing has fewer votes than those below it. Three in five
 // votes must be for it or for what it beats.
-func (d *bookDraft) settle(peer string, votes map[string]int) (service string, n int, ok bool) {
+func (d *bookDraft) settle(at peerAt, votes map[string]int) (service string, n int, ok bool) {
 	beaten := func(a, by string) bool {
-		won, lost := d.beats[[3]string{peer, by, a}], d.beats[[3]string{peer, a, by}]
+		won, lost := d.beats[beat{at, by, a}], d.beats[beat{at, a, by}]
 		return won >= 3 && won > 2*lost
 	}
 	for s, v := range votes {
@@ -313,19 +363,19 @@ func (d *bookDraft) settle(peer string, votes map[string]int) (service string, n
 			held += v
 		}
 	}
-	return service, n, service != "" && held*5 >= d.total[peer]*3
+	return service, n, service != "" && held*5 >= d.total[at]*3
 }
 
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
 	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer}
-	for peer, votes := range d.votes {
+	for at, votes := range d.votes {
 		byService := map[string]int{}
 		for p, n := range votes {
 			byService[p.service] += n
 		}
-		service, n, ok := d.settle(peer, byService)
+		service, n, ok := d.settle(at, byService)
 		if !ok {
 			continue
 		}
@@ -339,9 +389,9 @@ func (d *bookDraft) book() *EndpointBook {
 		if hn*5 < n*3 {
 			host = ""
 		}
-		b.Endpoints = append(b.Endpoints, Endpoint{Peer: peer, Service: service, Host: host, Seen: n, Rivals: d.total[peer] - n})
+		b.Endpoints = append(b.Endpoints, Endpoint{Peer: at.peer, From: at.from, Service: service, Host: host, Seen: n, Rivals: d.total[at] - n})
 	}
-	slices.SortFunc(b.Endpoints, func(x, y Endpoint) int { return strings.Compare(x.Peer, y.Peer) })
+	slices.SortFunc(b.Endpoints, compareEndpoints)
 	for _, e := range d.edges {
 		b.Edges = append(b.Edges, *e)
 	}

@@ -25,6 +25,7 @@ type builder struct {
 	clocks   *ClockModel
 	roles    map[string]Role
 	services map[string]bool // services that log in the sources read
+	places   map[place]bool  // the same, by host
 	banned   map[string]bool // forms that are no keys
 }
 
@@ -318,7 +319,7 @@ func (d *draft) split() []*Request {
 	var roots []*Hop
 	main := d.rootHop()
 	for _, h := range d.hops {
-		if h.Caller == nil && (h == main || main != nil && h.Service == main.Service) {
+		if h.Caller == nil && (h == main || main != nil && itself(h, main)) {
 			roots = append(roots, h)
 		}
 	}
@@ -331,7 +332,7 @@ func (d *draft) split() []*Request {
 		collectTree(r, root)
 		if i == 0 {
 			for _, h := range d.hops {
-				if h.Caller == nil && h != main && h.Service != main.Service {
+				if h.Caller == nil && h != main && !itself(h, main) {
 					h.Caller = nil
 					collectTree(r, h)
 				}

@@ -201,7 +201,7 @@ func (j *joiner) join(e *Event) []inferred {
 			fits = left
 		}
 	}
-	narrow(e.Failed || e.Exception != nil, func(x *exchange) bool { return !x.failed })
+	narrow(e.Failed || e.Exception != nil || severe(e.Severity), func(x *exchange) bool { return !x.failed })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	sets := map[string]bool{}
@@ -209,6 +209,15 @@ func (j *joiner) join(e *Event) []inferred {
 		sets[x.set] = true
 	}
 	return inferredOf(sets, why)
+}
+
+// severe says whether a severity names an error.
+func severe(severity string) bool {
+	switch severity {
+	case "error", "err", "fatal", "critical", "crit", "alert", "emerg", "panic":
+		return true
+	}
+	return false
 }
 
 func inferredOf(sets map[string]bool, why string) []inferred {
@@ -248,7 +257,7 @@ func agrees(e *Event, x *exchange) (string, bool) {
 		}
 		same = append(same, "upstream")
 	}
-	if e.Attrs.Get("url.path") == "" && e.Attrs.Get(KeyClient) == "" && !e.Failed && e.Exception == nil {
+	if e.Attrs.Get("url.path") == "" && e.Attrs.Get(KeyClient) == "" && !e.Failed && e.Exception == nil && !severe(e.Severity) {
 		return "", false // nothing but the time would speak for it
 	}
 	if len(same) == 0 {

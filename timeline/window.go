@@ -85,7 +85,11 @@ func (c *collector) windows() {
 	for host, ws := range byHost {
 		byHost[host] = merged(ws)
 	}
-	c.join(c.around(byHost))
+	rivals, orphans, more := c.around(byHost)
+	if more {
+		c.draft()
+	}
+	c.join(rivals, orphans)
 }
 
 // Bounds of what is read around the requests asked for by ID, to know the clocks of that
@@ -195,11 +199,16 @@ func touches(ws []Window, from, to time.Time) bool {
 }
 
 // around reads the windows of each host: the exchanges of the services that wrote failures
-// without ID, as rivals for these, and further records without ID of the same services.
-func (c *collector) around(byHost map[string][]Window) (rivals map[place][]exchange, orphans []*Event) {
-	places, hosts := map[place]bool{}, map[string]bool{}
+// without ID, as rivals for these, and further records without ID of the same services. On
+// hosts where a request went on to a service beside its caller, of which no record bears its ID, it is all services,
+// and more says that one was found that had not been seen to log.
+func (c *collector) around(byHost map[string][]Window) (rivals map[place][]exchange, orphans []*Event, more bool) {
+	places, hosts, beside := map[place]bool{}, map[string]bool{}, c.besides()
 	for _, e := range c.orphans {
 		places[place{e.Service, e.Host}], hosts[e.Host] = true, true
+	}
+	for host := range beside {
+		hosts[host] = true
 	}
 	var wants []Want
 	for _, host := range slices.Sorted(maps.Keys(byHost)) {
@@ -210,17 +219,24 @@ func (c *collector) around(byHost map[string][]Window) (rivals map[place][]excha
 		}
 	}
 	if len(wants) == 0 {
-		return nil, nil
+		return nil, nil, false
 	}
 	type found struct {
 		exchanges map[place][]exchange
 		orphans   []*Event
+		places    map[place]bool
 		n         int
 	}
 	parts := make([]found, len(c.srcs))
 	c.scan(wants, func(i int, e *Event) {
 		f, at := &parts[i], place{e.Service, e.Host}
-		if !places[at] || e.Lifecycle != NoLifecycle || e.Kind != ServerSpan && hasIdentity(e) || !touches(byHost[e.Host], e.Time, e.Time) {
+		if beside[e.Host] && !f.places[at] && touches(byHost[e.Host], e.Time, e.Time) {
+			if f.places == nil {
+				f.places = map[place]bool{}
+			}
+			f.places[at] = true
+		}
+		if !places[at] && !beside[e.Host] || e.Lifecycle != NoLifecycle || e.Kind != ServerSpan && hasIdentity(e) || !touches(byHost[e.Host], e.Time, e.Time) {
 			return
 		}
 		if f.n++; f.n > c.lim.WindowEvents {
@@ -247,8 +263,30 @@ func (c *collector) around(byHost map[string][]Window) (rivals map[place][]excha
 			rivals[p] = append(rivals[p], xs...)
 		}
 		orphans = append(orphans, f.orphans...)
+		for at := range f.places {
+			more = more || !c.places[at]
+			c.services[at.service], c.places[at] = true, true
+		}
 	}
-	return rivals, orphans
+	return rivals, orphans, more
+}
+
+// besides gives the hosts on which a wanted request went on to a service of which no record bears its ID.
+func (c *collector) besides() map[string]bool {
+	out := map[string]bool{}
+	for _, rs := range c.drafts {
+		for _, r := range rs {
+			for _, call := range r.Calls {
+				if call.Callee == nil || !call.Callee.Silent || !r.Failed {
+					continue
+				}
+				if loopback(call.Peer) || call.Callee.Host == call.Caller.Host {
+					out[call.Caller.Host] = true
+				}
+			}
+		}
+	}
+	return out
 }
 
 // hopWindow is when the hop was at work: its own exchange, else its caller's call.
