@@ -28,6 +28,7 @@ const (
 	tiedCauses        = 0.6  // what a tie between causes at one hop leaves of it
 	ambiguousAtMost   = 0.75 // all signals may mean another cause too
 	inferredAtMost    = 0.9  // it rests on a record without ID for which this is the only request
+	toldAtMost        = 0.75 // the same, of several requests it is the one that something tells apart
 	callerUsualAtMost = 0.5  // the client's status is not known
 	likelyFrom        = 0.7
 	fallbackAtMost    = 0.6
@@ -43,6 +44,7 @@ type grounds struct {
 	ambiguous   bool     // every signal on which it rests may mean another cause too
 	inferred    bool     // without records joined by inference it would not have been found
 	candidates  int      // requests to which those records could belong; 0 or 1: only this one
+	told        bool     // something tells this request from the others to which they could belong
 	deathOf     int      // requests that a death may be of, which would make the dead hop the origin; 0 if there is none
 	fallback    bool     // no rule knew better
 	callerUsual bool     // the outermost logged hop usually has a caller
@@ -70,7 +72,9 @@ func assess(g grounds) (Certainty, float64) {
 	}
 	if g.inferred {
 		p = math.Min(p, inferredAtMost)
-		if g.candidates > 1 {
+		if g.told {
+			p = math.Min(p, toldAtMost)
+		} else if g.candidates > 1 {
 			p = math.Min(p, 1/float64(g.candidates))
 		}
 	}

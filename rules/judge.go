@@ -22,6 +22,7 @@ type finding struct {
 	// candidates is to how many requests the best of these could belong.
 	inferred   bool
 	candidates int
+	told       bool // the best of these is the one of several that something tells apart
 	// ambiguous says that each signal for the cause on which it rests may mean another one too.
 	ambiguous bool
 	// place is that of the cause among what these signals may mean: 0 is the most likely.
@@ -89,7 +90,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	} else {
 		v.Rule, v.CauseClass, v.Component = best.rule.Name, best.rule.CauseClass, best.component
 		g.kinds, g.fallback, g.tied = best.rule.RestsOn, best.rule.Fallback, tied
-		g.inferred, g.candidates, g.ambiguous = best.inferred, best.candidates, best.ambiguous
+		g.inferred, g.candidates, g.told, g.ambiguous = best.inferred, best.candidates, best.told, best.ambiguous
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.trail.Doubts = append(j.trail.Doubts, w.doubt)
 			g.doubts++
@@ -134,7 +135,7 @@ func (j *judgement) openDeath() (int, string) {
 		return 0, ""
 	}
 	for _, e := range c.Callee.Events {
-		if e.Candidates > 1 && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle == timeline.ProcessCrashed || e.Lifecycle == timeline.ProcessOOMKilled) {
+		if !e.Held() && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle == timeline.ProcessCrashed || e.Lifecycle == timeline.ProcessOOMKilled) {
 			return e.Candidates, fmt.Sprintf("%s tells of a death of %s that fits %d requests, this one among them", e.Pos, name(c.Callee), e.Candidates)
 		}
 	}
@@ -240,13 +241,13 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 			return err
 		}
 		if f.inferred = !again; f.inferred {
-			f.candidates = fewestCandidates(f)
+			f.candidates, f.told = fewestCandidates(f)
 		}
 	}
 	if f.hop.hop.Lineage == timeline.Died {
 		// The structure itself rests on the record of the death.
 		if d := f.hop.hop.DiedOf(); d != nil && d.Join == timeline.ByInferred {
-			f.inferred, f.candidates = true, max(f.candidates, 1)
+			f.inferred, f.candidates, f.told = true, max(f.candidates, 1), f.told || d.Told
 		}
 	}
 	f.place, f.ambiguous = meaning(f)
@@ -257,11 +258,16 @@ func hasInferred(h *HopView) bool {
 	return slices.ContainsFunc(h.Events, func(e *EventView) bool { return e.joined.Join == timeline.ByInferred })
 }
 
-func fewestCandidates(f *finding) int {
-	fewest := 0
+// fewestCandidates gives to how many requests the best of the finding's inferred records could belong, and
+// whether it is one that something tells apart from more.
+func fewestCandidates(f *finding) (fewest int, told bool) {
 	look := func(e *timeline.Joined) {
-		if e.Join == timeline.ByInferred && (fewest == 0 || e.Candidates < fewest) {
-			fewest = e.Candidates
+		k := e.Candidates
+		if e.Told {
+			k = 1
+		}
+		if e.Join == timeline.ByInferred && (fewest == 0 || k < fewest) {
+			fewest, told = k, e.Told
 		}
 	}
 	for _, e := range f.evidence {
@@ -272,7 +278,7 @@ func fewestCandidates(f *finding) int {
 			look(e)
 		}
 	}
-	return max(fewest, 1)
+	return max(fewest, 1), told
 }
 
 // meaning says how the signals that a finding cites speak for its cause: the place of the

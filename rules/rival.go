@@ -37,7 +37,7 @@ func showsFailure(h *timeline.Hop) bool {
 		return true
 	}
 	for _, e := range h.Events {
-		if e.Exception != nil && e.Kind == timeline.LogRecord && e.Candidates <= 1 {
+		if e.Exception != nil && e.Kind == timeline.LogRecord && e.Held() {
 			return true
 		}
 	}

@@ -71,7 +71,7 @@ func (d *draft) makeCalls() {
 		// A message about a failed call counts only where no record of the exchange or of
 		// the call tells of it, and if it can be no other request's.
 		for _, e := range h.Events {
-			if e.Kind == LogRecord && e.Candidates <= 1 {
+			if e.Kind == LogRecord && e.Held() {
 				d.callsOf(h, e)
 			}
 		}
@@ -328,12 +328,12 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	}
 	score := 1.0
 	pl, pOK := hopLength(p)
-	if p.Silent {
+	gaveUp := !pOK // nobody knows how long p worked
+	if !pOK && p.Caller != nil {
 		pl, pOK = callLength(p.Caller)
 	}
 	hl, hOK := hopLength(h)
 	if pOK && hOK {
-		gaveUp := false
 		for _, c := range p.Calls {
 			gaveUp = gaveUp || c.Ended == GaveUp
 		}
@@ -341,6 +341,9 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 			return 0
 		}
 		score += float64(hl.d+1) / float64(max(pl.d, hl.d)+1) // the shortest that can hold it
+	}
+	for c := p.Caller; c != nil && score < 2; c = c.Caller.Caller {
+		score += 0.1 // of two that hold it as closely, the one below
 	}
 	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
 		score += 10

@@ -96,14 +96,16 @@ type collector struct {
 	anchored  []anchored
 	truncated bool
 
-	book    *EndpointBook
-	clocks  *ClockModel
-	lives   []*Process
-	sampled int
-	drafts  map[string][]*Request // alias set -> wanted requests and their neighbours
-	near    map[string]bool       // forms by which neighbours are known
-	sorted  map[string][]*Event   // what sets gave, until an event comes or goes
-	cut     map[string]bool       // alias sets of which events were left out
+	book   *EndpointBook
+	clocks *ClockModel
+	lives  []*Process
+	// openEnds are the lives that a record of an end without stamp may have ended, where there are several.
+	openEnds map[Pos][]*Process
+	sampled  int
+	drafts   map[string][]*Request // alias set -> wanted requests and their neighbours
+	near     map[string]bool       // forms by which neighbours are known
+	sorted   map[string][]*Event   // what sets gave, until an event comes or goes
+	cut      map[string]bool       // alias sets of which events were left out
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
@@ -594,7 +596,8 @@ func (c *collector) learn() {
 // draft builds the wanted requests and their neighbours, with the lives of the processes
 // that handled them.
 func (c *collector) draft() {
-	c.lives = processes(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)
+	var unplaced []*Event
+	c.lives, unplaced = processes(c.life, c.clocks)
 	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
 	c.drafts = map[string][]*Request{}
 	for s, events := range c.sets() {
@@ -602,7 +605,12 @@ func (c *collector) draft() {
 			continue
 		}
 		c.drafts[s] = c.builder().build(c.joined(events))
-		for _, r := range c.drafts[s] {
+	}
+	lastBroken(c.lives, c.drafts)
+	c.lives, c.openEnds = explain(c.lives, unplaced, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)
+	lastBroken(c.lives, c.drafts)
+	for _, rs := range c.drafts {
+		for _, r := range rs {
 			c.settle(r)
 		}
 	}

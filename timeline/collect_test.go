@@ -96,6 +96,10 @@ func parseEvents(t *testing.T, text string) memory {
 			case "exception":
 				e.Exception = &Exception{Type: v, Message: e.Body}
 				e.Failed = true
+			case "file":
+				e.Pos.Path = f[1] + "/" + v
+			case "function":
+				e.Exception.Function = v
 			case "escaped":
 				e.Exception.Escaped = true
 			case "call":
@@ -171,18 +175,21 @@ func describe(r *Request) string {
 		if h.HandledByCaller {
 			b.WriteString(" handled")
 		}
-		inferred, candidates := 0, 1
+		inferred, candidates, told := 0, 1, ""
 		for _, e := range h.Events {
 			if e.Join == ByInferred {
 				inferred++
 				candidates = max(candidates, e.Candidates)
+				if e.Told {
+					told = ", told apart: " + e.Reason
+				}
 			}
 		}
 		fmt.Fprintf(&b, " events=%d", len(h.Events))
 		if inferred > 0 {
 			fmt.Fprintf(&b, " inferred=%d", inferred)
 			if candidates > 1 {
-				fmt.Fprintf(&b, " of %d candidates", candidates)
+				fmt.Fprintf(&b, " of %d candidates%s", candidates, told)
 			}
 		}
 		b.WriteByte('\n')

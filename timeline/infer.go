@@ -24,6 +24,7 @@ type exchange struct {
 	answered     bool     // it logged a status
 	failed       bool
 	killed       bool // its process ended while it was at work
+	hop          *Hop // that logged no exchange of its own; else nil
 }
 
 func exchangeOf(e *Event, clocks *ClockModel) exchange {
@@ -87,7 +88,7 @@ func (xs *exchanges) sort() {
 // common time line, may lie in.
 func (xs *exchanges) near(clock string, raw RawSpan, at Instant, f func(x *exchange)) {
 	for c, list := range xs.byClock {
-		if c == clock {
+		if c == clock && clock != "" {
 			i, _ := slices.BinarySearchFunc(list, raw.Lo.Add(-lateLine-xs.longestRaw[c]), func(x exchange, t time.Time) int { return x.raw.Lo.Compare(t) })
 			for ; i < len(list) && !list[i].raw.Lo.After(raw.Hi); i++ {
 				if !raw.Lo.After(list[i].raw.Hi.Add(lateLine)) {
@@ -148,6 +149,7 @@ const maxCandidates = 16
 type joiner struct {
 	clocks    *ClockModel
 	lives     []*Process
+	openEnds  map[Pos][]*Process
 	exchanges map[place]*exchanges
 }
 
@@ -155,27 +157,34 @@ type joiner struct {
 type inferred struct {
 	set        string
 	candidates int
+	told       bool // of several candidates it is the one that something tells apart
 	reason     string
 }
 
 // writtenAt is when e was written, and whether it bears a stamp of its own: the text of a
-// crash does not, but the life that it ended tells. ok is false if nothing tells.
-func (j *joiner) writtenAt(e *Event) (at Instant, stamped, ok bool) {
-	at, _ = j.clocks.Align(e)
+// crash does not, but the life that it ended tells, or the lives of which it ended one. It is empty if nothing tells.
+func (j *joiner) writtenAt(e *Event) (at []Instant, stamped bool) {
+	aligned, _ := j.clocks.Align(e)
 	if e.Attrs.Get(inferredTime) == "" {
-		return at, true, true
+		return []Instant{aligned}, true
 	}
 	if p := endOf(j.lives, e); p != nil {
-		return p.End, false, true
+		return []Instant{p.End}, false
 	}
-	return at, false, e.Lifecycle == NoLifecycle
+	for _, p := range j.openEnds[e.Pos] {
+		at = append(at, p.End)
+	}
+	if e.Lifecycle == NoLifecycle {
+		at = []Instant{aligned}
+	}
+	return at, false
 }
 
 // join gives the alias sets whose exchanges e fits, with what speaks for it.
 func (j *joiner) join(e *Event) []inferred {
-	at, stamped, ok := j.writtenAt(e)
+	ats, stamped := j.writtenAt(e)
 	xs := j.exchanges[place{e.Service, e.Host}]
-	if !ok || xs == nil {
+	if xs == nil {
 		return nil
 	}
 	var fits []*exchange
@@ -185,14 +194,19 @@ func (j *joiner) join(e *Event) []inferred {
 		span, _, _, _ := e.Interval()
 		clock, raw = j.clocks.hostSpan(e, span)
 	}
-	xs.near(clock, raw, at, func(x *exchange) {
-		if w, ok := agrees(e, x); ok {
-			fits = append(fits, x)
-			if len(w) > len(why) {
-				why = w
+	for _, at := range ats {
+		xs.near(clock, raw, at, func(x *exchange) {
+			if processDeath(e) && !stamped && x.to.CertainlyBefore(at) {
+				return // it ended before, and not with its process
 			}
-		}
-	})
+			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) {
+				fits = append(fits, x)
+				if len(w) > len(why) {
+					why = w
+				}
+			}
+		})
+	}
 	// What tells the candidates apart, as long as one is left: what failed wrote the
 	// failure; what answered did not die; and where the process lived on, what ended with its process
 	// did not end by this.
@@ -204,6 +218,12 @@ func (j *joiner) join(e *Event) []inferred {
 	narrow(e.Failed || e.Exception != nil || severe(e.Severity), func(x *exchange) bool { return !x.failed })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
+	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
+	if processDeath(e) {
+		if killer, k, words := killerOf(e, fits); killer != nil {
+			return []inferred{{killer.set, k, true, why + "; " + words}}
+		}
+	}
 	sets := map[string]bool{}
 	for _, x := range fits {
 		sets[x.set] = true
@@ -226,7 +246,7 @@ func inferredOf(sets map[string]bool, why string) []inferred {
 	}
 	out := make([]inferred, 0, len(sets))
 	for s := range sets {
-		out = append(out, inferred{s, len(sets), why})
+		out = append(out, inferred{set: s, candidates: len(sets), reason: why})
 	}
 	slices.SortFunc(out, func(a, b inferred) int { return cmp.Compare(a.set, b.set) })
 	return out
@@ -344,104 +364,4 @@ func (q *quotation) join(e *Event, at Instant) []inferred {
 		sets[by.set] = true
 	}
 	return inferredOf(sets, fmt.Sprintf("a failure of the request quotes it: %.60q", message))
-}
-
-// caughtDeath says whether e tells that one exchange died and its process did not: an error
-// that escaped from the handler of one request, as net/http reports a panic.
-func caughtDeath(e *Event) bool {
-	return e.Exception != nil && e.Exception.Escaped && e.Lifecycle == NoLifecycle && e.Kind == LogRecord
-}
-
-// pairDeaths tells more exactly to which requests the records of deaths belong: each is
-// of one request, and a request dies once. Where as many records as requests fit each
-// other, every one of these requests died so, and they are paired in order; where there are fewer records, the
-// odds are better than one in the number of requests.
-func pairDeaths(events []*Event, joins [][]inferred) {
-	parent := map[string]string{}
-	var find func(s string) string
-	find = func(s string) string {
-		if p, ok := parent[s]; ok && p != s {
-			return find(p)
-		}
-		return s
-	}
-	id := func(e *Event, set string) string { return e.Service + "\x00" + e.Host + "\x00" + set }
-	for i, e := range events {
-		for _, in := range joins[i] {
-			if caughtDeath(e) {
-				a, b := find(id(e, joins[i][0].set)), find(id(e, in.set))
-				parent[max(a, b)] = min(a, b)
-			}
-		}
-	}
-	records, sets := map[string][]int{}, map[string]map[string]bool{}
-	for i, e := range events {
-		if !caughtDeath(e) || len(joins[i]) == 0 {
-			continue
-		}
-		k := find(id(e, joins[i][0].set))
-		records[k] = append(records[k], i)
-		if sets[k] == nil {
-			sets[k] = map[string]bool{}
-		}
-		for _, in := range joins[i] {
-			sets[k][in.set] = true
-		}
-	}
-	for k, list := range records {
-		n, m := len(list), len(sets[k])
-		if m == 1 {
-			continue
-		}
-		if n == m {
-			if of := perfect(list, joins); of != nil {
-				for _, i := range list {
-					in := of[i]
-					in.candidates = 1
-					in.reason += fmt.Sprintf("; %d such records fit %d such requests, paired in order", n, m)
-					joins[i] = []inferred{in}
-				}
-				continue
-			}
-		}
-		for _, i := range list {
-			for x := range joins[i] {
-				joins[i][x].candidates = min(joins[i][x].candidates, max(2, (m+n-1)/n))
-			}
-		}
-	}
-}
-
-// perfect pairs each record with one of its requests, no request twice; nil if that
-// cannot be (augmenting paths: Kuhn, "The Hungarian method", 1955).
-func perfect(list []int, joins [][]inferred) map[int]inferred {
-	owner := map[string]int{}
-	var try func(i int, seen map[string]bool) bool
-	try = func(i int, seen map[string]bool) bool {
-		for _, in := range joins[i] {
-			if seen[in.set] {
-				continue
-			}
-			seen[in.set] = true
-			if o, taken := owner[in.set]; !taken || try(o, seen) {
-				owner[in.set] = i
-				return true
-			}
-		}
-		return false
-	}
-	for _, i := range list {
-		if !try(i, map[string]bool{}) {
-			return nil
-		}
-	}
-	out := map[int]inferred{}
-	for set, i := range owner {
-		for _, in := range joins[i] {
-			if in.set == set {
-				out[i] = in
-			}
-		}
-	}
-	return out
 }

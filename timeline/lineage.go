@@ -191,7 +191,7 @@ func (h *Hop) DiedOf() *Joined {
 		return nil
 	}
 	for _, e := range h.Events {
-		if e.Candidates > 1 {
+		if !e.Held() {
 			continue
 		}
 		if e.Exception != nil && e.Exception.Escaped || e.Lifecycle == ProcessOOMKilled || e.Lifecycle == ProcessCrashed {
@@ -216,10 +216,11 @@ func restsOn(h *Hop, finals []*Call) *Call {
 		if !c.Failed() || c.Purpose == Mirror || c.Purpose == Background {
 			continue
 		}
-		if own != nil && !speaksOf(own, c) && !own.Start.CertainlyBefore(c.Start) {
+		told := own != nil && speaksOf(own, c) || namesItsID(h, c)
+		if own != nil && !told && !own.Start.CertainlyBefore(c.Start) {
 			return nil
 		}
-		if wentOn(h, c, finals[i+1:]) && (own == nil || !speaksOf(own, c)) {
+		if wentOn(h, c, finals[i+1:]) && !told {
 			return nil
 		}
 		return c
@@ -251,7 +252,7 @@ func wentOn(h *Hop, c *Call, later []*Call) bool {
 func ownError(h *Hop) *Joined {
 	for i := len(h.Events) - 1; i >= 0; i-- {
 		e := h.Events[i]
-		if e.Exception != nil && e.Kind != ClientSpan && e.Candidates <= 1 {
+		if e.Exception != nil && e.Kind != ClientSpan && e.Held() {
 			return e
 		}
 	}
@@ -278,6 +279,39 @@ func speaksOf(e *Joined, c *Call) bool {
 	}
 	message := e.Body + " " + e.Exception.Message
 	return c.Received.Known() && !c.OwnMade && containsWord(message, c.Received.String())
+}
+
+// namesItsID says whether a failed message of h names the ID that its callee gave the exchange, as OpenStack's
+// clients log the X-Openstack-Request-Id of an answer: an identity key of the callee that h's own exchange does not bear.
+func namesItsID(h *Hop, c *Call) bool {
+	if c.Callee == nil {
+		return false
+	}
+	own := map[string]bool{}
+	for _, e := range h.Events {
+		if e.Kind == ServerSpan {
+			for _, k := range identities(e.Event) {
+				own[k.Form()] = true
+			}
+		}
+	}
+	if len(own) == 0 {
+		return false
+	}
+	its := map[string]bool{}
+	for _, e := range c.Callee.Events {
+		for _, k := range identities(e.Event) {
+			if f := k.Form(); e.Join != ByInferred && !own[f] {
+				its[f] = true
+			}
+		}
+	}
+	for _, e := range h.Events {
+		if e.Kind == LogRecord && (e.Failed || e.Exception != nil || severe(e.Severity)) && e.Join != ByInferred && carries(e.Event, its) {
+			return true
+		}
+	}
+	return false
 }
 
 // quotes says whether text holds the first line of a message that is long enough to be told from chance.

@@ -78,9 +78,9 @@ func (t *Trail) below(h *Hop) *Hop {
 			return nil // the caller says that no answer came
 		}
 		// The caller logged nothing of the call: what the callee sent counts if it
-		// certainly came before the caller answered.
+		// certainly came before the caller answered, or brought an ID that the caller logged.
 		got = callee.Sent
-		if !callee.End.CertainlyBefore(h.End) {
+		if !callee.End.CertainlyBefore(h.End) && !namesItsID(h, c) {
 			t.doubt("%s has no record of its call to %s, and the clocks do not show that the %s of %s came before %s answered",
 				h.Service, callee.Service, got, callee.Service, h.Service)
 		}

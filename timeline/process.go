@@ -21,26 +21,31 @@ type Process struct {
 
 // processes makes lives of the lifecycle records of every service on every host. A
 // life begins with a start; a start that no end precedes ends the life before at an
-// unknown moment and for an unknown reason. stamped are further records of the streams,
-// between which those without stamp lie.
-func processes(events, stamped []*Event, clocks *ClockModel) []*Process {
+// unknown moment and for an unknown reason. unplaced are records of ends that bear no stamp.
+func processes(events []*Event, clocks *ClockModel) (all []*Process, unplaced []*Event) {
 	groups := map[place][]*Event{}
 	for _, e := range events {
+		if e.Attrs.Get(inferredTime) != "" && e.Lifecycle >= ProcessStopped {
+			unplaced = append(unplaced, e)
+			continue
+		}
 		p := place{e.Service, e.Host}
 		groups[p] = append(groups[p], e)
 	}
-	var out []*Process
 	for p, es := range groups {
 		slices.SortStableFunc(es, func(a, b *Event) int {
 			return cmp.Or(a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
 		})
-		out = append(out, lives(p, es, stamped, clocks)...)
+		all = append(all, lives(p, es, clocks)...)
 	}
-	slices.SortFunc(out, func(a, b *Process) int {
-		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Service, b.Service),
-			lifeBegin(a).Time.Compare(lifeBegin(b).Time), a.Events[0].Pos.Compare(b.Events[0].Pos))
-	})
-	return out
+	slices.SortFunc(unplaced, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	slices.SortFunc(all, compareLives)
+	return all, unplaced
+}
+
+func compareLives(a, b *Process) int {
+	return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Service, b.Service),
+		lifeBegin(a).Time.Compare(lifeBegin(b).Time), a.Events[0].Pos.Compare(b.Events[0].Pos))
 }
 
 func lifeBegin(p *Process) Instant {
@@ -52,19 +57,14 @@ func lifeBegin(p *Process) Instant {
 	return Instant{}
 }
 
-func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
+func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 	var out []*Process
 	var life *Process
-	var vague []*Event
 	begin := func() {
 		life = &Process{Host: at.host, Service: at.service}
 		out = append(out, life)
 	}
 	for _, e := range events {
-		if e.Attrs.Get(inferredTime) != "" && e.Lifecycle >= ProcessStopped {
-			vague = append(vague, e)
-			continue
-		}
 		when, _ := clocks.Align(e)
 		pid := e.Attrs.Get(KeyPID)
 		fresh := life == nil || life.End.Known() || life.PID != "" && pid != "" && life.PID != pid
@@ -110,12 +110,6 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 		}
 		life.Events = append(life.Events, e)
 	}
-	for _, e := range vague {
-		if p := unexplained(out, e, stamped, clocks); p != nil {
-			p.HowEnded = e.Lifecycle
-			p.Events = append(p.Events, e)
-		}
-	}
 	return out
 }
 
@@ -124,30 +118,69 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 // was written then or at any time later.
 const inferredTime = "log.time.inferred"
 
-// unexplained finds the one life whose end nobody explained and which ended when a
-// record without stamp may have been written: after the stamped record before it in its
-// stream and before the next one. It is nil if several did.
-func unexplained(lives []*Process, e *Event, stamped []*Event, clocks *ClockModel) *Process {
-	from, _ := clocks.Align(e)
-	var to Instant
+// explain gives the records of ends that bear no stamp to the lives that they ended: such a record was
+// written after the stamped record before it in its stream and before the next one, and is of the one life that ended
+// then and whose end nobody explained. Where several did it explains none, and ambiguous tells which. Where none is known, since
+// nobody logged its start, it is a life of its own. stamped are records of the streams.
+func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (lives []*Process, ambiguous map[Pos][]*Process) {
+	ambiguous = map[Pos][]*Process{}
+	for open := unplaced; len(open) > 0; {
+		var left []*Event
+		for _, e := range open {
+			from, to := writtenBetween(e, stamped, clocks)
+			switch ended := endedBetween(all, e, from, to); len(ended) {
+			case 0:
+				all = append(all, &Process{
+					Host: e.Host, Service: e.Service, HowEnded: e.Lifecycle, Events: []*Event{e},
+					End: Instant{Earliest: from.Earliest, Time: from.Time, Latest: to.Latest},
+				})
+			case 1:
+				ended[0].HowEnded = e.Lifecycle
+				ended[0].Events = append(ended[0].Events, e)
+				delete(ambiguous, e.Pos)
+			default:
+				left, ambiguous[e.Pos] = append(left, e), ended
+			}
+		}
+		if len(left) == len(open) {
+			break // none was told by the others
+		}
+		open = left
+	}
+	slices.SortFunc(all, compareLives)
+	return all, ambiguous
+}
+
+// writtenBetween gives the stamped records of its stream between which e was written; its last record is taken to
+// have been written soon after the one before.
+func writtenBetween(e *Event, stamped []*Event, clocks *ClockModel) (from, to Instant) {
+	from, _ = clocks.Align(e)
 	var next *Event
 	for _, o := range stamped {
-		if o.Pos.Path == e.Pos.Path && o.Pos.Offset > e.Pos.Offset && o.Attrs.Get(inferredTime) == "" && (next == nil || o.Pos.Offset < next.Pos.Offset) {
+		if o.Pos.Source == e.Pos.Source && o.Pos.Path == e.Pos.Path && o.Attrs.Get(inferredTime) == "" && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
 			next = o
-			to, _ = clocks.Align(o)
 		}
 	}
-	var found *Process
-	for _, p := range lives {
-		if p.HowEnded != NoLifecycle || !p.End.Known() || p.End.CertainlyBefore(from) || to.CertainlyBefore(lifeBegin(p)) || to.CertainlyBefore(p.End) {
+	if next == nil {
+		return from, from.Add(unknownLength)
+	}
+	to, _ = clocks.Align(next)
+	return from, to
+}
+
+// endedBetween gives the lives of the service of e that ended at an unknown moment or for an unknown
+// reason between two moments.
+func endedBetween(all []*Process, e *Event, from, to Instant) (ended []*Process) {
+	for _, p := range all {
+		if p.Service != e.Service || p.Host != e.Host || p.HowEnded != NoLifecycle || !p.End.Known() {
 			continue
 		}
-		if found != nil {
-			return nil
+		if p.End.CertainlyBefore(from) || to.CertainlyBefore(lifeBegin(p)) || to.CertainlyBefore(p.End) {
+			continue
 		}
-		found = p
+		ended = append(ended, p)
 	}
-	return found
+	return ended
 }
 
 // sameEnd says whether one more record of an end is of the life that ended already:
@@ -177,6 +210,41 @@ func lastSeen(all []*Process, events []*Event, clocks *ClockModel) {
 			at := firstKnown(end, start)
 			if e.Lifecycle == NoLifecycle && at.Earliest.After(p.End.Earliest) && at.Latest.Before(p.End.Latest) {
 				p.End.Earliest = at.Earliest
+			}
+		}
+	}
+}
+
+// lastBroken narrows the ends that nobody logged: with a process all its connections break, so that it
+// lived no longer than until the last one broke in the time in which it may have ended. One that
+// was refused broke off nothing.
+func lastBroken(all []*Process, drafts map[string][]*Request) {
+	breaks := map[place][]Instant{}
+	for _, rs := range drafts {
+		for _, r := range rs {
+			for _, c := range r.Calls {
+				if c.Callee == nil || c.Callee.Host == "" || !c.End.Known() || c.Ended != Reset && c.Ended != Truncated {
+					continue
+				}
+				at := place{c.Callee.Service, c.Callee.Host}
+				breaks[at] = append(breaks[at], c.End)
+			}
+		}
+	}
+	for _, p := range all {
+		if !p.End.Known() || p.endEvent() != nil {
+			continue
+		}
+		var last Instant
+		for _, b := range breaks[place{p.Service, p.Host}] {
+			if !b.Latest.Before(p.End.Earliest) && !b.Earliest.After(p.End.Latest) && b.Time.After(last.Time) {
+				last = b
+			}
+		}
+		if last.Known() && last.Latest.Before(p.End.Latest) {
+			p.End.Latest, p.End.Time = last.Latest, last.Time
+			if p.End.Time.Before(p.End.Earliest) {
+				p.End.Time = p.End.Earliest
 			}
 		}
 	}

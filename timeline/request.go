@@ -69,8 +69,12 @@ type Joined struct {
 	Start, End Instant
 	Join       Join
 	Candidates int    // how many requests an inferred event could belong to, this one included; else 1
+	Told       bool   // of several candidates this request is the one that something tells apart, not for certain
 	Reason     string // of an inferred join, in words: "same client, request line and upstream within 1 s"
 }
+
+// Held says whether the event is held to be of its request: it fits no other, or something tells this one apart.
+func (e *Joined) Held() bool { return e.Candidates <= 1 || e.Told }
 
 // A Hop is one service's handling of one request.
 type Hop struct {

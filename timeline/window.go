@@ -307,7 +307,7 @@ func hopWindow(h *Hop) (from, to Instant) {
 // join adds the records without ID to the wanted requests that they fit: rivals are the
 // exchanges around these, and more further records without ID.
 func (c *collector) join(rivals map[place][]exchange, more []*Event) {
-	j := &joiner{clocks: c.clocks, lives: c.lives, exchanges: map[place]*exchanges{}}
+	j := &joiner{clocks: c.clocks, lives: c.lives, openEnds: c.openEnds, exchanges: map[place]*exchanges{}}
 	add := func(p place, x exchange) {
 		if j.exchanges[p] == nil {
 			j.exchanges[p] = &exchanges{}
@@ -334,6 +334,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 					x.failed = !h.Status().Known() || h.Status().Failed()
 					x.from, x.to = hopWindow(h)
 					x.killed = processEndedIn(h)
+					x.hop = h
 				}
 				x.set = set
 				if x.from.Known() || x.to.Known() {
@@ -363,8 +364,8 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		}
 	}
 	for i, e := range list {
-		if at, _, ok := j.writtenAt(e); joins[i] == nil && ok {
-			joins[i] = q.join(e, at)
+		if ats, _ := j.writtenAt(e); joins[i] == nil && len(ats) > 0 {
+			joins[i] = q.join(e, ats[0])
 		}
 	}
 	pairDeaths(list, joins)
@@ -372,7 +373,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	for i, e := range list {
 		for _, in := range joins[i] {
 			if _, ok := c.drafts[in.set]; ok {
-				extra[in.set] = append(extra[in.set], Joined{Event: e, Join: ByInferred, Candidates: in.candidates, Reason: in.reason})
+				extra[in.set] = append(extra[in.set], Joined{Event: e, Join: ByInferred, Candidates: in.candidates, Told: in.told, Reason: in.reason})
 			}
 		}
 	}

@@ -1,0 +1,225 @@
+package timeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// processDeath says whether e tells that its process died of an error in code, which some request's work
+// brought about: the text of a panic, an uncaught exception.
+func processDeath(e *Event) bool {
+	return e.Exception != nil && (e.Lifecycle == ProcessCrashed || e.Lifecycle == ProcessOOMKilled)
+}
+
+// killerOf tells the request of whose work a process died from those that died with it. fits are
+// the exchanges in flight that no answer and no other mark excludes, k their number. Those that waited for an
+// answer from below were not at work; of the others one may have said what the code did that failed. Neither is
+// certain, for a request may have been in flight of which nobody wrote. killer is nil if nothing tells it.
+func killerOf(e *Event, fits []*exchange) (killer *exchange, k int, words string) {
+	byRequest := map[string]bool{}
+	for _, x := range fits {
+		byRequest[x.set] = true
+	}
+	if len(byRequest) < 2 || len(fits) != len(byRequest) {
+		return nil, 0, ""
+	}
+	atWork := slices.DeleteFunc(slices.Clone(fits), func(x *exchange) bool { return x.hop != nil && waitedBelow(x.hop) })
+	switch waited := len(fits) - len(atWork); {
+	case len(atWork) == 0:
+		atWork = fits
+	case len(atWork) == 1:
+		return atWork[0], len(fits), fmt.Sprintf("of %d requests in flight the others waited for an answer from below", len(fits))
+	case waited > 0:
+		words = fmt.Sprintf("%d others in flight waited for an answer from below, and ", waited)
+	}
+	var told []*exchange
+	said := ""
+	for _, x := range atWork {
+		if w := speaksOfFrames(x.hop, e); w != "" {
+			told, said = append(told, x), w
+		}
+	}
+	if len(told) != 1 {
+		return nil, 0, ""
+	}
+	return told[0], len(fits), fmt.Sprintf("%sof %d that were at work only this one's last words, %.60q, are of what the stack shows", words, len(atWork), said)
+}
+
+// waitedBelow says whether h was waiting for a callee when its connection broke: the callee was still
+// at work for it then, by what it wrote, and had not answered.
+func waitedBelow(h *Hop) bool {
+	if h.Caller == nil || !h.Caller.End.Known() {
+		return false
+	}
+	broke := h.Caller.End.Time
+	for _, c := range h.Calls {
+		if c.Callee == nil || c.Callee.Silent || c.Purpose == Mirror || c.Purpose == Background || c.Received.Known() {
+			continue
+		}
+		if c.Callee.Sent.Known() && !broke.Before(c.Callee.End.Time) {
+			continue // it had its answer
+		}
+		for _, e := range c.Callee.Events {
+			if at := firstKnown(e.End, e.Start); at.Known() && e.Join != ByInferred && !at.Time.Add(hopTolerance).Before(broke) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// frameWord is the shortest beginning that a word of a message and one of a function's name must share.
+const frameWord = 5
+
+// speaksOfFrames gives the last message of h if a word of it is of the name of the function in which e
+// says that the process died: people log what the code at hand does. "" if not.
+func speaksOfFrames(h *Hop, e *Event) string {
+	if h == nil {
+		return ""
+	}
+	var last *Joined
+	for _, o := range h.Events {
+		if o.Kind == LogRecord && o.Join != ByInferred && o.Body != "" {
+			last = o
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	function := e.Exception.Function
+	if i := strings.LastIndexByte(function, '/'); i >= 0 {
+		function = function[i+1:]
+	}
+	for _, f := range words(function) {
+		for _, w := range words(last.Body) {
+			n := 0
+			for n < min(len(f), len(w)) && f[n] == w[n] {
+				n++
+			}
+			if n >= frameWord || n > 3 && n == len(f) && n == len(w) {
+				return last.Body
+			}
+		}
+	}
+	return ""
+}
+
+// words gives the words of a text or of an identifier in lower case: reloadPrices is two.
+func words(s string) []string {
+	var out []string
+	start, lower := -1, false
+	for i, r := range s + " " {
+		letter := unicode.IsLetter(r)
+		if start >= 0 && (!letter || lower && unicode.IsUpper(r)) {
+			out = append(out, strings.ToLower(s[start:i]))
+			start = -1
+		}
+		if letter && start < 0 {
+			start = i
+		}
+		lower = unicode.IsLower(r)
+	}
+	return out
+}
+
+// caughtDeath says whether e tells that one exchange died and its process did not: an error
+// that escaped from the handler of one request, as net/http reports a panic.
+func caughtDeath(e *Event) bool {
+	return e.Exception != nil && e.Exception.Escaped && e.Lifecycle == NoLifecycle && e.Kind == LogRecord
+}
+
+// pairDeaths tells more exactly to which requests the records of deaths belong: each is
+// of one request, and a request dies once. Where as many records as requests fit each
+// other, every one of these requests died so, and they are paired in order; where there are fewer records, the
+// odds are better than one in the number of requests.
+func pairDeaths(events []*Event, joins [][]inferred) {
+	parent := map[string]string{}
+	var find func(s string) string
+	find = func(s string) string {
+		if p, ok := parent[s]; ok && p != s {
+			return find(p)
+		}
+		return s
+	}
+	id := func(e *Event, set string) string { return e.Service + "\x00" + e.Host + "\x00" + set }
+	for i, e := range events {
+		for _, in := range joins[i] {
+			if caughtDeath(e) {
+				a, b := find(id(e, joins[i][0].set)), find(id(e, in.set))
+				parent[max(a, b)] = min(a, b)
+			}
+		}
+	}
+	records, sets := map[string][]int{}, map[string]map[string]bool{}
+	for i, e := range events {
+		if !caughtDeath(e) || len(joins[i]) == 0 {
+			continue
+		}
+		k := find(id(e, joins[i][0].set))
+		records[k] = append(records[k], i)
+		if sets[k] == nil {
+			sets[k] = map[string]bool{}
+		}
+		for _, in := range joins[i] {
+			sets[k][in.set] = true
+		}
+	}
+	for k, list := range records {
+		n, m := len(list), len(sets[k])
+		if m == 1 {
+			continue
+		}
+		if n == m {
+			if of := perfect(list, joins); of != nil {
+				for _, i := range list {
+					in := of[i]
+					in.candidates = 1
+					in.reason += fmt.Sprintf("; %d such records fit %d such requests, paired in order", n, m)
+					joins[i] = []inferred{in}
+				}
+				continue
+			}
+		}
+		for _, i := range list {
+			for x := range joins[i] {
+				joins[i][x].candidates = min(joins[i][x].candidates, max(2, (m+n-1)/n))
+			}
+		}
+	}
+}
+
+// perfect pairs each record with one of its requests, no request twice; nil if that
+// cannot be (augmenting paths: Kuhn, "The Hungarian method", 1955).
+func perfect(list []int, joins [][]inferred) map[int]inferred {
+	owner := map[string]int{}
+	var try func(i int, seen map[string]bool) bool
+	try = func(i int, seen map[string]bool) bool {
+		for _, in := range joins[i] {
+			if seen[in.set] {
+				continue
+			}
+			seen[in.set] = true
+			if o, taken := owner[in.set]; !taken || try(o, seen) {
+				owner[in.set] = i
+				return true
+			}
+		}
+		return false
+	}
+	for _, i := range list {
+		if !try(i, map[string]bool{}) {
+			return nil
+		}
+	}
+	out := map[int]inferred{}
+	for set, i := range owner {
+		for _, in := range joins[i] {
+			if in.set == set {
+				out[i] = in
+			}
+		}
+	}
+	return out
+}
