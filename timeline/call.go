@@ -36,6 +36,7 @@ type Call struct {
 	Target   string
 	Received Status  // at the caller's end; zero if nothing came or nothing was logged
 	OwnMade  bool    // Received was made by the caller for want of an answer
+	Unsure   bool    // nothing in the caller's record tells whether Received, a failure, came from the callee or is its own
 	Sent     Status  // at the callee's end
 	Ended    Outcome // as the caller knows it, else as both ends show
 	Error    string  // the caller's words
@@ -92,6 +93,7 @@ func (d *draft) callsOf(h *Hop, e *Joined) {
 		if o.Status != 0 {
 			c.Received = Status{e.StatusProtocol, o.Status}
 		}
+		c.Unsure = e.Kind == ServerSpan && o.Ended == OutcomeUnknown && !o.OwnMade && c.Received.Failed()
 		if e.Kind == ClientSpan {
 			c.Start, c.End = e.Start, e.End
 		} else {

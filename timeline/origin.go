@@ -88,6 +88,12 @@ func (t *Trail) below(h *Hop) *Hop {
 	if !got.Failed() {
 		return nil
 	}
+	if c.Unsure && callee.Sent != got {
+		if callee.Sent.Known() && !callee.Sent.Failed() {
+			return nil // it answered well: the caller made the failure
+		}
+		t.doubt("the record of %s does not tell whether it made the %s itself or received it from %s", h.Service, got, callee.Service)
+	}
 	if callee.Sent.Known() && callee.Sent != got {
 		t.doubt("%s logged %s and %s received %s: something between them rewrote it, or a record is of another exchange", callee.Service, callee.Sent, h.Service, got)
 	}

@@ -229,7 +229,8 @@ func isAddress(p string) bool {
 
 // backend reads the one server that a proxy says it used last: "orders/app-2". The
 // status is the server's only if its head came (HAProxy's Tr is not -1); it is that of
-// the record unless the record has one of the call too.
+// the record unless the record has one of the call too. Where neither the time of the head
+// nor the table of outcomes tells, nobody is said to have made a 5xx.
 func (d *decoding) backend(r *callRules) {
 	p := &d.call
 	name := p.peer
@@ -245,12 +246,14 @@ func (d *decoding) backend(r *callRules) {
 	if p.status != "" {
 		o.Status, _ = statusCode(p.status)
 	}
-	if o.Connect >= 0 && resp >= 0 {
-		o.Header = o.Connect + resp
-		o.Ended = timeline.Complete
-	} else {
+	switch {
+	case o.Connect < 0 || resp < 0:
 		o.Header = -1
 		o.OwnMade = o.Status != 0
+	case p.response.text != "" || o.Status < 500:
+		o.Header = o.Connect + resp
+		o.Ended = timeline.Complete
+		// Else the record does not tell who made the status.
 	}
 	if t := p.duration.read(p.duration.text); t > 0 {
 		o.Duration, o.Timed = t, true
@@ -262,6 +265,11 @@ func (d *decoding) backend(r *callRules) {
 		switch {
 		case headless(s):
 			o.Header, o.OwnMade = -1, o.Status != 0
+		case s == timeline.Unusable:
+			o.OwnMade = o.Status != 0
+		case s == timeline.Denied:
+			// An answer came, and what its reader sent in its place is the reader's own.
+			o.Ended, o.Status, o.OwnMade = timeline.Complete, 0, false
 		case s == timeline.Complete || s == timeline.Truncated:
 			o.Header, o.OwnMade = max(o.Header, 0), false // a head came, whatever the times say
 		}
