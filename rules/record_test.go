@@ -17,11 +17,54 @@ import (
 // A recordFile is a file of testdata/records: records as they are written, and the
 // signals that stand in them.
 type recordFile struct {
-	Records []struct {
-		Format  string   `yaml:"format"`
-		Record  string   `yaml:"record"`
-		Signals []string `yaml:"signals"` // all, by ID
-	} `yaml:"records"`
+	Records []recordSpec `yaml:"records"`
+}
+
+type recordSpec struct {
+	Format  string   `yaml:"format"` // by name, or
+	Config  string   `yaml:"config"` // the part of the server's configuration that says what to log
+	Record  string   `yaml:"record"`
+	Signals []string `yaml:"signals"` // all, by ID
+}
+
+// readRecords gives the records of all files of testdata/records, by file.
+func readRecords(t *testing.T) map[string][]recordSpec {
+	t.Helper()
+	files, err := filepath.Glob("testdata/records/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	out := map[string][]recordSpec{}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f recordFile
+		if _, err := strictyaml.Decode(name, data, &f); err != nil {
+			t.Fatal(err)
+		}
+		out[name] = f.Records
+	}
+	return out
+}
+
+// readsIt gives the format that reads a record; nil if there is none.
+func (r *recordSpec) readsIt(t *testing.T, file string) *format.Format {
+	t.Helper()
+	if r.Config == "" {
+		f := format.Builtin().Lookup(r.Format)
+		if f == nil {
+			t.Errorf("%s: no format has the name %q", file, r.Format)
+		}
+		return f
+	}
+	found, err := format.FromConfig(file, []byte(r.Config))
+	if err != nil || len(found) == 0 || len(found[0].Formats) == 0 {
+		t.Errorf("%s: no format in %q: %v", file, r.Config, err)
+		return nil
+	}
+	return found[0].Formats[0]
 }
 
 // eachEvent gives the events of a record, read by a built-in format.
@@ -35,23 +78,11 @@ func eachEvent(t *testing.T, f *format.Format, record string, each func(*timelin
 
 // Records go through whole: line, format, signals.
 func TestRecords(t *testing.T) {
-	files, err := filepath.Glob("testdata/records/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var file recordFile
-		if _, err := strictyaml.Decode(name, data, &file); err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range file.Records {
-			f := format.Builtin().Lookup(r.Format)
+	for name, records := range readRecords(t) {
+		for i := range records {
+			r := &records[i]
+			f := r.readsIt(t, name)
 			if f == nil {
-				t.Errorf("%s: no format has the name %q", name, r.Format)
 				continue
 			}
 			got := []string{}
@@ -71,7 +102,7 @@ func TestRecords(t *testing.T) {
 }
 
 // Every attribute that a signal names is given by a sample of some format of its system,
-// so that a misspelt one cannot hide.
+// or by a record of testdata/records, so that a misspelt one cannot hide.
 func TestFieldsOfSignals(t *testing.T) {
 	given := map[string]map[string]bool{} // system, attribute
 	note := func(system, name string) {
@@ -80,16 +111,26 @@ func TestFieldsOfSignals(t *testing.T) {
 		}
 		given[system][name] = true
 	}
+	read := func(f *format.Format, record string) {
+		eachEvent(t, f, record, func(e *timeline.Event) {
+			for _, a := range e.Attrs {
+				note(e.System, a.Name)
+				if isApplication(e) {
+					note("applications", a.Name)
+				}
+			}
+		})
+	}
 	for _, f := range format.Builtin().Formats() {
 		for _, s := range f.Samples() {
-			eachEvent(t, f, s.Line, func(e *timeline.Event) {
-				for _, a := range e.Attrs {
-					note(e.System, a.Name)
-					if isApplication(e) {
-						note("applications", a.Name)
-					}
-				}
-			})
+			read(f, s.Line)
+		}
+	}
+	for name, records := range readRecords(t) {
+		for i := range records {
+			if f := records[i].readsIt(t, name); f != nil {
+				read(f, records[i].Record)
+			}
 		}
 	}
 	told := map[string]bool{}
