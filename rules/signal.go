@@ -52,7 +52,7 @@ const (
 	fieldBody   = "body"        // the message
 	fieldText   = "text"        // message, exception and the error of a call
 	fieldStatus = "status_code" // of the record
-	fieldCalls  = "call.status" // of the calls that the record tells of, parted by ", "; with a * where the writer made it itself
+	fieldCalls  = "call.status" // of the calls that the record of an exchange tells of, parted by ", "; with a * where the writer made it itself
 )
 
 // signalFile is a file of the signal table as written.
@@ -293,6 +293,9 @@ func fieldValue(e *timeline.Event, field string) string {
 		}
 		return strconv.Itoa(e.StatusCode)
 	case fieldCalls:
+		if e.Kind == timeline.LogRecord {
+			return "" // a message tells of a call without its status
+		}
 		return callStatuses(e.Calls)
 	}
 	return e.Attrs.Get(field)
