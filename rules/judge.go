@@ -105,6 +105,19 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		}
 		v.Summary = j.summary(words, v.Component)
 	}
+	for _, h := range j.trail.Path {
+		if k := h.Inferred(); k > 0 {
+			g.inferred = true
+			if h == j.trail.Origin {
+				g.candidates = max(g.candidates, k)
+			}
+		}
+	}
+	if c := j.trail.Origin.FailedBy; c != nil && c.Callee != nil {
+		if k := c.Callee.Inferred(); k > 0 {
+			g.inferred, g.candidates = true, max(g.candidates, k)
+		}
+	}
 	if k, doubt := j.openDeath(); k > 0 {
 		g.deathOf = k
 		j.trail.Doubts = append(j.trail.Doubts, doubt)

@@ -1,6 +1,9 @@
 package timeline
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // An aliasGraph ties identity keys that are the same request: two keys on one record
 // are, and so transitively. It is a union of sets over the keys' forms.
@@ -109,4 +112,30 @@ func other(ids []Key, k Key) *Key {
 		}
 	}
 	return nil
+}
+
+// inferKeys adds the keys of events that were joined to r though they bear other IDs, each with the reason of the join.
+func (r *Request) inferKeys(events []*Joined, banned map[string]bool) {
+	if len(r.Keys) == 0 {
+		return
+	}
+	known := map[string]bool{}
+	for _, k := range r.Keys {
+		known[k.Form()] = true
+	}
+	for _, e := range events {
+		for _, k := range identities(e.Event) {
+			f := k.Form()
+			if known[f] || banned[f] {
+				continue
+			}
+			known[f] = true
+			reason := "inferred: " + e.Reason
+			if e.Candidates > 1 {
+				reason = fmt.Sprintf("inferred, 1 of %d candidates: %s", e.Candidates, e.Reason)
+			}
+			r.Aliases = append(r.Aliases, Alias{r.Keys[0], k, reason, e.Pos})
+			r.Keys = append(r.Keys, k)
+		}
+	}
 }

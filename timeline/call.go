@@ -121,6 +121,25 @@ func reached(c *Call) bool {
 	return true
 }
 
+// tieKin gives callers to the exchanges of which the caller's record is known by inference.
+func (d *draft) tieKin() {
+	at := map[Pos]*Hop{}
+	for _, h := range d.hops {
+		for _, e := range h.Events {
+			at[e.Pos] = h
+		}
+	}
+	for _, h := range d.hops {
+		sp := h.span()
+		if sp == nil || sp.caller == nil || h.Caller != nil {
+			continue
+		}
+		if p := at[*sp.caller]; p != nil && p != h && !below(h, p) {
+			d.tie(d.callFor(p, h), h)
+		}
+	}
+}
+
 // matchCalls gives calls their callees: by the parent's span ID, else by what the book
 // says of the peer. Calls to one place pair with its hops in order if there are as
 // many, else each with the hop whose window fits best.

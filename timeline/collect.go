@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -55,6 +56,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
 		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{}, places: map[place]bool{},
+		callerOf: map[Pos]Pos{}, extra: map[string][]Joined{}, absorbed: map[string]string{},
 		left: make([]time.Duration, len(srcs)),
 	}
 	for i, s := range srcs {
@@ -67,6 +69,9 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		return nil, err
 	}
 	c.learn()
+	if c.kin() {
+		c.learn()
+	}
 	c.neighbours()
 	c.draft()
 	c.windows()
@@ -106,6 +111,12 @@ type collector struct {
 	near     map[string]bool       // forms by which neighbours are known
 	sorted   map[string][]*Event   // what sets gave, until an event comes or goes
 	cut      map[string]bool       // alias sets of which events were left out
+
+	// What was found of exchanges that share no ID: the caller's record of an exchange by the callee's, what is joined
+	// to an alias set, and the sets that are part of another one by it, with that one.
+	callerOf map[Pos]Pos
+	extra    map[string][]Joined
+	absorbed map[string]string
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
@@ -496,6 +507,7 @@ func (c *collector) sets() map[string][]*Event {
 	for _, e := range c.lone {
 		out[loneSet(e)] = []*Event{e}
 	}
+	maps.DeleteFunc(out, func(s string, _ []*Event) bool { return c.absorbed[s] != "" })
 	c.sorted = out
 	return out
 }
@@ -521,7 +533,8 @@ func (c *collector) builder() *builder {
 	return &builder{book: c.book, clocks: c.clocks, roles: c.q.Roles, services: c.services, places: c.places, banned: c.graph.banned}
 }
 
-func (c *collector) joined(events []*Event) []Joined {
+// joined gives the events of an alias set as they are joined to their request.
+func (c *collector) joined(set string, events []*Event) []Joined {
 	out := make([]Joined, 0, len(events))
 	for _, e := range events {
 		j := Joined{Event: e, Candidates: 1, Join: ByAlias}
@@ -530,12 +543,19 @@ func (c *collector) joined(events []*Event) []Joined {
 		}
 		out = append(out, j)
 	}
+	out = append(out, c.extra[set]...)
+	for i := range out {
+		if caller, ok := c.callerOf[out[i].Pos]; ok {
+			out[i].caller = &caller
+		}
+	}
 	return out
 }
 
 // learn makes the endpoint book and the clock model from all requests read: the
 // addresses first, from durations alone; then, with callers and callees known, the clocks.
 func (c *collector) learn() {
+	c.sampled = 0
 	sets := c.sets()
 	names := make([]string, 0, len(sets))
 	for s := range sets {
@@ -549,7 +569,7 @@ func (c *collector) learn() {
 		votes = newBookDraft(c.places)
 		for _, s := range names {
 			d := &draft{builder: &builder{roles: c.q.Roles, services: c.services}}
-			for _, j := range c.joined(sets[s]) {
+			for _, j := range c.joined(s, sets[s]) {
 				d.events = append(d.events, &j)
 			}
 			slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
@@ -572,7 +592,7 @@ func (c *collector) learn() {
 	}
 	fit.anchored = c.anchored
 	for _, s := range names {
-		for _, r := range c.builder().build(c.joined(sets[s])) {
+		for _, r := range c.builder().build(c.joined(s, sets[s])) {
 			Resolve(r)
 			votes.count(r)
 			fit.learn(r)
@@ -604,7 +624,7 @@ func (c *collector) draft() {
 		if !c.isWanted(s, events) && !slices.ContainsFunc(events, func(e *Event) bool { return carries(e, c.near) }) {
 			continue
 		}
-		c.drafts[s] = c.builder().build(c.joined(events))
+		c.drafts[s] = c.builder().build(c.joined(s, events))
 	}
 	lastBroken(c.lives, c.drafts)
 	c.lives, c.openEnds = explain(c.lives, unplaced, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)

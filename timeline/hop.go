@@ -41,6 +41,7 @@ func (b *builder) build(events []Joined) []*Request {
 	slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
 	d.makeHops()
 	d.makeCalls()
+	d.tieKin()
 	d.matchCalls()
 	d.silentHops(true)
 	d.adopt()
@@ -433,6 +434,7 @@ func sortEvents(r *Request) {
 // describe sets method, path, route, keys and ID from the outermost hops that tell.
 func (d *draft) describe(r *Request) {
 	var events []*Event
+	var inferred []*Joined
 	for _, h := range r.Hops {
 		own := slices.Clone(h.Events)
 		slices.SortStableFunc(own, func(a, b *Joined) int { // the exchange's own record first
@@ -440,6 +442,9 @@ func (d *draft) describe(r *Request) {
 		})
 		for _, e := range own {
 			if e.Join == ByInferred {
+				if hasIdentity(e.Event) {
+					inferred = append(inferred, e)
+				}
 				continue
 			}
 			events = append(events, e.Event)
@@ -449,6 +454,7 @@ func (d *draft) describe(r *Request) {
 		}
 	}
 	r.Keys, r.Aliases = aliasesOf(events, d.banned)
+	r.inferKeys(inferred, d.banned)
 	for _, k := range r.Keys {
 		if k.Name == KeyTraceID {
 			set(&r.TraceID, k.Value)

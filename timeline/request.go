@@ -46,7 +46,7 @@ func (r *Request) Root() *Hop {
 // An Alias is the reason why two identity keys are the same request.
 type Alias struct {
 	A, B   Key
-	Reason string // "both on one record"
+	Reason string // "both on one record", or how it was inferred
 	Pos    Pos    // of the record that shows it
 }
 
@@ -71,6 +71,8 @@ type Joined struct {
 	Candidates int    // how many requests an inferred event could belong to, this one included; else 1
 	Told       bool   // of several candidates this request is the one that something tells apart, not for certain
 	Reason     string // of an inferred join, in words: "same client, request line and upstream within 1 s"
+
+	caller *Pos // of its caller's record of the same exchange, where another ID or none is on it; else nil
 }
 
 // Held says whether the event is held to be of its request: it fits no other, or something tells this one apart.
@@ -105,6 +107,21 @@ type Hop struct {
 	RoleGuessed bool
 	Events      []*Joined
 	Process     *Process // the life in which it was handled, if known
+}
+
+// Inferred says to how many requests the exchange could belong that the hop logged, if no record of it bears an ID of
+// the request; 0 if one does, or if it logged none.
+func (h *Hop) Inferred() int {
+	k := 0
+	for _, e := range h.Events {
+		if e.Join != ByInferred {
+			return 0
+		}
+		if e.Kind == ServerSpan {
+			k = max(k, e.Candidates)
+		}
+	}
+	return k
 }
 
 // Status is what the hop is known to have answered: what it logged, else what its

@@ -319,6 +319,9 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 			if x.form != "" && !c.graph.banned[x.form] {
 				x.set = c.graph.find(x.form)
 			}
+			if base := c.absorbed[x.set]; base != "" {
+				x.set = base
+			}
 			if _, own := c.drafts[x.set]; !own {
 				add(p, x)
 			}
@@ -379,7 +382,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	}
 	sets := c.sets()
 	for set, add := range extra {
-		c.drafts[set] = c.builder().build(append(c.joined(sets[set]), add...))
+		c.drafts[set] = c.builder().build(append(c.joined(set, sets[set]), add...))
 		for _, r := range c.drafts[set] {
 			c.settle(r)
 		}
