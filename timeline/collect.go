@@ -56,7 +56,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
 		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{}, places: map[place]bool{},
-		callerOf: map[Pos]Pos{}, extra: map[string][]Joined{}, absorbed: map[string]string{},
+		callerOf: map[Pos]Pos{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
 		left: make([]time.Duration, len(srcs)),
 	}
 	for i, s := range srcs {
@@ -68,6 +68,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}
+	c.contexts()
 	c.learn()
 	if c.kin() {
 		c.learn()
@@ -117,6 +118,7 @@ type collector struct {
 	callerOf map[Pos]Pos
 	extra    map[string][]Joined
 	absorbed map[string]string
+	placed   map[Pos]bool // records without ID that are told by their connection or thread
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped

@@ -96,6 +96,9 @@ func parseEvents(t *testing.T, text string) memory {
 			case "exception":
 				e.Exception = &Exception{Type: v, Message: e.Body}
 				e.Failed = true
+			case KeyConnection, KeyThread, KeyPID:
+				e.Keys = append(e.Keys, Key{Name: name, Value: v, Scope: e.Host, Strength: Context})
+				e.Attrs.Set(name, v)
 			case "file":
 				e.Pos.Path = f[1] + "/" + v
 			case "function":

@@ -394,7 +394,7 @@ func (c *collector) withoutID(more []*Event) []*Event {
 	known := map[Pos]bool{}
 	var list []*Event
 	for _, e := range slices.Concat(c.orphans, more) {
-		if e.Kind != ServerSpan && !known[e.Pos] {
+		if e.Kind != ServerSpan && !known[e.Pos] && !c.placed[e.Pos] {
 			known[e.Pos] = true
 			list = append(list, e)
 		}
