@@ -90,7 +90,7 @@ func newLanguage() (*cel.Env, error) {
 		cel.Function("was_restarting", cel.MemberOverload("near_was_restarting", []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
 			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
 				at := value[MomentView](args[3]).instant
-				s, _ := value[NearView](args[0]).stateIn(text(args[1]), text(args[2]), at, at)
+				s, _ := value[NearView](args[0]).stateIn(text(args[1]), text(args[2]), at, at, false)
 				return types.Bool(s == stateRestarting)
 			}))),
 

@@ -772,7 +772,8 @@ func (n *NearView) state(c *timeline.Call) (string, *timeline.Process) {
 		return stateUnknown, nil
 	}
 	start, end := waited(c)
-	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end)
+	broke := c.Ended == timeline.Reset || c.Ended == timeline.Truncated
+	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end, broke)
 }
 
 // unsureDown says what is not certain of a callee's being down when a connection to it
@@ -803,10 +804,12 @@ func waited(c *timeline.Call) (start, end timeline.Instant) {
 	return start, end
 }
 
-func (n *NearView) stateIn(service, host string, start, end timeline.Instant) (string, *timeline.Process) {
+// stateIn says what the process of a service on a host did in a time. A worker's end counts only for what was in flight
+// and broke, since others go on.
+func (n *NearView) stateIn(service, host string, start, end timeline.Instant, broke bool) (string, *timeline.Process) {
 	var lives []*timeline.Process
 	for _, p := range n.near.Processes {
-		if p.Service == service && (host == "" || p.Host == "" || p.Host == host) {
+		if (!p.Worker || broke) && p.Service == service && (host == "" || p.Host == "" || p.Host == host) {
 			lives = append(lives, p)
 		}
 	}
@@ -831,7 +834,9 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant) (s
 			continue
 		}
 		up := down.Add(downFor)
-		if i+1 < len(lives) && lives[i+1].Host == p.Host {
+		if p.Worker {
+			up = down
+		} else if i+1 < len(lives) && lives[i+1].Host == p.Host {
 			up = cmp.Or(lives[i+1].Ready, lives[i+1].Start, up)
 		}
 		if end.CertainlyBefore(down) || up.CertainlyBefore(start) {
@@ -849,7 +854,7 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant) (s
 		}
 	}
 	for i, p := range lives {
-		first := i == 0 || lives[i-1].Host != p.Host
+		first := (i == 0 || lives[i-1].Host != p.Host) && !p.Worker
 		if first && p.Start.Known() && p.Ready.Known() && !end.CertainlyBefore(p.Start) && !p.Ready.CertainlyBefore(start) {
 			return stateRestarting, p
 		}

@@ -619,7 +619,7 @@ func (c *collector) learn() {
 // that handled them.
 func (c *collector) draft() {
 	var unplaced []*Event
-	c.lives, unplaced = processes(c.life, c.clocks)
+	c.lives, unplaced = processes(c.life, homesOf(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.failed)), c.clocks)
 	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
 	c.drafts = map[string][]*Request{}
 	for s, events := range c.sets() {
@@ -646,7 +646,7 @@ func (c *collector) settle(r *Request) {
 			at = h.Caller.Start
 		}
 		if at.Known() {
-			h.Process = lifeOf(c.lives, h.Service, h.Host, at)
+			h.Process = lifeOf(c.lives, h.Service, h.Host, h.pid(), at)
 		}
 	}
 	Resolve(r)

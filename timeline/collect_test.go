@@ -221,7 +221,14 @@ func collectText(t *testing.T, srcs []Named, q Query, clocks bool) string {
 		fmt.Fprintf(&b, "skipped %d: %s\n", s.Count, s.What)
 	}
 	for _, p := range c.Processes {
-		fmt.Fprintf(&b, "process %s@%s start=%s stopping=%s end=%s %s in flight %v\n", p.Service, p.Host, clockTime(p.Start), clockTime(p.Stopping), clockTime(p.End), p.HowEnded, p.InFlight)
+		who := p.Service + "@" + p.Host
+		if p.PID != "" {
+			who += " pid=" + p.PID
+		}
+		if p.Worker {
+			who += " worker"
+		}
+		fmt.Fprintf(&b, "process %s start=%s stopping=%s end=%s %s in flight %v\n", who, clockTime(p.Start), clockTime(p.Stopping), clockTime(p.End), p.HowEnded, p.InFlight)
 	}
 	if clocks {
 		for _, h := range c.Clocks.Hosts() {

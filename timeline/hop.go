@@ -18,6 +18,21 @@ func (h *Hop) span() *Joined {
 	return best
 }
 
+// pid is the process in which the hop was handled, "" if its records name none or several.
+func (h *Hop) pid() string {
+	pid := ""
+	for _, e := range h.Events {
+		switch p := e.Attrs.Get(KeyPID); {
+		case p == "" || e.Join == ByInferred || p == pid:
+		case pid != "":
+			return ""
+		default:
+			pid = p
+		}
+	}
+	return pid
+}
+
 // A builder makes hops and calls of the events of requests. With an empty book and no
 // clocks it finds less; what it finds then is enough to learn both.
 type builder struct {

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Process is one life of a service on a host.
 type Process struct {
 	Host, Service string
 	PID           string
+	Worker        bool // one of several under a master: that it ended does not mean that the service was down
 	Start, Ready  Instant
 	Stopping      Instant // when it was asked to stop
 	End           Instant
@@ -21,8 +23,9 @@ type Process struct {
 
 // processes makes lives of the lifecycle records of every service on every host. A
 // life begins with a start; a start that no end precedes ends the life before at an
-// unknown moment and for an unknown reason. unplaced are records of ends that bear no stamp.
-func processes(events []*Event, clocks *ClockModel) (all []*Process, unplaced []*Event) {
+// unknown moment and for an unknown reason. unplaced are records of ends that bear no stamp. homes tells of services that log
+// nothing else where they are told of, as of pods in a cluster's events, the host on which they log.
+func processes(events []*Event, homes map[place]string, clocks *ClockModel) (all []*Process, unplaced []*Event) {
 	groups := map[place][]*Event{}
 	for _, e := range events {
 		if e.Attrs.Get(inferredTime) != "" && e.Lifecycle >= ProcessStopped {
@@ -30,6 +33,9 @@ func processes(events []*Event, clocks *ClockModel) (all []*Process, unplaced []
 			continue
 		}
 		p := place{e.Service, e.Host}
+		if home := homes[p]; home != "" {
+			p.host = home
+		}
 		groups[p] = append(groups[p], e)
 	}
 	for p, es := range groups {
@@ -41,6 +47,28 @@ func processes(events []*Event, clocks *ClockModel) (all []*Process, unplaced []
 	slices.SortFunc(unplaced, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
 	slices.SortFunc(all, compareLives)
 	return all, unplaced
+}
+
+// homesOf gives, for the places of which only lifecycle records tell, the one host on which the service logs else.
+func homesOf(life, others []*Event) map[place]string {
+	hosts := map[string]map[string]bool{}
+	for _, e := range others {
+		if e.Lifecycle == NoLifecycle {
+			if hosts[e.Service] == nil {
+				hosts[e.Service] = map[string]bool{}
+			}
+			hosts[e.Service][e.Host] = true
+		}
+	}
+	homes := map[place]string{}
+	for _, e := range life {
+		if at := hosts[e.Service]; len(at) == 1 && !at[e.Host] {
+			for host := range at {
+				homes[place{e.Service, e.Host}] = host
+			}
+		}
+	}
+	return homes
 }
 
 func compareLives(a, b *Process) int {
@@ -57,29 +85,34 @@ func lifeBegin(p *Process) Instant {
 	return Instant{}
 }
 
+// lives makes the lives of one service on one host. Where records bear process IDs, a process lives on as long as any
+// later record is of it: a start of another one beside it is of a worker, or of the next one that takes over.
 func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 	var out []*Process
-	var life *Process
-	begin := func() {
-		life = &Process{Host: at.host, Service: at.service}
-		out = append(out, life)
+	last := map[string]int{} // of each process, the last record that is of it
+	for i, e := range events {
+		pid, _ := subjectOf(e)
+		last[pid], last[e.Attrs.Get(KeyPID)] = i, i
 	}
-	for _, e := range events {
+	begin := func(pid string, worker bool) *Process {
+		p := &Process{Host: at.host, Service: at.service, PID: pid, Worker: worker}
+		out = append(out, p)
+		return p
+	}
+	for i, e := range events {
 		when, _ := clocks.Align(e)
-		pid := e.Attrs.Get(KeyPID)
-		fresh := life == nil || life.End.Known() || life.PID != "" && pid != "" && life.PID != pid
+		pid, worker := subjectOf(e)
+		life := lifeAmong(out, pid, worker)
+		ended := life == nil || life.End.Known()
 		switch e.Lifecycle {
 		case ProcessStarting, ProcessReady:
-			if fresh || life.Ready.Known() || life.Stopping.Known() {
-				if life != nil && !life.End.Known() {
-					// Between its last sign and this start, and nobody says why.
-					life.End = Instant{Earliest: lastSign(life).Earliest, Time: when.Time, Latest: when.Latest}
-					if life.Stopping.Known() {
-						life.HowEnded = ProcessStopped
-						life.End.Time = life.Stopping.Time
+			if ended || life.Ready.Known() || life.Stopping.Known() {
+				for _, p := range out {
+					if !worker && !p.End.Known() && (p.PID == "" || p.PID == pid || last[p.PID] < i) {
+						p.endUnseen(when)
 					}
 				}
-				begin()
+				life = begin(pid, worker)
 			}
 			if e.Lifecycle == ProcessReady {
 				life.Ready = when
@@ -88,15 +121,15 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 				life.Start = when
 			}
 		case ProcessStopping:
-			if fresh && !(life != nil && life.End.Known() && sameEnd(life, pid, when)) {
-				begin()
+			if ended && !(life != nil && sameEnd(life, pid, when)) {
+				life = begin(pid, worker)
 			}
 			if !life.Stopping.Known() {
 				life.Stopping = when
 			}
 		default:
-			if fresh && !(life != nil && life.End.Known() && sameEnd(life, pid, when)) {
-				begin()
+			if ended && !(life != nil && sameEnd(life, pid, when)) {
+				life = begin(pid, worker)
 			}
 			if !life.End.Known() {
 				life.End, life.HowEnded = when, e.Lifecycle
@@ -111,6 +144,66 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 		life.Events = append(life.Events, e)
 	}
 	return out
+}
+
+// lifeAmong gives the life of a process of which a record tells: by its ID, else the last one that began. Of a worker whose ID
+// nobody wrote before there is none.
+func lifeAmong(all []*Process, pid string, worker bool) *Process {
+	for i := len(all) - 1; i >= 0; i-- {
+		switch p := all[i]; {
+		case pid != "" && p.PID == pid, p.Worker == worker && (pid == "" || p.PID == ""):
+			return p
+		}
+	}
+	return nil
+}
+
+// endUnseen ends a life between its last sign and the next start, and nobody says why.
+func (p *Process) endUnseen(next Instant) {
+	p.End = Instant{Earliest: lastSign(p).Earliest, Time: next.Time, Latest: next.Latest}
+	if p.Stopping.Known() {
+		p.HowEnded = ProcessStopped
+		p.End.Time = p.Stopping.Time
+	}
+}
+
+// subjectOf gives the process of whose life e tells: that which its text names, else its writer. worker says that it is a
+// worker, which its master tells of, or which tells of itself as one. PostgreSQL's server processes are none: with one that
+// crashes all are stopped (its manual, "Server Crash Handling" of postmaster).
+func subjectOf(e *Event) (pid string, worker bool) {
+	pid = e.Attrs.Get(KeyPID)
+	body, _, _ := strings.Cut(strings.ToLower(e.Body), "\n")
+	if e.System == "postgresql" {
+		return pid, false
+	}
+	worker = strings.Contains(body, "worker") || strings.Contains(body, "child")
+	for _, names := range [][]string{{"pid"}, {"child", "child process", "worker", "worker process"}} {
+		if named := numberAfter(body, names); named != "" {
+			return named, worker || pid != "" && named != pid
+		}
+	}
+	return pid, strings.HasPrefix(body, "worker")
+}
+
+// numberAfter gives the first number in a text that stands behind one of the names.
+func numberAfter(text string, names []string) string {
+	for from := 0; from < len(text); {
+		n := strings.IndexFunc(text[from:], unicode.IsDigit)
+		if n < 0 {
+			return ""
+		}
+		n += from
+		to := n
+		for to < len(text) && text[to] >= '0' && text[to] <= '9' {
+			to++
+		}
+		before := strings.TrimRight(text[:n], " :=(#[")
+		if to > n && slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(before, name) }) {
+			return text[n:to]
+		}
+		from = max(to, n+1)
+	}
+	return ""
 }
 
 // inferredTime is the attribute of a record that carries no stamp, such as the text of a
@@ -281,15 +374,19 @@ func lastSign(p *Process) Instant {
 	return Instant{}
 }
 
-// lifeOf finds the life of a service on a host in which a moment lies. A moment in
-// which no life was is given the life that ended last before it.
-func lifeOf(all []*Process, service, host string, at Instant) *Process {
+// lifeOf finds the life of a service on a host in which a moment lies, that of the process if its ID is known and its
+// life is. A moment in which no life was is given the life that ended last before it. A worker is meant only by its ID.
+func lifeOf(all []*Process, service, host, pid string, at Instant) *Process {
 	var best *Process
 	for _, p := range all {
 		if p.Service != service || host != "" && p.Host != host {
 			continue
 		}
-		if p.Start.Known() && at.CertainlyBefore(p.Start) {
+		if p.Start.Known() && (at.CertainlyBefore(p.Start) || p.Start.Slack() > time.Second && at.Time.Before(p.Start.Time)) {
+			continue
+		}
+		own := pid != "" && p.PID == pid
+		if best != nil && best.PID == pid && pid != "" && !own || p.Worker && !own {
 			continue
 		}
 		best = p
@@ -297,7 +394,7 @@ func lifeOf(all []*Process, service, host string, at Instant) *Process {
 	return best
 }
 
-// near gives the lives that touch [from-pad, to+pad].
+// nearLives gives the lives that touch [from-pad, to+pad].
 func nearLives(all []*Process, from, to time.Time, pad time.Duration) []*Process {
 	from, to = from.Add(-pad), to.Add(pad)
 	var out []*Process
