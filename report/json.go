@@ -41,10 +41,22 @@ type caseJSON struct {
 	Clocks         []clockJSON   `json:"clocks"`
 	Contradictions []againstJSON `json:"contradictions"`
 	Rivals         []rivalJSON   `json:"rivals"`
+	Behind         []behindJSON  `json:"behind"`
 	Missing        []missingJSON `json:"missing"`
 	NextChecks     []string      `json:"next_checks"`
 	Skipped        []skippedJSON `json:"skipped"`
 	OtherRequests  []string      `json:"other_requests"`
+}
+
+// A behindJSON is an earlier event that explains the failure.
+type behindJSON struct {
+	Hop        int    `json:"hop,omitempty"`
+	What       string `json:"what"`
+	Aligned    string `json:"aligned,omitempty"`
+	Position   string `json:"position,omitempty"`
+	RequestID  string `json:"request_id,omitempty"` // of the earlier request
+	Candidates int    `json:"candidates,omitempty"` // requests that it may be as well, itself included
+	Text       string `json:"text,omitempty"`
 }
 
 // A linkJSON says why two IDs are the same request.
@@ -194,7 +206,7 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 		Schema:    correlate.Schema,
 		RequestID: valid(c.RequestID),
 		Partial:   c.Partial,
-		LinkedIDs: []string{}, Links: []linkJSON{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Contradictions: []againstJSON{}, Rivals: []rivalJSON{},
+		LinkedIDs: []string{}, Links: []linkJSON{}, Hops: []hopJSON{}, Events: []eventJSON{}, Clocks: clockValues(c.Clocks), Contradictions: []againstJSON{}, Rivals: []rivalJSON{}, Behind: []behindJSON{},
 		Missing: []missingJSON{}, NextChecks: []string{}, Skipped: skippedValues(c.Skipped, c.Sources), OtherRequests: validAll(c.Other),
 	}
 	if r := c.Request; r != nil {
@@ -229,12 +241,12 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 		}
 	}
 	if v := c.Verdict; v != nil {
-		verdictValue(out, v)
+		verdictValue(out, v, o)
 	}
 	return out
 }
 
-func verdictValue(out *caseJSON, v *rules.Verdict) {
+func verdictValue(out *caseJSON, v *rules.Verdict, o JSONOptions) {
 	out.Verdict = &verdictJSON{
 		Component: valid(v.Component), CauseClass: v.CauseClass, Confidence: round(v.Confidence, 1e4), Certainty: string(v.Certainty),
 		Rule: v.Rule, Summary: valid(v.Summary), Effect: v.Effect, Evidence: []evidenceJSON{},
@@ -259,6 +271,19 @@ func verdictValue(out *caseJSON, v *rules.Verdict) {
 			j.Event = r.Event.ID
 		}
 		out.Rivals = append(out.Rivals, j)
+	}
+	for _, b := range v.Behind {
+		j := behindJSON{What: valid(b.What), RequestID: valid(b.Request), Candidates: b.Candidates}
+		if b.Hop != nil {
+			j.Hop = b.Hop.ID
+		}
+		if !o.NoAlign {
+			j.Aligned = jsonTime(b.At.Time)
+		}
+		if b.Event != nil {
+			j.Position, j.Text = valid(b.Event.Pos.String()), valid(string(b.Event.Raw))
+		}
+		out.Behind = append(out.Behind, j)
 	}
 	for _, m := range v.Missing {
 		out.Missing = append(out.Missing, missingJSON{valid(m.What), valid(m.WhyItMatters)})

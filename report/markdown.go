@@ -69,6 +69,11 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 	}
 	mdList(&b, "Other hops that show a failure", points)
 	points = nil
+	for _, b := range v.Behind {
+		points = append(points, mdText(behindText(b, c.Request, o.NoAlign)))
+	}
+	mdList(&b, "What lies behind", points)
+	points = nil
 	for _, m := range v.Missing {
 		s := m.What
 		if m.WhyItMatters != "" {

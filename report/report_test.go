@@ -412,7 +412,7 @@ func TestJSONOfUnknownThings(t *testing.T) {
 	if err := JSONL(&b, c, JSONOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":"correlate/v1","request_id":"x","linked_ids":[],"links":[],"partial":false,"hops":[],"events":[],"clocks":[],"contradictions":[],"rivals":[],"missing":[],"next_checks":[],"skipped":[],"other_requests":[]}` + "\n"
+	want := `{"schema":"correlate/v1","request_id":"x","linked_ids":[],"links":[],"partial":false,"hops":[],"events":[],"clocks":[],"contradictions":[],"rivals":[],"behind":[],"missing":[],"next_checks":[],"skipped":[],"other_requests":[]}` + "\n"
 	if b.String() != want {
 		t.Errorf("got  %swant %s", &b, want)
 	}

@@ -760,6 +760,10 @@ func (p *printer) reasons(c *correlate.Case) {
 			name = p.label(name, rivalText(r))
 		}
 	}
+	name = "behind"
+	for _, b := range v.Behind {
+		name = p.label(name, behindText(b, c.Request, p.o.NoAlign))
+	}
 	name = "missing"
 	for _, m := range v.Missing {
 		s := m.What
@@ -793,6 +797,28 @@ func (p *printer) reasons(c *correlate.Case) {
 	if len(c.Other) > 0 {
 		p.label("same ID", otherText(c.Other))
 	}
+}
+
+// behindText says what lies behind a failure, how long before the begin of the request, and where it is written.
+func behindText(b timeline.Behind, r *timeline.Request, noAlign bool) string {
+	s := b.What
+	if b.Request != "" {
+		s += ", " + b.Request
+		if b.Candidates > 1 {
+			s += fmt.Sprintf(" (1 of %d)", b.Candidates)
+		}
+	}
+	if r != nil && r.Start.Known() && b.At.Known() && !noAlign {
+		if d := r.Start.Time.Sub(b.At.Time); d >= 0 {
+			s += ", " + since(d) + " before"
+		} else {
+			s += ", " + since(-d) + " after it began"
+		}
+	}
+	if b.Event != nil {
+		s += " [" + b.Event.Pos.String() + "]"
+	}
+	return s
 }
 
 func rivalText(r rules.Rival) string {

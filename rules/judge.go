@@ -128,10 +128,29 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.Behind = j.behind(v)
 	v.Missing = j.missing(v)
 	v.Exception = j.exception(v)
 	v.NextChecks = j.nextChecks(best, v)
 	return v, nil
+}
+
+// holdersShown bounds the requests that are named as those that may have held what another one lacked.
+const holdersShown = 3
+
+// behind gives the earlier events that explain the failure; where the origin lacked a resource, also the requests at
+// which it was at work then.
+func (j *judgement) behind(v *Verdict) []timeline.Behind {
+	out := slices.Clone(j.near.Behind)
+	if v.CauseClass == "resource_exhaustion" && v.Component == "" {
+		for _, h := range j.near.Holders[:min(holdersShown, len(j.near.Holders))] {
+			out = append(out, timeline.Behind{
+				Hop: v.Origin, At: h.From, Request: h.Request, Candidates: len(j.near.Holders),
+				What: fmt.Sprintf("%s was at work at another request for %s", name(v.Origin), durationWords(h.For)),
+			})
+		}
+	}
+	return out
 }
 
 // victimsOfCrash is how many requests a process that crashed is held to have had in
@@ -155,6 +174,12 @@ func (j *judgement) openDeath() (int, string) {
 	state, p := j.views.near.state(c)
 	if state != stateCrashed && state != stateOOMKilled {
 		return 0, ""
+	}
+	if p.Killer != "" && p.Killer != j.request.ID {
+		if p.KillerOf == 1 {
+			return 0, ""
+		}
+		return p.KillerOf, fmt.Sprintf("%s died with %d requests in flight, most likely of the work of %s and not of this one's", name(c.Callee), p.KillerOf, p.Killer)
 	}
 	k := victimsOfCrash
 	if slices.Contains(p.InFlight, j.request.ID) {

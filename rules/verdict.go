@@ -23,7 +23,8 @@ type Verdict struct {
 	Summary    string  // what happened, in the order it happened, in at most three sentences
 	Effect     string  // whether the failed work took effect: "completed", "not_started", "unknown"
 	Evidence   []*timeline.Joined
-	Rivals     []Rival // other hops that could be blamed, each with the fact that excludes it
+	Rivals     []Rival           // other hops that could be blamed, each with the fact that excludes it
+	Behind     []timeline.Behind // earlier events that explain the failure
 	Missing    []Missing
 	NextChecks []string
 	// Exception is the error in code behind the verdict and the event that shows it; nil if none is known.

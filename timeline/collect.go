@@ -35,6 +35,9 @@ type Collection struct {
 	Truncated bool      // a limit was hit
 
 	failures failures
+	failedAt map[place][]occurrence
+	workers  map[contextKey][]stay
+	holds    map[place][]hold
 }
 
 // A SourceResult tells how reading one source went.
@@ -676,7 +679,10 @@ func (c *collector) finish() *Collection {
 		out.Requests, out.Truncated = out.Requests[:c.lim.Requests], true
 	}
 	out.failures = c.failuresSeen()
+	out.failedAt, out.workers = c.occurrences(), stays(c.drafts)
+	out.holds = holds(out.Requests)
 	inFlight(out.Requests)
+	killers(c.drafts)
 	c.sourceResults(out)
 	return out
 }

@@ -217,6 +217,15 @@ func collectText(t *testing.T, srcs []Named, q Query, clocks bool) string {
 	for _, r := range c.Requests {
 		b.WriteString(describe(r))
 	}
+	for _, r := range c.Requests {
+		for _, x := range c.Behind(r) {
+			fmt.Fprintf(&b, "behind %s: %s", r.ID, x.What)
+			if x.Request != "" {
+				fmt.Fprintf(&b, ", %s 1 of %d", x.Request, x.Candidates)
+			}
+			fmt.Fprintf(&b, " at %s\n", clockTime(x.At))
+		}
+	}
 	for _, s := range c.Skipped {
 		fmt.Fprintf(&b, "skipped %d: %s\n", s.Count, s.What)
 	}

@@ -19,6 +19,8 @@ type Process struct {
 	HowEnded      Lifecycle // Stopped, Crashed, Killed, OOMKilled; NoLifecycle if it lives or nobody knows
 	Events        []*Event  // that tell of it, by position
 	InFlight      []string  // IDs of failed requests that it held when it ended, sorted
+	Killer        string    // ID of the request of whose work it died; "" if none is known
+	KillerOf      int       // how many requests Killer may be as well, itself included
 }
 
 // processes makes lives of the lifecycle records of every service on every host. A

@@ -15,6 +15,8 @@ type Surroundings struct {
 	SameStack map[string]int
 	// FailedBefore counts the failures that each service logged in the minute before the request.
 	FailedBefore map[string]int
+	Behind       []Behind // earlier events that explain the failure
+	Holders      []Holder // failed requests at which the origin's service was at work when it failed, the longest first
 }
 
 // Same says in how many other requests an exception of the same type and frame was logged.
@@ -115,6 +117,10 @@ func (c *Collection) Surroundings(r *Request) *Surroundings {
 				s.FailedBefore[service] = hi - lo
 			}
 		}
+	}
+	s.Behind = c.Behind(r)
+	if origin := TraceOrigin(r).Origin; origin != nil {
+		s.Holders = c.heldAgainst(r, origin)
 	}
 	return s
 }
