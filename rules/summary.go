@@ -19,7 +19,7 @@ func (j *judgement) summary(words, component string) string {
 			first += "; " + name(origin) + " answered " + st.String()
 		}
 	}
-	sentences := []string{first + "."}
+	sentences := []string{strings.TrimRight(first, ",") + "."}
 	if s := j.wayUp(); s != "" {
 		sentences = append(sentences, s+".")
 	}

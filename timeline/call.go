@@ -214,9 +214,9 @@ func (d *draft) isPeer(c *Call, h *Hop) bool {
 // peer is on the caller's machine and the book does not know it, it is the one other service that logs on the
 // caller's host, as an app does behind its sidecar.
 func (d *builder) endpoint(c *Call) (Endpoint, bool) {
-	e, ok := d.book.Lookup(c.Caller.Host, c.Peer)
+	e, ok := d.book.Lookup(peerOf(c).from, c.Peer)
 	own := ok && e.Service == c.Caller.Service && e.Host == c.Caller.Host
-	if ok && !own || !own && !loopback(c.Peer) {
+	if ok && !own || !own && !beside(c) {
 		return e, ok
 	}
 	beside := Endpoint{Peer: c.Peer, From: c.Caller.Host}

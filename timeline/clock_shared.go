@@ -72,7 +72,7 @@ func (f *clockFit) neighbours(r *Request) {
 		if c.Callee == nil || c.Callee.Silent {
 			continue
 		}
-		if loopback(c.Peer) {
+		if beside(c) {
 			f.oneMachine(c.Caller.Host, c.Callee.Host, fmt.Sprintf("%s calls %s at %s", c.Caller.Host, c.Callee.Host, c.Peer))
 		}
 	}

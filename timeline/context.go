@@ -65,6 +65,7 @@ func (c *collector) contexts() {
 	}
 	parts := make([]map[contextKey][]contextRecord, len(c.srcs))
 	workers := make([]map[contextKey]bool, len(c.srcs))
+	kept := make([]int, len(c.srcs))
 	c.scan(wants, func(i int, e *Event) {
 		if e.Lifecycle != NoLifecycle || !touches(windows[e.Host], e.Time, e.Time) {
 			return
@@ -78,6 +79,10 @@ func (c *collector) contexts() {
 			}
 			if !asked[k] || len(parts[i][k]) > contextRecords {
 				continue
+			}
+			if kept[i]++; kept[i] > c.lim.WindowEvents {
+				c.leftOut(e, c.lim.WindowEvents)
+				return
 			}
 			r := contextRecord{e: e.Clone()}
 			start, end, _, _ := e.Interval()

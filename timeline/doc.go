@@ -9,12 +9,17 @@
 //     whole healthy requests;
 //  2. the rest of these requests by key: two identity keys on one record are the same
 //     request, and so on until no new key appears;
-//  3. from all these: which address is which service ([EndpointBook]), and how far the
+//  3. what bears no ID, or another one, on the same connection or thread (context.go);
+//  4. from all these: which address is which service ([EndpointBook]), and how far the
 //     clocks are apart ([ClockModel]); both are learnt from what callers and callees
-//     logged of the same calls;
-//  4. the requests that failed around the wanted ones, for they compete with them for
-//     records without ID; and these records, by what they carry and by corrected time;
-//  5. hops, calls and their lineage ([Resolve]).
+//     logged of the same calls. Where these share no ID, method, path, status and time tie them (kin.go), and both
+//     are learnt once more;
+//  5. the requests that failed around the wanted ones, for they compete with them for
+//     records without ID; the lives of the processes; and these records, by what they carry and by corrected time
+//     (infer.go, death.go);
+//  6. hops, calls and their lineage ([Resolve]), and what lies behind a failure ([Behind]).
+//
+// What was joined so and not by an ID is marked, with the reason and the number of requests that it could as well be of.
 //
 // [TraceOrigin] then follows a failure from the client down to the hop that made it.
 // What it means and how sure that is, package rules says.

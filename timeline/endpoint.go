@@ -33,15 +33,12 @@ type Edge struct {
 	Calls, Failed  int
 }
 
-// Lookup finds which service answers at the address or name that callers on a host log. The name
-// of a group of servers ("be_orders") is that of the service of all its members
+// Lookup finds which service answers at the address or name that callers log; from is their host where it
+// says something else on each ([Endpoint.From]), else "". The name of a group of servers ("be_orders") is that of the service of all its members
 // ("be_orders/app-1"), on no host in particular.
 func (b *EndpointBook) Lookup(from, peer string) (Endpoint, bool) {
 	if b == nil || peer == "" {
 		return Endpoint{}, false
-	}
-	if !loopback(peer) {
-		from = ""
 	}
 	i, ok := slices.BinarySearchFunc(b.Endpoints, Endpoint{Peer: peer, From: from}, compareEndpoints)
 	if ok {
@@ -69,7 +66,7 @@ func (b *EndpointBook) Lookup(from, peer string) (Endpoint, bool) {
 type peerAt struct{ peer, from string }
 
 func peerOf(c *Call) peerAt {
-	if loopback(c.Peer) {
+	if beside(c) {
 		return peerAt{c.Peer, c.Caller.Host}
 	}
 	return peerAt{peer: c.Peer}
@@ -79,9 +76,21 @@ func compareEndpoints(a, b Endpoint) int {
 	return cmp.Or(strings.Compare(a.Peer, b.Peer), strings.Compare(a.From, b.From))
 }
 
-// loopback says whether a peer is on its caller's own machine, so that its address says
-// something else on each: a loopback address, a socket, or the address from which Istio's sidecar calls the app
-// beside it (istio/istio pilot/pkg/networking/core InboundPassthroughBindIpv4).
+// beside says whether a call went to a service on its caller's own machine, by an address that says something else
+// on each: a loopback address or a socket; the address at which the caller was called itself, as a sidecar passes on to the app behind it;
+// or from the address that Istio's sidecar has for that (istio/istio: the inbound passthrough cluster binds 127.0.0.6 or ::6).
+func beside(c *Call) bool {
+	if loopback(c.Peer) {
+		return true
+	}
+	if c.Record == nil || c.Peer == "" {
+		return false
+	}
+	own, from := c.Record.Attrs.Get("envoy.downstream_local_address"), c.Record.Attrs.Get("envoy.upstream_local_address")
+	return own == c.Peer || loopback(from)
+}
+
+// loopback says whether an address is on its writer's own machine.
 func loopback(peer string) bool {
 	switch peerHost(peer) {
 	case "127.0.0.1", "::1", "localhost", "127.0.0.6", "::6":
@@ -172,7 +181,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	}
 	usable := func(c *Call) bool { return c.Peer != "" && reached(c) && !c.Failed() }
 	elsewhere := func(c *Call, h *Hop) bool {
-		return loopback(c.Peer) && (h.Service == c.Caller.Service || d.besides[c.Caller.Host] > 1 && h.Host != c.Caller.Host)
+		return beside(c) && (h.Service == c.Caller.Service || d.besides[c.Caller.Host] > 1 && h.Host != c.Caller.Host)
 	}
 	calledBy := map[*Hop]*Hop{}
 	for _, c := range calls {
@@ -248,7 +257,7 @@ func (d *bookDraft) compare(hops []*Hop) {
 // calls says whether a hop's own calls go to a service, so that it cannot be called by it.
 func (b *EndpointBook) calls(h *Hop, service string) bool {
 	for _, c := range h.Calls {
-		if e, ok := b.Lookup(h.Host, c.Peer); ok && e.Service == service && !forwards(h) {
+		if e, ok := b.Lookup(peerOf(c).from, c.Peer); ok && e.Service == service && !forwards(h) {
 			return true
 		}
 	}
@@ -267,7 +276,7 @@ func (b *EndpointBook) above(service, caller string) bool {
 
 // otherPeer says whether the book knows the hop's place under a peer of another service than this one's.
 func (b *EndpointBook) otherPeer(c *Call, h *Hop) bool {
-	own, ok := b.Lookup(c.Caller.Host, c.Peer)
+	own, ok := b.Lookup(peerOf(c).from, c.Peer)
 	if !ok || own.Service == h.Service {
 		return false
 	}

@@ -185,22 +185,23 @@ func shiftBetween(upper, lower []*end) (s shift, ok bool) {
 	}
 	slices.SortFunc(all, func(a, b delta) int { return cmp.Or(cmp.Compare(a.d, b.d), a.u-b.u, a.l-b.l) })
 	width := s.exact + hopTolerance
-	// counted gives how many of both sides have a partner among the distances [from, to).
-	counted := func(from, to int) int {
-		u, l := map[int]bool{}, map[int]bool{}
-		for _, x := range all[from:to] {
-			u[x.u], l[x.l] = true, true
-		}
-		return min(len(u), len(l))
-	}
+	// The most exchanges of both sides that have a partner among the distances of one width, and those of any other.
 	best, bestFrom, bestTo := 0, 0, 0
 	counts := make([]int, len(all))
+	inU, inL := map[int]int{}, map[int]int{}
 	for i, j := 0, 0; i < len(all); i++ {
-		for j < len(all) && all[j].d-all[i].d <= width {
-			j++
+		for ; j < len(all) && all[j].d-all[i].d <= width; j++ {
+			inU[all[j].u]++
+			inL[all[j].l]++
 		}
-		if counts[i] = counted(i, j); counts[i] > best {
+		if counts[i] = min(len(inU), len(inL)); counts[i] > best {
 			best, bestFrom, bestTo = counts[i], i, j
+		}
+		if inU[all[i].u]--; inU[all[i].u] == 0 {
+			delete(inU, all[i].u)
+		}
+		if inL[all[i].l]--; inL[all[i].l] == 0 {
+			delete(inL, all[i].l)
 		}
 	}
 	second := 0
@@ -437,9 +438,15 @@ func pairUp(upper, lower []*end, fits func(u, l *end) (string, bool)) []kinship 
 	type side struct{ ends []*end }
 	group := map[*end]*[2]side{}
 	words := ""
+	byLine := map[string][]*end{}
+	for _, l := range lower {
+		if l.root {
+			byLine[l.line] = append(byLine[l.line], l)
+		}
+	}
 	for _, u := range upper {
-		for _, l := range lower {
-			if !u.leaf || !l.root || !u.answers(l) {
+		for _, l := range byLine[u.line] {
+			if !u.leaf || !u.answers(l) {
 				continue
 			}
 			w, ok := fits(u, l)

@@ -280,7 +280,7 @@ func (c *collector) besides() map[string]bool {
 				if call.Callee == nil || !call.Callee.Silent || !r.Failed {
 					continue
 				}
-				if loopback(call.Peer) || call.Callee.Host == call.Caller.Host {
+				if beside(call) || call.Callee.Host == call.Caller.Host {
 					out[call.Caller.Host] = true
 				}
 			}
