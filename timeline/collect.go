@@ -404,58 +404,6 @@ func (c *collector) byKeys() {
 	c.dropRepeated()
 }
 
-// mostPartners is the number of different values of one other key beside which a value may
-// stand and still name a request: a tenant, a session or a host stands beside the IDs of all its requests.
-const mostPartners = 200
-
-// ban finds the keys that join too many events, or too many other keys, to name one request.
-func (c *collector) ban(events []*Event) {
-	count := map[string]int{}
-	partners := map[string]map[string]map[string]bool{} // form -> name of the other key -> its forms
-	for _, e := range events {
-		for _, f := range c.graph.identityForms(e) {
-			count[f]++
-		}
-		ids := identities(e)
-		for _, k := range ids {
-			for _, o := range ids {
-				f, of := k.Form(), o.Form()
-				if f == of || len(partners[f][o.Name]) > mostPartners {
-					continue
-				}
-				if partners[f] == nil {
-					partners[f] = map[string]map[string]bool{}
-				}
-				if partners[f][o.Name] == nil {
-					partners[f][o.Name] = map[string]bool{}
-				}
-				partners[f][o.Name][of] = true
-			}
-		}
-	}
-	for _, e := range events {
-		for _, k := range identities(e) {
-			f := k.Form()
-			if c.graph.banned[f] {
-				continue
-			}
-			what := ""
-			if count[f] > c.lim.EventsPerKey {
-				what = fmt.Sprintf("on more than %d events", c.lim.EventsPerKey)
-			}
-			for _, forms := range partners[f] {
-				if len(forms) > mostPartners {
-					what = fmt.Sprintf("beside more than %d IDs", mostPartners)
-				}
-			}
-			if what != "" {
-				c.graph.banned[f] = true
-				c.skip(e.Pos.Source, fmt.Sprintf("not a key: a value of %s is %s", k.Name, what), e.Pos.String())
-			}
-		}
-	}
-}
-
 // dropRepeated leaves out records that a shipper delivered twice: the same bytes from
 // the same service and host in the same kind of stream.
 func (c *collector) dropRepeated() {

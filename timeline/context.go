@@ -231,6 +231,13 @@ type stint struct {
 	nested   bool    // it lies within another one
 }
 
+// processStints is the number of requests, one after another, that a process must be seen to work at for being held to work at one
+// at a time, if no thread is told.
+const processStints = 3
+
+// aProcessARequest are the systems of which each process works at one request at a time.
+var aProcessARequest = map[string]bool{"postgresql": true, "php": true, "php-fpm": true, "gunicorn": true, "apache": true}
+
 // joinContext tells what one connection or thread shows.
 func joinContext(k contextKey, rs []contextRecord, g *aliasGraph) (found []contextJoin) {
 	slices.SortStableFunc(rs, func(a, b contextRecord) int {
@@ -239,6 +246,9 @@ func joinContext(k contextKey, rs []contextRecord, g *aliasGraph) (found []conte
 	stints := stintsOf(rs, g)
 	if crossing(stints) {
 		return nil // it works at several requests at once
+	}
+	if k.name == KeyThread && strings.HasSuffix(k.value, "/") && len(stints) < processStints && !aProcessARequest[rs[0].e.System] {
+		return nil // a process with an event loop may work at others that it does not name
 	}
 	for i := range stints {
 		for j := range stints {
@@ -307,18 +317,23 @@ func (s *stint) holds(o *stint) bool { return s.from.Before(o.from) && o.to.Befo
 // stintFor finds the request of a record without ID: that between whose records it lies. A record that ends an exchange, or
 // tells of an error, may also follow the last one, if that request has not ended and none has begun since.
 func stintFor(stints []stint, r *contextRecord) *stint {
-	var before *stint
+	var within, before *stint
 	for i := range stints {
 		s := &stints[i]
 		switch {
 		case r.at.Hi.Before(s.from):
 			continue
 		case !r.at.Lo.After(s.to):
-			return s
-		}
-		if before == nil || s.to.After(before.to) {
+			if within != nil {
+				return nil // two requests were there at once
+			}
+			within = s
+		case before == nil || s.to.After(before.to):
 			before = s
 		}
+	}
+	if within != nil {
+		return within
 	}
 	if before == nil || !before.span.Lo.IsZero() || r.at.Lo.Sub(before.to) > unknownLength {
 		return nil
