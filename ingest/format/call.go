@@ -73,6 +73,7 @@ type callRules struct {
 	form    callForm
 	noPeer  []string
 	when    cond
+	own     cond          // its zero value is none
 	errors  []outcomeRule // over the error's text
 	stateOf []field
 	states  []outcomeRule // over stateOf
@@ -99,6 +100,17 @@ func (d *decoding) calls(c *compiled) {
 		d.forward(r)
 	case callMessage:
 		d.message(r)
+	}
+	if n := len(d.ev.Calls); n > 0 && !c.calls.own.empty() && c.calls.own.holds(d) {
+		disown(&d.ev.Calls[n-1])
+	}
+}
+
+// disown takes the status of a call as the writer's own: it does not tell that an answer came.
+func disown(o *timeline.Outcall) {
+	o.OwnMade = o.Status != 0
+	if o.Ended == timeline.Complete {
+		o.Ended, o.Header = timeline.OutcomeUnknown, -1
 	}
 }
 
@@ -221,6 +233,11 @@ func headless(o timeline.Outcome) bool {
 	return false
 }
 
+// wasSent says whether an exchange that ended so was begun, though nothing else tells of it.
+func wasSent(o timeline.Outcome) bool {
+	return headless(o) && o != timeline.NotSent || o == timeline.Unusable
+}
+
 // isAddress says whether a peer is the address of a server rather than the name of a
 // group of them.
 func isAddress(p string) bool {
@@ -279,14 +296,16 @@ func (d *decoding) backend(r *callRules) {
 
 // forward makes the one call of a record that has the status of the server beside its
 // own: without one no answer came. How the call ended then is told by a table, else by
-// the call's error, else by what the record's own status means among gateways.
+// the call's error, else by what the record's own status means among gateways: 502 says no
+// more than that the call failed.
 func (d *decoding) forward(r *callRules) {
 	p, e := &d.call, &d.ev
 	if p.peer == "-" || slices.Contains(r.noPeer, p.peer) {
 		p.peer = ""
 	}
 	status, answered := statusCode(p.status)
-	if p.peer == "" && !answered && p.err == "" {
+	state := d.outcome(r.states, d.joined(r.stateOf))
+	if p.peer == "" && !answered && p.err == "" && !wasSent(state) {
 		return
 	}
 	o := timeline.Outcall{
@@ -310,10 +329,9 @@ func (d *decoding) forward(r *callRules) {
 	} else {
 		o.Header = -1
 	}
-	if s := d.outcome(r.states, d.joined(r.stateOf)); s != timeline.OutcomeUnknown {
-		o.Ended = s
-		switch s {
-		case timeline.Refused, timeline.ConnectGaveUp, timeline.GaveUp, timeline.Reset, timeline.NotSent:
+	if state != timeline.OutcomeUnknown {
+		o.Ended = state
+		if headless(state) {
 			o.Header, o.OwnMade = -1, o.Status != 0 // no head came: the status is the writer's own
 		}
 	}
@@ -323,7 +341,8 @@ func (d *decoding) forward(r *callRules) {
 	if o.Ended == timeline.OutcomeUnknown {
 		switch e.StatusCode {
 		case 502:
-			o.Ended = timeline.Reset
+			// The writer's own of a call that failed, it does not say how.
+			o.Status, o.OwnMade = 502, true
 			if o.Connect < 0 {
 				o.Ended = timeline.Refused
 			}

@@ -488,11 +488,15 @@ func (d *decoding) stamp(c *compiled) bool {
 }
 
 func (d *decoding) extract(c *compiled, x *extraction) {
-	v := d.get(x.from)
+	if len(x.from) > 1 {
+		d.extractOf(c, x, strings.Clone(d.joined(x.from)))
+		return
+	}
+	v := d.get(x.from[0])
 	if v == "" || d.extractOf(c, x, v) {
 		return
 	}
-	if d.tailed && x.from.name == "body" {
+	if d.tailed && x.from[0].name == "body" {
 		d.extractOf(c, x, d.whole)
 	}
 }

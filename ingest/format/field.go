@@ -231,6 +231,11 @@ type matchRule struct {
 	res []*expr // any of them
 }
 
+// empty says whether the condition asks for nothing.
+func (c *cond) empty() bool {
+	return len(c.has)+len(c.lacks)+len(c.any)+len(c.in)+len(c.match)+c.lo == 0
+}
+
 func (c *cond) holds(d *decoding) bool {
 	if c.lo > 0 && (d.ev.StatusCode < c.lo || d.ev.StatusCode > c.hi) {
 		return false

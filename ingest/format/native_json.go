@@ -253,7 +253,7 @@ func (b *nativeBuilder) leaf(sp *spec, l *leaf, own []*slot) {
 			sp.Fields[l.path] = l.path
 			name := fmt.Sprintf("x%d", len(sp.Extract))
 			sp.Fields[name] = "captured"
-			sp.Extract = append(slices.Clone(sp.Extract), extractSpec{From: l.path, Pattern: list{"^(?P<" + name + ">.*)$"}})
+			sp.Extract = append(slices.Clone(sp.Extract), extractSpec{From: list{l.path}, Pattern: list{"^(?P<" + name + ">.*)$"}})
 		case len(shapeFields(b.shape(s))) > 0 || len(s.targets) > 1:
 			b.inside(sp, l, own)
 		default:
@@ -300,5 +300,5 @@ func (b *nativeBuilder) inside(sp *spec, l *leaf, own []*slot) {
 			sp.Fields[prefix+k] = to
 		}
 	}
-	sp.Extract = append(slices.Clone(sp.Extract), extractSpec{From: attr, Pattern: list{expr}})
+	sp.Extract = append(slices.Clone(sp.Extract), extractSpec{From: list{attr}, Pattern: list{expr}})
 }

@@ -102,8 +102,8 @@ type durationSpec struct {
 }
 
 type extractSpec struct {
-	From    string `yaml:"from"`
-	Pattern list   `yaml:"pattern"`
+	From    list `yaml:"from"`
+	Pattern list `yaml:"pattern"`
 }
 
 type kindSpec struct {
@@ -124,11 +124,12 @@ type findKeysSpec struct {
 }
 
 type callsSpec struct {
-	Form   string      `yaml:"form"`    // attempts, backend, self
-	NoPeer list        `yaml:"no_peer"` // peers that mean that no call was made
-	When   condSpec    `yaml:"when"`    // without it no call was made
-	Error  []entrySpec `yaml:"error"`   // over the call's error text: how it ended
-	Ended  *tableSpec  `yaml:"ended"`   // over a field of the record: how its last call ended
+	Form    string      `yaml:"form"`     // attempts, backend, self
+	NoPeer  list        `yaml:"no_peer"`  // peers that mean that no call was made
+	When    condSpec    `yaml:"when"`     // without it no call was made
+	OwnMade condSpec    `yaml:"own_made"` // with it the status of the last call is the writer's own
+	Error   []entrySpec `yaml:"error"`    // over the call's error text: how it ended
+	Ended   *tableSpec  `yaml:"ended"`    // over a field of the record: how its last call ended
 }
 
 type entrySpec struct {
@@ -233,7 +234,7 @@ type requirement struct {
 }
 
 type extraction struct {
-	from     field
+	from     []field
 	patterns []*pattern
 }
 
@@ -361,7 +362,13 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		k.columns(sp, c)
 	}
 	for i, e := range sp.Extract {
-		x := extraction{from: k.field(at("extract", strconv.Itoa(i), "from"), e.From)}
+		var x extraction
+		for j, name := range e.From {
+			x.from = append(x.from, k.field(append(at("extract", strconv.Itoa(i)), index("from", j, len(e.From))...), name))
+		}
+		if len(e.From) == 0 {
+			k.fail(at("extract", strconv.Itoa(i)), "from is missing")
+		}
 		for j, p := range e.Pattern {
 			path := append(at("extract", strconv.Itoa(i)), index("pattern", j, len(e.Pattern))...)
 			if q := k.pattern(path, p, c); q != nil {
@@ -732,7 +739,7 @@ func (k *compiler) calls(sp *callsSpec) *callRules {
 	if sp == nil {
 		return nil
 	}
-	r := &callRules{noPeer: sp.NoPeer, when: k.cond(at("calls", "when"), &sp.When)}
+	r := &callRules{noPeer: sp.NoPeer, when: k.cond(at("calls", "when"), &sp.When), own: k.cond(at("calls", "own_made"), &sp.OwnMade)}
 	switch sp.Form {
 	case "attempts":
 		r.form = callAttempts
