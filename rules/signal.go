@@ -53,6 +53,7 @@ const (
 	fieldText   = "text"        // message, exception and the error of a call
 	fieldStatus = "status_code" // of the record
 	fieldCalls  = "call.status" // of the calls that the record of an exchange tells of, parted by ", "; with a * where the writer made it itself
+	fieldType   = "exception.type"
 )
 
 // signalFile is a file of the signal table as written.
@@ -297,6 +298,11 @@ func fieldValue(e *timeline.Event, field string) string {
 			return "" // a message tells of a call without its status
 		}
 		return callStatuses(e.Calls)
+	case fieldType:
+		if e.Exception == nil {
+			return ""
+		}
+		return e.Exception.Type
 	}
 	return e.Attrs.Get(field)
 }
