@@ -178,3 +178,27 @@ func Unreachable(err error) error {
 	}
 	return err
 }
+
+// maxAnswer bounds an answer that is read as a whole.
+const maxAnswer = 512 << 20
+
+// Read sends a request and gives the whole body of its answer, which is bounded. A status that is not 2xx is
+// an *AnswerError; other errors say what broke it.
+func Read(client *http.Client, req *http.Request) ([]byte, error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	if err := CheckAnswer(resp); err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the answer: %w", Unreachable(err))
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("an answer of more than %d MiB", maxAnswer>>20)
+	}
+	return body, nil
+}

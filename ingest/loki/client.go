@@ -28,8 +28,6 @@ const (
 	// pageLimit is how many entries are asked for at once: Loki's own default of
 	// max_entries_limit_per_query. A server with a lower one says so, and is asked for less.
 	pageLimit = 5000
-	// maxAnswer bounds one answer in bytes; longer lines make it longer.
-	maxAnswer = 512 << 20
 	// maxLength bounds the time range of one query: Loki's default of max_query_length is
 	// 721 h.
 	maxLength = 30 * 24 * time.Hour
@@ -101,20 +99,9 @@ func (a *api) get(ctx context.Context, path string, q url.Values, discovery bool
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	resp, err := a.client.Do(req)
+	answer, err := ingest.Read(a.client, req)
 	if err != nil {
-		return nil, ingest.Unreachable(err)
-	}
-	if err := ingest.CheckAnswer(resp); err != nil {
 		return nil, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read the answer: %w", ingest.Unreachable(err))
-	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("an answer of more than %d MiB", maxAnswer>>20)
 	}
 	v, err := fastjson.ParseBytes(answer)
 	if err != nil || v.Get("data") == nil {
@@ -243,8 +230,11 @@ func readPage(v *fastjson.Value) (*page, error) {
 }
 
 func labelsOf(v *fastjson.Value) labels {
+	if v == nil {
+		return nil
+	}
 	o, err := v.Object()
-	if v == nil || err != nil {
+	if err != nil {
 		return nil
 	}
 	out := labels{}

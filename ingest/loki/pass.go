@@ -256,6 +256,7 @@ type streamReader struct {
 	ctx  context.Context
 	st   *stream
 	form *form
+	r    timeRange // in which it has entries
 	out  chan<- item
 
 	marked map[string]mark // entries by time and hash
@@ -299,9 +300,10 @@ func (r *streamReader) run() error {
 		return nil
 	}
 	var err error
-	if r.form, err = r.s.formOf(r.ctx, r.st, r.r); err != nil || r.form == nil {
+	if r.form, err = r.s.formOf(r.ctx, r.st, r.pass.r); err != nil || r.form == nil {
 		return err
 	}
+	r.r = r.form.clip(r.pass.r)
 	if len(r.sel.AllWindows()) > 0 {
 		windows = r.sel.AllWindows() // its records may name other hosts than its labels do
 		if r.form.bare || r.s.config.Host != "" {
@@ -484,7 +486,7 @@ func mergeRanges(rs []timeRange, gap int64) []timeRange {
 func (r *streamReader) stretches(spans []timeRange, found []markedEntry) error {
 	type stretch struct {
 		timeRange
-		wanted []timeRange   // spans within it in which every record is tried
+		wanted []timeRange // spans within it in which every record is tried
 	}
 	inSpan := func(at int64) bool {
 		return slices.ContainsFunc(spans, func(s timeRange) bool { return at >= s.from && at < s.to })

@@ -61,8 +61,17 @@ type form struct {
 	// literals: every failed record holds one; nil if that cannot be told.
 	literals  []string
 	lifecycle []string
-	first     int64 // time of its first and its last entry when it was looked at
+	looked    timeRange // in which it was looked at
+	first     int64     // time of its first and its last entry there
 	last      int64
+}
+
+// clip gives the part of a range in which the stream has entries, as far as that is known.
+func (f *form) clip(r timeRange) timeRange {
+	if r.from < f.looked.from || r.to > f.looked.to {
+		return r
+	}
+	return timeRange{max(r.from, f.first), min(r.to, f.last+1)}
 }
 
 func newStream(p string, l labels, c ingest.Config) *stream {
@@ -135,7 +144,7 @@ func (s *Source) formOf(ctx context.Context, st *stream, r timeRange) (*form, er
 	if len(entries) == 0 {
 		return nil, nil // it ended before the range
 	}
-	f := &form{first: head.first, last: head.last}
+	f := &form{looked: r, first: head.first, last: head.last}
 	if head.full {
 		tail, err := s.api.query(ctx, q, timeRange{head.last + 1, r.to}, tailEntries, true, true)
 		if err != nil {

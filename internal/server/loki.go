@@ -12,7 +12,7 @@ import (
 )
 
 // lokiConfig is a Loki of one process that keeps all in files, for several tenants. It takes
-// entries of any time, and tells nobody that it runs.
+// entries of any time, gives them at once, and tells nobody that it runs.
 const lokiConfig = `
 auth_enabled: true
 analytics: {reporting_enabled: false}
@@ -33,6 +33,7 @@ schema_config:
     - {from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}
 querier: {query_ingesters_within: 0s}
 ingester:
+  query_store_max_look_back_period: 876000h
   lifecycler: {min_ready_duration: 0s}
 limits_config:
   reject_old_samples: false
@@ -50,7 +51,7 @@ func Loki(t testing.TB, maxEntries int) *Server {
 	if maxEntries == 0 {
 		maxEntries = 5000
 	}
-	return start(t, "github.com/grafana/loki/v3/cmd/loki", "/ready", []string{"http", "grpc"}, func(dir string, port map[string]int) []string {
+	return start(t, lokiPackage, "/ready", []string{"http", "grpc"}, func(dir string, port map[string]int) []string {
 		file := filepath.Join(dir, "loki.yaml")
 		if err := os.WriteFile(file, fmt.Appendf(nil, lokiConfig, port["http"], port["grpc"], dir, maxEntries), 0o600); err != nil {
 			t.Fatal(err)

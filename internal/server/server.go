@@ -24,6 +24,12 @@ import (
 	"time"
 )
 
+// The programs, by their packages in the modules of module/go.mod.
+const (
+	lokiPackage   = "github.com/grafana/loki/v3/cmd/loki"
+	jaegerPackage = "github.com/jaegertracing/jaeger/cmd/jaeger"
+)
+
 // A Server is a process that answers on loopback.
 type Server struct {
 	URL string // of its API: "http://127.0.0.1:3100"
