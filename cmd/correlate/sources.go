@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,13 +20,13 @@ import (
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/file"
 	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/ingest/loki"
+	"github.com/correlatehq/correlate/ingest/trace"
 	"github.com/correlatehq/correlate/timeline"
 )
 
 // schemes is the one list of sources, by URL scheme. What has no scheme is a file.
-var schemes = []ingest.Scheme{
-	file.Scheme,
-}
+var schemes = slices.Concat([]ingest.Scheme{file.Scheme}, loki.Schemes, trace.Schemes)
 
 // sourceFlags say what is read.
 type sourceFlags struct {

@@ -107,14 +107,14 @@ func (s selector) of(l labels) selector {
 // (pkg/logql/syntax, maxInputSize).
 const maxStage = 48 << 10
 
-// stages gives, for texts of which a line must hold one, the line filters that let it
-// through, as few as the length of a query allows.
-func stages(op string, texts []string, join func([]string) string) []string {
+// stages gives, for texts of which a line must hold one, the filters that let it through, as few
+// as the length of a query allows in which each text stands so many times.
+func stages(op string, texts []string, times int, join func([]string) string) []string {
 	var out []string
 	for len(texts) > 0 {
 		n, size := 0, 0
-		for n < len(texts) && (n == 0 || size+len(texts[n]) < maxStage) {
-			size += len(texts[n]) + 8
+		for n < len(texts) && (n == 0 || size+len(texts[n])*times < maxStage) {
+			size += (len(texts[n]) + 8) * times
 			n++
 		}
 		out = append(out, op+" "+join(texts[:n]))
@@ -129,7 +129,7 @@ func holding(literals []string) []string {
 	if len(literals) == 1 {
 		return []string{"|= " + strconv.Quote(literals[0])}
 	}
-	return stages("|~", literals, func(part []string) string {
+	return stages("|~", literals, 1, func(part []string) string {
 		q := make([]string, len(part))
 		for i, l := range part {
 			q[i] = regexp.QuoteMeta(l)
@@ -140,12 +140,12 @@ func holding(literals []string) []string {
 
 // matching gives line filters for lines that hold a match of one of the expressions.
 func matching(exprs []string) []string {
-	return stages("|~", exprs, func(part []string) string { return strconv.Quote(strings.Join(part, "|")) })
+	return stages("|~", exprs, 1, func(part []string) string { return strconv.Quote(strings.Join(part, "|")) })
 }
 
 // labelled gives label filters for entries of which one of the labels has one of the values.
 func labelled(names, values []string) []string {
-	return stages("|", values, func(part []string) string {
+	return stages("|", values, len(names), func(part []string) string {
 		q := make([]string, len(part))
 		for i, v := range part {
 			q[i] = regexp.QuoteMeta(v)

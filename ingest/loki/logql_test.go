@@ -62,6 +62,11 @@ func TestStages(t *testing.T) {
 	if n != len(many) {
 		t.Errorf("%d of %d texts are in the filters", n, len(many))
 	}
+	for _, s := range labelled([]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}, many) {
+		if len(s) > 2*maxStage {
+			t.Errorf("a label filter of %d bytes", len(s))
+		}
+	}
 	if holding(nil) != nil {
 		t.Error("a filter for nothing")
 	}

@@ -143,8 +143,15 @@ func (p *pass) plan(ctx context.Context) ([]*stream, error) {
 		return nil, err
 	}
 	if len(p.sel.Keys) > 0 {
+		if p.sel.PerStream > 0 {
+			// All streams will be looked at: it is better to know them first.
+			if err := p.lookAtAll(ctx, streams); err != nil {
+				return nil, err
+			}
+		}
+		r := p.extent(streams)
 		for _, stage := range p.keyStages(streams) {
-			for page, err := range p.s.api.pages(ctx, p.s.sel.with(stage), p.r, pageLimit) {
+			for page, err := range p.s.api.pages(ctx, p.s.sel.with(stage), r, pageLimit) {
 				if err != nil {
 					if !p.tooMany(nil, err) {
 						return nil, err
@@ -165,26 +172,67 @@ func (p *pass) plan(ctx context.Context) ([]*stream, error) {
 	return streams, nil
 }
 
+// extent gives the time range in which the streams have entries, as far as all were looked at.
+func (p *pass) extent(streams []*stream) timeRange {
+	var out timeRange
+	for i, st := range streams {
+		st.look.Lock()
+		f := st.form
+		st.look.Unlock()
+		if f == nil {
+			return p.r
+		}
+		r := f.clip(p.r)
+		if i == 0 {
+			out = r
+		}
+		out = timeRange{min(out.from, r.from), max(out.to, r.to)}
+	}
+	return out
+}
+
+// lookAtAll looks at the streams, several at once.
+func (p *pass) lookAtAll(ctx context.Context, streams []*stream) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for _, st := range streams {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if _, err := p.s.formOf(ctx, st, p.r); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
 // keyStages gives the filters for lines that hold a key, and for entries whose structured
-// metadata does.
+// metadata does; the latter not if all streams were looked at and have none.
 func (p *pass) keyStages(streams []*stream) []string {
 	spellings := p.sel.Spellings()
-	names := map[string]bool{}
+	list := slices.Clone(keyLabels)
+	may := false
 	for _, st := range streams {
 		st.mu.Lock()
+		may = may || !st.known
 		for n := range st.names {
-			names[n] = true
+			if !slices.Contains(notKeyLabels, n) {
+				may = true
+				list = append(list, n)
+			}
 		}
 		st.mu.Unlock()
 	}
-	list := slices.Clone(keyLabels)
-	for n := range names {
-		if !slices.Contains(notKeyLabels, n) && !slices.Contains(list, n) {
-			list = append(list, n)
-		}
+	stages := holding(spellings)
+	if may {
+		slices.Sort(list)
+		stages = append(stages, labelled(slices.Compact(list), spellings)...)
 	}
-	slices.Sort(list)
-	return append(holding(spellings), labelled(list, spellings)...)
+	return stages
 }
 
 // keyLabels are the names that structured metadata with an identity key usually has: Loki writes
@@ -588,21 +636,38 @@ func (r *streamReader) entries(t timeRange) iter.Seq2[entry, error] {
 		first = 256
 	}
 	return func(yield func(entry, error) bool) {
+		var same []entry // of one time
+		give := func() bool {
+			if r.form.lines {
+				sortEntries(same) // they have no other order than that of their positions
+			}
+			for _, e := range same {
+				if !yield(e, nil) {
+					return false
+				}
+			}
+			same = same[:0]
+			return true
+		}
 		for page, err := range r.s.api.pages(r.ctx, r.s.sel.of(r.st.labels).String(), t, first) {
 			if err != nil {
 				if !r.tooMany(r.st, err) {
-					yield(entry{}, err)
+					if give() {
+						yield(entry{}, err)
+					}
 					return
 				}
 				continue
 			}
 			r.warn(page)
 			for _, e := range r.s.own(r.st, page) {
-				if !yield(e, nil) {
+				if len(same) > 0 && e.at != same[0].at && !give() {
 					return
 				}
+				same = append(same, e)
 			}
 		}
+		give()
 	}
 }
 

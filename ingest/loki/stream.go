@@ -51,6 +51,7 @@ type stream struct {
 	seen     bool
 	from, to time.Duration   // how far records' own stamps are ahead of Loki's times, as far as seen
 	names    map[string]bool // of structured metadata
+	known    bool            // it was looked at
 }
 
 // A form is how the records of a stream are read.
@@ -181,6 +182,9 @@ func (s *Source) formOf(ctx context.Context, st *stream, r timeRange) (*form, er
 	}
 	f.lifecycle = set.LifecyclePatterns(f.format)
 	st.form = f
+	st.mu.Lock()
+	st.known = true
+	st.mu.Unlock()
 	times := map[string]int64{}
 	for i := range entries {
 		times[stampOf(entries[i].at)] = entries[i].at

@@ -161,7 +161,7 @@ func asksNothing(t *testing.T, open func(*testing.T) timeline.Source, _ []*timel
 
 func cancels(t *testing.T, open func(*testing.T) timeline.Source, _ []*timeline.Event) {
 	s := open(t)
-	before := runtime.NumGoroutine()
+	before, _ := goroutines()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got, errs := gather(ctx, s, everything)
@@ -196,7 +196,7 @@ func cancels(t *testing.T, open func(*testing.T) timeline.Source, _ []*timeline.
 
 func breaks(t *testing.T, open func(*testing.T) timeline.Source, all []*timeline.Event) {
 	s := open(t)
-	before := runtime.NumGoroutine()
+	before, _ := goroutines()
 	for n := range min(len(all), 5) {
 		i := 0
 		for range poison.Source(s).Events(t.Context(), everything) {
@@ -211,14 +211,24 @@ func breaks(t *testing.T, open func(*testing.T) timeline.Source, all []*timeline
 // settle fails the test if goroutines are left over.
 func settle(t *testing.T, before int) {
 	t.Helper()
+	n, stacks := goroutines()
 	for range 100 {
-		if runtime.NumGoroutine() <= before {
+		if n <= before {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
+		n, stacks = goroutines()
 	}
-	buf := make([]byte, 1<<16)
-	t.Errorf("%d goroutines were left over after the sequence had ended:\n%s", runtime.NumGoroutine()-before, buf[:runtime.Stack(buf, true)])
+	t.Errorf("%d goroutines were left over after the sequence had ended:\n%s", n-before, stacks)
+}
+
+// goroutines counts them but for those of a client's connections, which it keeps for the next
+// query, and shows what they do.
+func goroutines() (int, string) {
+	buf := make([]byte, 1<<20)
+	all := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
+	all = slices.DeleteFunc(all, func(s string) bool { return strings.Contains(s, "net/http.(*persistConn).") })
+	return len(all), strings.Join(all, "\n\n")
 }
 
 func bounds(t *testing.T, open func(*testing.T) timeline.Source, all []*timeline.Event) {
