@@ -30,7 +30,7 @@ exporters:
 // Jaeger starts one that keeps at most so many traces.
 func Jaeger(t testing.TB, maxTraces int) *Server {
 	t.Helper()
-	return start(t, jaegerPackage, "/api/services", []string{"http", "grpc", "otlp"}, func(dir string, port map[string]int) []string {
+	return start(t, jaeger, "/api/services", []string{"http", "grpc", "otlp"}, func(dir string, port map[string]int) []string {
 		file := filepath.Join(dir, "jaeger.yaml")
 		if err := os.WriteFile(file, fmt.Appendf(nil, jaegerConfig, port["http"], port["grpc"], maxTraces, port["otlp"]), 0o600); err != nil {
 			t.Fatal(err)

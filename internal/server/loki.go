@@ -51,7 +51,7 @@ func Loki(t testing.TB, maxEntries int) *Server {
 	if maxEntries == 0 {
 		maxEntries = 5000
 	}
-	return start(t, lokiPackage, "/ready", []string{"http", "grpc"}, func(dir string, port map[string]int) []string {
+	return start(t, loki, "/ready", []string{"http", "grpc"}, func(dir string, port map[string]int) []string {
 		file := filepath.Join(dir, "loki.yaml")
 		if err := os.WriteFile(file, fmt.Appendf(nil, lokiConfig, port["http"], port["grpc"], dir, maxEntries), 0o600); err != nil {
 			t.Fatal(err)

@@ -1,5 +1,5 @@
 // Package server starts real servers for tests: Loki, Jaeger and Tempo, built from their
-// Go modules at the versions that module/go.mod names, on loopback.
+// Go modules at the versions that modules/*/go.mod name, on loopback.
 //
 // A server belongs to the test that asked for it, and ends with it. One that cannot be built or does not
 // answer fails the test.
@@ -24,10 +24,15 @@ import (
 	"time"
 )
 
-// The programs, by their packages in the modules of module/go.mod.
-const (
-	lokiPackage   = "github.com/grafana/loki/v3/cmd/loki"
-	jaegerPackage = "github.com/jaegertracing/jaeger/cmd/jaeger"
+// A Program is a server by the package of its command; its version stands in modules/MODULE/go.mod.
+type Program struct{ Module, Package string }
+
+// Programs are those that there are.
+var Programs = []Program{loki, jaeger}
+
+var (
+	loki   = Program{"loki", "github.com/grafana/loki/v3/cmd/loki"}
+	jaeger = Program{"jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"}
 )
 
 // A Server is a process that answers on loopback.
@@ -49,22 +54,22 @@ func (s *Server) Stop() {
 
 // Build gives the path of a server's program, which it builds from its module if need be.
 // What was built is kept in .cache/servers of the repository.
-func Build(ctx context.Context, pkg string) (string, error) {
+func Build(ctx context.Context, p Program) (string, error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
 		return "", errors.New("the place of the source is not known")
 	}
-	module := filepath.Join(filepath.Dir(file), "module")
-	sums, err := os.ReadFile(filepath.Join(module, "go.sum"))
-	if err != nil {
-		return "", err
+	module := filepath.Join(filepath.Dir(file), "modules", p.Module)
+	sum := sha256.New()
+	fmt.Fprintln(sum, runtime.Version(), p.Package)
+	for _, f := range []string{"go.mod", "go.sum"} {
+		b, err := os.ReadFile(filepath.Join(module, f))
+		if err != nil {
+			return "", err
+		}
+		sum.Write(b)
 	}
-	mod, err := os.ReadFile(filepath.Join(module, "go.mod"))
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(append(append(mod, sums...), runtime.Version()...))
-	bin := filepath.Join(module, "..", "..", "..", ".cache", "servers", filepath.Base(pkg)+"-"+hex.EncodeToString(sum[:6]))
+	bin := filepath.Join(filepath.Dir(file), "..", "..", ".cache", "servers", p.Module+"-"+hex.EncodeToString(sum.Sum(nil)[:6]))
 	if _, err := os.Stat(bin); err == nil {
 		return bin, nil
 	}
@@ -73,19 +78,19 @@ func Build(ctx context.Context, pkg string) (string, error) {
 	}
 	// Another name until it is whole: several tests may build it at once.
 	part := fmt.Sprintf("%s.%d", bin, os.Getpid())
-	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", part, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", part, p.Package)
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", p.Package, err, out)
 	}
 	return bin, os.Rename(part, bin)
 }
 
 // start runs a program and waits until its URL answers ready.
-func start(t testing.TB, pkg, ready string, ports []string, args func(dir string, port map[string]int) []string) *Server {
+func start(t testing.TB, p Program, ready string, ports []string, args func(dir string, port map[string]int) []string) *Server {
 	t.Helper()
-	bin, err := Build(t.Context(), pkg)
+	bin, err := Build(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,12 +121,12 @@ func start(t testing.TB, pkg, ready string, ports []string, args func(dir string
 		}
 		select {
 		case <-s.done:
-			t.Fatalf("%s ended:\n%s", filepath.Base(pkg), tail(s.log.String()))
+			t.Fatalf("%s ended:\n%s", p.Module, tail(s.log.String()))
 		case <-time.After(100 * time.Millisecond):
 		}
 		if time.Since(begun) > 2*time.Minute {
 			s.Stop()
-			t.Fatalf("%s does not answer: %v\n%s", filepath.Base(pkg), err, tail(s.log.String()))
+			t.Fatalf("%s does not answer: %v\n%s", p.Module, err, tail(s.log.String()))
 		}
 	}
 }
