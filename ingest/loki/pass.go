@@ -36,6 +36,9 @@ const (
 	atOnce = 4
 	// ahead bounds the events of a stream that wait for those of the streams before it.
 	ahead = 256
+	// mostTexts bounds the texts for which Loki is asked to search. It looks for one after the other in
+	// each line, which for more of them takes longer than to send the lines.
+	mostTexts = 200
 )
 
 // A mark says why an entry is wanted.
@@ -59,6 +62,8 @@ type pass struct {
 	r   timeRange
 	// keyed are the answers to the queries for keys, by stream.
 	keyed map[*stream][]entry
+	// scan says that keys are looked for here, in all lines.
+	scan bool
 
 	mu      sync.Mutex
 	skipped map[string]*timeline.Skipped
@@ -149,8 +154,12 @@ func (p *pass) plan(ctx context.Context) ([]*stream, error) {
 				return nil, err
 			}
 		}
+		spellings := p.sel.Spellings()
+		if p.scan = len(spellings) > mostTexts; p.scan {
+			return streams, nil
+		}
 		r := p.extent(streams)
-		for _, stage := range p.keyStages(streams) {
+		for _, stage := range p.keyStages(streams, spellings) {
 			for page, err := range p.s.api.pages(ctx, p.s.sel.with(stage), r, pageLimit) {
 				if err != nil {
 					if !p.tooMany(nil, err) {
@@ -212,8 +221,7 @@ func (p *pass) lookAtAll(ctx context.Context, streams []*stream) error {
 
 // keyStages gives the filters for lines that hold a key, and for entries whose structured
 // metadata does; the latter not if all streams were looked at and have none.
-func (p *pass) keyStages(streams []*stream) []string {
-	spellings := p.sel.Spellings()
+func (p *pass) keyStages(streams []*stream, spellings []string) []string {
 	list := slices.Clone(keyLabels)
 	may := false
 	for _, st := range streams {
@@ -344,7 +352,7 @@ func (r *streamReader) send(it item) bool {
 // run does the work of read.
 func (r *streamReader) run() error {
 	windows := r.sel.Windows(r.st.host)
-	if len(r.keyed[r.st]) == 0 && len(r.sel.Failed) == 0 && !r.sel.Lifecycle && r.sel.PerStream == 0 && !r.sel.Near {
+	if !r.scan && len(r.keyed[r.st]) == 0 && len(r.sel.Failed) == 0 && !r.sel.Lifecycle && r.sel.PerStream == 0 && !r.sel.Near {
 		return nil
 	}
 	var err error
@@ -358,7 +366,6 @@ func (r *streamReader) run() error {
 			windows = r.sel.Windows(r.st.host)
 		}
 	}
-	whole := false
 	var spans []timeRange
 	for _, w := range windows {
 		if span, ok := r.st.of(w.From, w.To, r.r); ok {
@@ -370,7 +377,7 @@ func (r *streamReader) run() error {
 		found = append(found, markedEntry{e, hit})
 	}
 	stages, all := r.stages()
-	if whole = all; whole {
+	if all {
 		spans = []timeRange{r.r}
 	} else {
 		spans = mergeRanges(spans, int64(around))
@@ -548,6 +555,10 @@ func (r *streamReader) stretches(spans []timeRange, found []markedEntry) error {
 		list = append(list, stretch{timeRange{s.from - lead, s.to + lead}, []timeRange{s}})
 	}
 	var alone []markedEntry
+	if r.scan {
+		list = []stretch{{r.r, spans}}
+		found = nil // they are met
+	}
 	for _, e := range found {
 		switch {
 		case inSpan(e.at):
@@ -698,7 +709,12 @@ func (r *streamReader) decode(next func() (entry, error, bool), last int64, acce
 		}
 		var m mark
 		for i := range es {
-			m |= r.marked[markKey(&es[i].entry)]
+			if len(r.marked) > 0 {
+				m |= r.marked[markKey(&es[i].entry)]
+			}
+			if r.scan && m&hit == 0 && r.mentions(&es[i].entry) {
+				m |= hit
+			}
 		}
 		if accept != nil {
 			try, goOn := accept(&es[0].entry, m != 0)
@@ -713,6 +729,19 @@ func (r *streamReader) decode(next func() (entry, error, bool), last int64, acce
 			return false, nil
 		}
 	}
+}
+
+// mentions says whether a key that is looked for stands in an entry.
+func (r *streamReader) mentions(e *entry) bool {
+	if r.sel.Mentions([]byte(e.line)) {
+		return true
+	}
+	for _, v := range e.metadata {
+		if r.sel.Mentions([]byte(v)) {
+			return true
+		}
+	}
+	return false
 }
 
 // record sends what is wanted of one record; false says to stop.
