@@ -4,6 +4,9 @@ package loki_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -27,6 +30,128 @@ var noon = time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Hour)
 func TestLive(t *testing.T) {
 	small := server.Loki(t, 40) // every query has pages
 	t.Run("conformance", func(t *testing.T) { conformance(t, small) })
+	t.Run("tenants", func(t *testing.T) { tenants(t, small) })
+	t.Run("what cannot be", func(t *testing.T) { refused(t, small) })
+	t.Run("one time", func(t *testing.T) { oneTime(t, small) })
+	t.Run("positions", func(t *testing.T) { positions(t, small) })
+	t.Run("killed", func(t *testing.T) { killed(t, small) }) // the last: it is gone
+}
+
+// tenants: the environment of logcli names server and tenant, and another tenant's logs are not seen.
+func tenants(t *testing.T, s *server.Server) {
+	t.Setenv("LOKI_ADDR", s.URL)
+	t.Setenv("LOKI_ORG_ID", "other")
+	for _, address := range []string{"loki+http:///", "loki+" + s.URL + "/"} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src, err := loki.Open(t.Context(), u, ingest.Config{Formats: format.Builtin(), Since: 24 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{{Near: &timeline.Window{From: noon.Add(-time.Hour), To: noon.Add(3 * time.Hour)}}}})
+		if len(errs) > 0 || len(events) != 1 || !strings.Contains(events[0].Body, "not of this tenant") {
+			t.Errorf("%s: got %d events, %v; want the one of the other tenant", address, len(events), errs)
+		}
+		if p, err := src.Ping(t.Context()); err != nil || !strings.Contains(p, "1 streams") {
+			t.Errorf("%s: ping says %q, %v", address, p, err)
+		}
+	}
+	// Credentials that are meant for another host are not sent.
+	t.Setenv("LOKI_ADDR", "http://loki.example.com")
+	u, err := url.Parse("loki+" + s.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loki.Open(t.Context(), u, ingest.Config{Formats: format.Builtin()}); err == nil || !strings.Contains(err.Error(), "401") {
+		t.Errorf("without a tenant: got %v, want the server's refusal", err)
+	}
+}
+
+// refused: what a user may get wrong is told clearly.
+func refused(t *testing.T, s *server.Server) {
+	t.Setenv("LOKI_ORG_ID", "shop")
+	for _, c := range []struct{ address, want string }{
+		{"loki+" + s.URL + "/?query=app", "begins with a stream selector"},
+		{"loki+" + s.URL + "/?query={app=}", "parse error"},
+		{"loki+" + s.URL + "/?since=1h", `unknown parameter "since"`},
+		{"loki+" + s.URL + "/nowhere/", "404"},
+		{"loki+http://127.0.0.1:1/", "connection refused"},
+	} {
+		u, err := url.Parse(c.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loki.Open(t.Context(), u, ingest.Config{Formats: format.Builtin()}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.address, err, c.want)
+		}
+	}
+}
+
+// oneTime: more entries of one nanosecond than the server gives are told as lost.
+func oneTime(t *testing.T, s *server.Server) {
+	var es []server.LokiEntry
+	for i := range 60 {
+		es = append(es, server.LokiEntry{At: noon.UnixNano(), Line: fmt.Sprintf("entry %d of feedfacefeedfacefeedfacefeed0002", i)})
+	}
+	es = append(es, server.LokiEntry{At: noon.UnixNano() + 1, Line: "after them feedfacefeedfacefeedfacefeed0002"})
+	s.PushLoki(t, "full", server.LokiStream{Labels: map[string]string{"service_name": "full"}, Entries: es})
+	src := open(t, s, "full", `{service_name="full"}`)
+	events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{{Keys: []timeline.Key{{Name: timeline.KeyRequestID, Value: "feedfacefeedfacefeedfacefeed0002"}}}}})
+	if len(errs) > 0 || len(events) < 41 || events[len(events)-1].Body != "after them feedfacefeedfacefeedfacefeed0002" {
+		t.Errorf("got %d events, %v; want those that the server gives, and the one after them", len(events), errs)
+	}
+	lost := false
+	for _, k := range src.Info().Skipped {
+		lost = lost || k.Lost && strings.Contains(k.What, "more entries of one time")
+	}
+	if !lost {
+		t.Errorf("that entries were lost is not told: %+v", src.Info().Skipped)
+	}
+}
+
+// positions: an event's position leads back to its entry, whose hash is in it.
+func positions(t *testing.T, s *server.Server) {
+	src := open(t, s, "shop", `{service_name="shop"}`)
+	events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{{Failed: &timeline.Failed{}}}})
+	if len(errs) > 0 || len(events) == 0 {
+		t.Fatalf("got %d events, %v", len(events), errs)
+	}
+	e := events[0]
+	at := time.Unix(0, e.Pos.Offset)
+	again, _ := gather(t.Context(), open(t, s, "shop", e.Pos.Path), timeline.Filter{Any: []timeline.Want{{Near: &timeline.Window{From: e.Time, To: e.Time.Add(time.Nanosecond)}}}})
+	if len(again) != 1 || again[0].Pos.Doc != e.Pos.Doc || string(again[0].Raw) != string(e.Raw) {
+		t.Errorf("%s (%s): found again are %d events", e.Pos, at, len(again))
+	}
+	first, _, _ := strings.Cut(string(e.Raw), "\n")
+	if sum := sha256.Sum256([]byte(first)); !strings.HasSuffix(e.Pos.Doc, hex.EncodeToString(sum[:8])) {
+		t.Errorf("%s does not end in the hash of %q", e.Pos.Doc, first)
+	}
+	if !strings.Contains(string(e.Raw), "IndexError: list index out of range") {
+		t.Errorf("the record is not whole: %q", e.Raw)
+	}
+}
+
+// killed: a server that goes away in the middle ends the sequence with an error, and what came
+// before is there.
+func killed(t *testing.T, s *server.Server) {
+	src := open(t, s, "shop", `{service_name=~".+"}`)
+	n := 0
+	var last error
+	for _, err := range src.Events(t.Context(), timeline.Filter{Any: []timeline.Want{{Near: &timeline.Window{From: noon.Add(-time.Hour), To: noon.Add(3 * time.Hour)}}}}) {
+		if last = err; err == nil {
+			if n++; n == 1 {
+				s.Stop()
+			}
+		}
+	}
+	if _, one := errors.AsType[*timeline.RecordError](last); n == 0 || last == nil || one {
+		t.Errorf("got %d events, and %v at the end; want an error", n, last)
+	}
+	if _, err := src.Ping(t.Context()); err == nil {
+		t.Error("a server that is gone answers a ping")
+	}
 }
 
 func open(t *testing.T, s *server.Server, tenant, query string) *loki.Source {

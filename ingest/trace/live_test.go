@@ -18,6 +18,9 @@ import (
 	"github.com/correlatehq/correlate/timeline"
 )
 
+// skew is by how much the clock of orders is behind.
+const skew = time.Second / 2
+
 // noon is a time of which a source that is asked for the last day knows.
 var noon = time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Hour)
 
@@ -29,6 +32,70 @@ func TestLive(t *testing.T) {
 		t.Run("jaeger "+flavor, func(t *testing.T) {
 			sourcetest.Run(t, func(t *testing.T) timeline.Source { return open(t, "jaeger+"+s.URL, flavor) }, sourcetest.Holds{Events: 3 * 40})
 		})
+	}
+	t.Run("times are not adjusted", func(t *testing.T) { notAdjusted(t, s) })
+	t.Run("many traces", func(t *testing.T) { many(t, s) })
+	t.Run("killed", func(t *testing.T) { killed(t, s) }) // the last: it is gone
+}
+
+var always = timeline.Filter{Any: []timeline.Want{{Near: &timeline.Window{From: noon.Add(-time.Hour), To: noon.Add(3 * time.Hour)}}}}
+
+// notAdjusted: Jaeger moves a callee's span into its caller's where their clocks differ. The times that the
+// processes stamped are wanted.
+func notAdjusted(t *testing.T, s *server.Server) {
+	for _, flavor := range []string{"v1", "v3"} {
+		n := 0
+		for e, err := range open(t, "jaeger+"+s.URL, flavor).Events(t.Context(), always) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Service == "orders" {
+				n++
+				if got := e.Time.Sub(noon.Add(-time.Second)) % time.Second; got != time.Second+2*time.Millisecond-skew {
+					t.Fatalf("%s: %s begins %s after the second, want %s", flavor, e.Pos, got, time.Second+2*time.Millisecond-skew)
+				}
+			}
+		}
+		if n != 40 {
+			t.Errorf("%s: %d spans of orders, want 40", flavor, n)
+		}
+	}
+}
+
+// many: more traces than one search gives are parted in time, and none is lost.
+func many(t *testing.T, s *server.Server) {
+	s.PushSpans(t, spans(t, 1300))
+	for _, flavor := range []string{"v1", "v3"} {
+		seen := map[timeline.Pos]bool{}
+		for e, err := range open(t, "jaeger+"+s.URL, flavor).Events(t.Context(), always) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[e.Pos] {
+				t.Fatalf("%s: %s came twice", flavor, e.Pos)
+			}
+			seen[e.Pos] = true
+		}
+		if len(seen) != 3*1300 {
+			t.Errorf("%s: %d spans, want %d", flavor, len(seen), 3*1300)
+		}
+	}
+}
+
+// killed: a server that goes away in the middle ends the sequence with an error.
+func killed(t *testing.T, s *server.Server) {
+	src := open(t, "jaeger+"+s.URL, "v1")
+	n := 0
+	var last error
+	for _, err := range src.Events(t.Context(), always) {
+		if last = err; err == nil {
+			if n++; n == 1 {
+				s.Stop()
+			}
+		}
+	}
+	if n == 0 || last == nil {
+		t.Errorf("got %d events, and %v at the end; want an error", n, last)
 	}
 }
 
@@ -94,7 +161,7 @@ func spans(t *testing.T, n int) []byte {
 		gate = append(gate,
 			span(i, 1, 0, 2, "POST /orders", 0, 20*time.Millisecond, status, attr("url.path", "/orders"), attr("http.request.header.x-request-id", []string{id})),
 			span(i, 2, 1, 3, "POST", time.Millisecond, 19*time.Millisecond, status, attr("url.full", "http://orders:8080/orders"), attr("server.address", "orders")))
-		s := span(i, 3, 2, 2, "POST /orders", 2*time.Millisecond, 18*time.Millisecond, status, attr("url.path", "/orders"))
+		s := span(i, 3, 2, 2, "POST /orders", 2*time.Millisecond-skew, 18*time.Millisecond-skew, status, attr("url.path", "/orders"))
 		if status == 500 {
 			s["events"] = []any{map[string]any{"name": "exception", "timeUnixNano": s["endTimeUnixNano"], "attributes": []any{
 				attr("exception.type", "java.lang.IllegalStateException"), attr("exception.message", "no stock")}}}
