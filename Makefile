@@ -26,9 +26,12 @@ build: ## build bin/correlate
 test: test-needs ## run all tests, lint among them
 	$(GO) test -timeout 10m ./...
 	$(GO) test -timeout 5m -race $(RACE)
-	$(GO) test -timeout 5m -tags live -run TestLive -v ./fixtures
+	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/server
+	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace
+	$(GO) test -timeout 10m -tags live -run TestLive -v ./fixtures
 
-# What the tests need beyond Go: a C compiler, for the race detector. The servers of the
+# What the tests need beyond Go: a C compiler, for the race detector. Loki and Jaeger are built
+# from their modules (internal/server), once for .cache/servers. The servers of the
 # live test (nginx, HAProxy, PostgreSQL, libfaketime) are installed, started and stopped by
 # the lab that it runs, as root on Debian.
 test-needs:

@@ -189,8 +189,9 @@ func (d *decoding) attempts(r *callRules) {
 		case o.Status == 499 || o.Status == 0 && d.ev.StatusCode == 499:
 			o.Ended, o.Status = timeline.CallerLeft, 0
 		case !headKnown:
-			// The record does not tell who made the status.
-			if o.Status > 0 && o.Status < 500 {
+			// The record does not tell who made the status, but nginx itself makes only these two of
+			// an attempt (src/http/ngx_http_upstream.c, ngx_http_upstream_next).
+			if o.Status > 0 && o.Status != 502 && o.Status != 504 {
 				o.Ended = timeline.Complete
 			}
 		case o.Status == 502 || o.Status == 504:

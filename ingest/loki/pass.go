@@ -31,7 +31,7 @@ const (
 	around     = 250 * time.Millisecond
 	aroundMore = 5 * time.Second
 	// sampleStretches is at how many places of a stream's time a sample is taken.
-	sampleStretches = 24
+	sampleStretches = 8
 	// atOnce bounds the streams that are asked at once.
 	atOnce = 4
 	// ahead bounds the events of a stream that wait for those of the streams before it.
