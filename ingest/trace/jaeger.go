@@ -34,10 +34,15 @@ func newJaeger(_ context.Context, a *api) (backend, error) {
 type jaeger struct {
 	api   *api
 	limit atomic.Int64
-	// noError says that the server does not find spans by their error: Jaeger 2's storage in
-	// memory compares the tag with true, and the API has no truth values.
-	noError atomic.Bool
+	// errors says whether the server finds spans by their error, once that was seen: Jaeger 2's
+	// storage in memory compares the tag with true, and the API has no truth values.
+	errors atomic.Int32
 }
+
+const (
+	errorsFound    = 1
+	errorsNotFound = 2
+)
 
 func (j *jaeger) format() string { return "jaeger_json" }
 
@@ -72,7 +77,7 @@ func stringsOf(b []byte, member string) ([]string, error) {
 }
 
 func (j *jaeger) finds(what string) bool {
-	return what == "failed" && !j.noError.Load() || what == "attribute"
+	return what == "failed" && j.errors.Load() != errorsNotFound || what == "attribute"
 }
 
 func (j *jaeger) byID(ctx context.Context, ids []string) ([][]byte, error) {
@@ -108,40 +113,48 @@ func (j *jaeger) read(b []byte) ([][]byte, error) {
 var depthRE = regexp.MustCompile(`search depth must be greater than 0 and less than max traces`)
 
 func (j *jaeger) search(ctx context.Context, q search) ([][]byte, bool, error) {
-	if q.attr == "" && !q.failed {
-		return j.one(ctx, q, nil)
-	}
-	var tags []map[string]string
-	if q.failed {
-		tags = []map[string]string{{"error": "true"}}
-	}
-	for _, v := range q.values {
-		tags = append(tags, map[string]string{q.attr: v})
-	}
-	var out [][]byte
-	for _, t := range tags {
-		answers, full, err := j.one(ctx, q, t)
-		if err != nil || full {
+	switch {
+	case q.failed && j.errors.Load() != errorsNotFound:
+		answers, full, err := j.one(ctx, q, map[string]string{"error": "true"})
+		if err != nil || j.api.config.DryRun {
 			return answers, full, err
 		}
-		out = append(out, answers...)
+		if slices.ContainsFunc(answers, func(t []byte) bool { return hasError(t, q.service) }) {
+			j.errors.Store(errorsFound)
+		}
+		if j.errors.Load() == errorsFound {
+			return answers, full, nil
+		}
+		// There was none, or the server cannot tell: all traces show it.
+		answers, full, err = j.one(ctx, q, nil)
+		if slices.ContainsFunc(answers, func(t []byte) bool { return hasError(t, q.service) }) {
+			j.errors.Store(errorsNotFound)
+		}
+		return answers, full, err
+	case q.attr != "":
+		var out [][]byte
+		for _, v := range q.values {
+			answers, full, err := j.one(ctx, q, map[string]string{q.attr: v})
+			if err != nil || full {
+				return answers, full, err
+			}
+			out = append(out, answers...)
+		}
+		return out, false, nil
 	}
-	if q.failed && !slices.ContainsFunc(out, hasError) && !j.api.config.DryRun {
-		// Whether there was none or the server cannot tell is not known: see all.
-		j.noError.Store(true)
-		q.failed = false
-		return j.search(ctx, q)
-	}
-	return out, false, nil
+	return j.one(ctx, q, nil)
 }
 
-// hasError says whether a span of the trace is marked as an error.
-func hasError(trace []byte) bool {
+// hasError says whether a span of the service in the trace is marked as an error.
+func hasError(trace []byte, service string) bool {
 	v, err := fastjson.ParseBytes(trace)
 	if err != nil {
 		return false
 	}
 	for _, s := range v.GetArray("spans") {
+		if string(v.GetStringBytes("processes", string(s.GetStringBytes("processID")), "serviceName")) != service {
+			continue
+		}
 		for _, t := range s.GetArray("tags") {
 			if string(t.GetStringBytes("key")) == "error" && (t.GetBool("value") || string(t.GetStringBytes("value")) == "true") {
 				return true

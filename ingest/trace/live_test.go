@@ -13,7 +13,6 @@ import (
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/ingest/sourcetest"
-	"github.com/correlatehq/correlate/ingest/trace"
 	"github.com/correlatehq/correlate/internal/server"
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -105,17 +104,7 @@ func open(t *testing.T, address, flavor string) timeline.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range trace.Schemes {
-		if s.Name == u.Scheme {
-			src, err := s.Open(t.Context(), u, ingest.Config{Name: "traces", Formats: format.Builtin(), Since: 24 * time.Hour, Flavor: flavor})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return src
-		}
-	}
-	t.Fatalf("no scheme %s", u.Scheme)
-	return nil
+	return openAny(t, u, ingest.Config{Name: "traces", Formats: format.Builtin(), Since: 24 * time.Hour, Flavor: flavor})
 }
 
 // attr is an attribute in OTLP/JSON.

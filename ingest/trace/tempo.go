@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fastjson"
 )
@@ -65,7 +66,14 @@ func (t *tempo) byID(ctx context.Context, ids []string) ([][]byte, error) {
 	return out, nil
 }
 
+// longest is the time range of one search that every Tempo takes: the default of its query
+// frontend's max_duration is 168 h.
+const longest = 167 * time.Hour
+
 func (t *tempo) search(ctx context.Context, q search) ([][]byte, bool, error) {
+	if q.to.Sub(q.from) > longest {
+		return nil, true, nil // it is parted
+	}
 	// Times are whole seconds: what is outside of the range is left out by who looks at the events.
 	v := url.Values{
 		"q": {traceQL(q)}, "limit": {strconv.Itoa(q.limit)},
@@ -86,7 +94,7 @@ func (t *tempo) search(ctx context.Context, q search) ([][]byte, bool, error) {
 	}
 	slices.Sort(ids)
 	full := len(ids) >= q.limit
-	if full && q.to.Sub(q.from) > 2e9 {
+	if full && q.to.Sub(q.from) > 2*time.Second {
 		return nil, true, nil // it is parted, and asked again
 	}
 	out, err := t.byID(ctx, ids)
