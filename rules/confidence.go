@@ -27,6 +27,7 @@ const (
 	perDoubt          = 0.7  // what each structural doubt leaves of the confidence
 	tiedCauses        = 0.6  // what a tie between causes at one hop leaves of it
 	ambiguousAtMost   = 0.75 // all signals may mean another cause too
+	lesserAtMost      = 0.5  // they mean another cause before this one
 	inferredAtMost    = 0.9  // it rests on a record without ID for which this is the only request
 	toldAtMost        = 0.75 // the same, of several requests it is the one that something tells apart
 	callerUsualAtMost = 0.5  // the client's status is not known
@@ -42,6 +43,7 @@ type grounds struct {
 	doubts      int      // of the structure: missing hops, clocks that cannot decide, records that contradict
 	tied        bool     // another cause at the same hop is as well shown
 	ambiguous   bool     // every signal on which it rests may mean another cause too
+	lesser      bool     // they mean another cause before this one
 	inferred    bool     // without records joined by inference it would not have been found
 	candidates  int      // requests to which those records could belong; 0 or 1: only this one
 	told        bool     // something tells this request from the others to which they could belong
@@ -69,6 +71,9 @@ func assess(g grounds) (Certainty, float64) {
 	}
 	if g.ambiguous {
 		p = math.Min(p, ambiguousAtMost)
+	}
+	if g.lesser {
+		p = math.Min(p, lesserAtMost)
 	}
 	if g.inferred {
 		p = math.Min(p, inferredAtMost)

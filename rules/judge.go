@@ -90,7 +90,8 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	} else {
 		v.Rule, v.CauseClass, v.Component = best.rule.Name, best.rule.CauseClass, best.component
 		g.kinds, g.fallback, g.tied = best.rule.RestsOn, best.rule.Fallback, tied
-		g.inferred, g.candidates, g.told, g.ambiguous = best.inferred, best.candidates, best.told, best.ambiguous
+		g.inferred, g.candidates, g.told = best.inferred, best.candidates, best.told
+		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.trail.Doubts = append(j.trail.Doubts, w.doubt)
 			g.doubts++
@@ -289,6 +290,20 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 		}
 	}
 	f.place, f.ambiguous = meaning(f)
+	if f.place > 0 {
+		// What the structure shows needs no signal: it does not matter what these may mean first.
+		activation, err := cel.NewActivation(map[string]any{"hop": f.hop.withoutSignals(), "request": f.hop.from.request, "near": f.hop.from.near, "component": ""})
+		if err != nil {
+			return err
+		}
+		again, err := fires(ctx, f.rule, activation)
+		if err != nil {
+			return err
+		}
+		if again {
+			f.place = 0
+		}
+	}
 	return nil
 }
 
@@ -353,8 +368,8 @@ func callerAgrees(h *timeline.Hop) bool {
 	return c != nil && c.Record != nil && !c.OwnMade && h.Sent.Failed() && c.Received == h.Sent
 }
 
-// choose picks the finding with the strongest evidence, then one whose signals mean its
-// cause before any other, then the most specific cause, then the most kinds of evidence. tied says that another cause ranks with it.
+// choose picks the finding with the strongest evidence, then that whose signals mean its
+// cause before others, then the most specific cause, then the most kinds of evidence. tied says that another cause ranks with it.
 func choose(found []*finding) (best *finding, tied bool) {
 	for _, f := range found {
 		switch c := compareFindings(f, best); {
@@ -385,7 +400,7 @@ func compareFindings(a, b *finding) int {
 	if c := strongest(a.rule.RestsOn) - strongest(b.rule.RestsOn); c != 0 {
 		return c
 	}
-	if c := min(a.place, 1) - min(b.place, 1); c != 0 {
+	if c := a.place - b.place; c != 0 {
 		return c
 	}
 	if c := specificity[b.rule.CauseClass] - specificity[a.rule.CauseClass]; c != 0 {

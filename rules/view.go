@@ -433,6 +433,18 @@ func (h *HopView) saying(cause string, alone bool) []*EventView {
 	return out
 }
 
+// withoutSignals gives the hop as if none of its events had a signal.
+func (h *HopView) withoutSignals() *HopView {
+	bare := *h
+	bare.Events = make([]*EventView, len(h.Events))
+	for i, e := range h.Events {
+		plain := *e
+		plain.Signals, plain.signals = nil, nil
+		bare.Events[i] = &plain
+	}
+	return &bare
+}
+
 // signalling gives the telling events that carry a signal.
 func (h *HopView) signalling(id string) []*EventView {
 	var out []*EventView
