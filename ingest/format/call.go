@@ -292,6 +292,9 @@ func (d *decoding) backend(r *callRules) {
 			o.Header, o.OwnMade = max(o.Header, 0), false // a head came, whatever the times say
 		}
 	}
+	if o.Ended == timeline.OutcomeUnknown && o.OwnMade && o.Status == 504 && o.Connect >= 0 {
+		o.Ended = timeline.GaveUp // connected, no head, and 504
+	}
 	d.ev.Calls = append(d.ev.Calls, o)
 }
 
