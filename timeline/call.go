@@ -176,6 +176,13 @@ func (d *draft) matchCalls() {
 		}
 	}
 	for _, c := range d.calls {
+		if c.Callee == nil && reached(c) {
+			if h := d.answering(c); h != nil {
+				d.tie(c, h)
+			}
+		}
+	}
+	for _, c := range d.calls {
 		if c.Callee != nil || !reached(c) {
 			continue
 		}
@@ -203,7 +210,26 @@ func (d *draft) matchCalls() {
 	}
 }
 
+// answering gives the one hop that says that it answers at the address of c; nil if
+// there is none or several.
+func (d *draft) answering(c *Call) *Hop {
+	var found *Hop
+	for _, h := range d.hops {
+		if h.Caller != nil || h == c.Caller || !answersAt(h, c.Peer) || below(h, c.Caller) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = h
+	}
+	return found
+}
+
 func (d *draft) isPeer(c *Call, h *Hop) bool {
+	if answersAt(h, c.Peer) {
+		return true
+	}
 	if e, ok := d.endpoint(c); ok {
 		return e.Service == h.Service && (e.Host == "" || e.Host == h.Host)
 	}
@@ -230,6 +256,23 @@ func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 		beside.Service, beside.Host = p.service, p.host
 	}
 	return beside, beside.Service != ""
+}
+
+// answersAt says whether h's own record of its exchange names an address as the one at
+// which h was called. A loopback address is every host's.
+func answersAt(h *Hop, address string) bool {
+	sp := h.span()
+	if sp == nil || address == "" {
+		return false
+	}
+	host, port := sp.Attrs.Get("network.local.address"), sp.Attrs.Get("network.local.port")
+	if host == "" || port == "" || host == "::1" || strings.HasPrefix(host, "127.") {
+		return false
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return address == host+":"+port
 }
 
 func (d *draft) tie(c *Call, h *Hop) {

@@ -96,6 +96,7 @@ var targetOps = map[string]op{
 	"client.address":            opAddress,
 	"server.address":            opAddress,
 	"network.peer.address":      opAddress,
+	"network.local.address":     opAddress,
 	"duration":                  opDuration,
 	"duration.part":             opDurationPart,
 	"time.start":                opTimeStart,
