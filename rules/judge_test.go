@@ -408,18 +408,22 @@ func TestRequiredLiterals(t *testing.T) {
 	for _, c := range []struct {
 		pattern string
 		want    []string
+		folded  bool
 	}{
-		{"abc.*defgh", []string{"defgh"}},
-		{"abc|de", []string{"abc", "de"}},
-		{"abc|x*", nil},
-		{"(?i)abc", nil},
-		{"^(?:foo|bar) baz", []string{" baz"}},
-		{"a?", nil},
-		{"(abc)+", []string{"abc"}},
-		{`\d+`, nil},
+		{"abc.*defgh", []string{"defgh"}, false},
+		{"abc|de", []string{"abc", "de"}, false},
+		{"abc|x*", nil, false},
+		{"(?i)abc", []string{"abc"}, true},
+		{"(?i)ABC+ [0-9]", []string{"ab"}, true},
+		{"(?i:x)y longer", []string{"y longer"}, false},
+		{"^(?:foo|bar) baz", []string{" baz"}, false},
+		{"a?", nil, false},
+		{"(abc)+", []string{"abc"}, false},
+		{`\d+`, nil, false},
 	} {
-		if diff := cmp.Diff(c.want, requiredLiterals(c.pattern)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.pattern, diff)
+		got, folded := requiredLiterals(c.pattern)
+		if diff := cmp.Diff(c.want, got); diff != "" || folded != c.folded {
+			t.Errorf("%s: folded %v (-want +got):\n%s", c.pattern, folded, diff)
 		}
 	}
 }

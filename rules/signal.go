@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,22 +98,7 @@ type matcher struct {
 	field string   // as in Signal
 	names []string // the fields that are joined for it
 	exact map[string][]*Signal
-	text  []textSignal // by ID
-}
-
-// A textSignal is a signal that may stand anywhere in its field. Everything that it
-// matches contains one of the literals, so that few regular expressions are ever run.
-type textSignal struct {
-	signal   *Signal
-	literals []string       // none: the expression is always run
-	re       *regexp.Regexp // nil: the literals decide
-}
-
-func (s *textSignal) match(value string) bool {
-	if len(s.literals) > 0 && !slices.ContainsFunc(s.literals, func(l string) bool { return strings.Contains(value, l) }) {
-		return false
-	}
-	return s.re == nil || s.re.MatchString(value)
+	text  textSignals
 }
 
 func newSignalTable(signals []*Signal) *signalTable {
@@ -141,87 +125,28 @@ func addSignal(matchers []*matcher, s *Signal) []*matcher {
 		matchers = append(matchers, &matcher{field: s.Field, names: strings.Fields(s.Field), exact: map[string][]*Signal{}})
 	}
 	m := matchers[i]
-	switch s.Match {
-	case "exact":
+	if s.Match == "exact" {
 		m.exact[s.Pattern] = append(m.exact[s.Pattern], s)
-	case "regex":
-		m.text = append(m.text, textSignal{s, requiredLiterals(s.Pattern), regexp.MustCompile(s.Pattern)})
-	default:
-		m.text = append(m.text, textSignal{s, []string{s.Pattern}, nil})
+	} else {
+		m.text.add(s)
 	}
 	return matchers
-}
-
-// requiredLiterals gives texts of which every match of the pattern contains one; nil
-// if there are none.
-func requiredLiterals(pattern string) []string {
-	re, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return nil
-	}
-	return literalsOf(re.Simplify())
-}
-
-func literalsOf(re *syntax.Regexp) []string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase != 0 {
-			return nil
-		}
-		return []string{string(re.Rune)}
-	case syntax.OpCharClass:
-		// A class of a few characters, as a factored alternation has them.
-		var all []string
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
-				if len(all) == 4 {
-					return nil
-				}
-				all = append(all, string(r))
-			}
-		}
-		return all
-	case syntax.OpCapture, syntax.OpPlus:
-		return literalsOf(re.Sub[0])
-	case syntax.OpAlternate:
-		var all []string
-		for _, sub := range re.Sub {
-			l := literalsOf(sub)
-			if l == nil {
-				return nil
-			}
-			all = append(all, l...)
-		}
-		return all
-	case syntax.OpConcat:
-		var best []string
-		for _, sub := range re.Sub {
-			if l := literalsOf(sub); shortest(l) > shortest(best) {
-				best = l
-			}
-		}
-		return best
-	}
-	return nil
-}
-
-// shortest gives the length of the shortest of the texts, 0 if there are none.
-func shortest(texts []string) int {
-	n := 0
-	for i, t := range texts {
-		if i == 0 || len(t) < n {
-			n = len(t)
-		}
-	}
-	return n
 }
 
 // find gives the signals of an event, by field, then ID.
 func (t *signalTable) find(e *timeline.Event) []*Signal {
 	var found []*Signal
+	text := "" // made once: several matchers look at it
 	look := func(matchers []*matcher) {
 		for _, m := range matchers {
-			if value := m.value(e); value != "" {
+			if m.field == fieldText && text == "" {
+				text = eventText(e)
+			}
+			value := text
+			if m.field != fieldText {
+				value = m.value(e)
+			}
+			if value != "" {
 				found = append(found, m.find(value)...)
 			}
 		}
@@ -272,13 +197,7 @@ func (m *matcher) value(e *timeline.Event) string {
 }
 
 func (m *matcher) find(value string) []*Signal {
-	found := slices.Clone(m.exact[value])
-	for i := range m.text {
-		if m.text[i].match(value) {
-			found = append(found, m.text[i].signal)
-		}
-	}
-	return found
+	return m.text.find(value, slices.Clone(m.exact[value]))
 }
 
 // fieldValue gives the field of an event in which signals are looked for.

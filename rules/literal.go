@@ -1,0 +1,190 @@
+package rules
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// textSignals are signals that may stand anywhere in a field, in the order in which they
+// were added. Everything that one of them matches contains one of its literals. All
+// literals are looked for in one pass, by four of their bytes, so that few signals are
+// tried on a text and few regular expressions are ever run.
+type textSignals struct {
+	all    []textSignal
+	always []int            // indices of those without a literal of four bytes
+	folded []int            // of those whose literals are lower case, whatever the text's is
+	grams  map[uint32][]int // indices by four bytes of a literal in lower case
+	seen   [128]uint64      // a bit for each hash of these
+}
+
+// A textSignal is one of them.
+type textSignal struct {
+	signal   *Signal
+	literals []string       // none: the expression is always run
+	folded   bool           // the literals are lower case and the text may be in any case
+	re       *regexp.Regexp // nil: the literals decide
+}
+
+func (s *textSignal) match(value string) bool {
+	if len(s.literals) > 0 && !s.folded && !slices.ContainsFunc(s.literals, func(l string) bool { return strings.Contains(value, l) }) {
+		return false
+	}
+	return s.re == nil || s.re.MatchString(value)
+}
+
+func (t *textSignals) add(s *Signal) {
+	x := textSignal{signal: s, literals: []string{s.Pattern}}
+	if s.Match == "regex" {
+		x.literals, x.folded = requiredLiterals(s.Pattern)
+		x.re = regexp.MustCompile(s.Pattern)
+	}
+	i := len(t.all)
+	t.all = append(t.all, x)
+	if shortest(x.literals) < gramSize {
+		t.always = append(t.always, i)
+		return
+	}
+	if x.folded {
+		t.folded = append(t.folded, i)
+	}
+	if t.grams == nil {
+		t.grams = map[uint32][]int{}
+	}
+	for _, l := range x.literals {
+		g := t.rarest(strings.ToLower(l))
+		if !slices.Contains(t.grams[g], i) {
+			t.grams[g] = append(t.grams[g], i)
+		}
+		h := gramHash(g)
+		t.seen[h/64] |= 1 << (h % 64)
+	}
+}
+
+// gramSize is how many bytes of a literal are looked for at once.
+const gramSize = 4
+
+func gramHash(g uint32) uint32 { return g * 2654435761 >> 19 }
+
+// rarest gives those four bytes of a literal that the fewest signals have so far.
+func (t *textSignals) rarest(literal string) uint32 {
+	best, fewest := uint32(0), -1
+	var g uint32
+	for i := range len(literal) {
+		g = g>>8 | uint32(literal[i])<<24
+		if n := len(t.grams[g]); i >= gramSize-1 && (fewest < 0 || n < fewest) {
+			best, fewest = g, n
+		}
+	}
+	return best
+}
+
+// find appends the signals that stand in value, in the order in which they were added.
+func (t *textSignals) find(value string, found []*Signal) []*Signal {
+	var room [32]int
+	tried := append(room[:0], t.always...)
+	if len(t.grams) > 0 {
+		var g uint32
+		ascii := byte(0)
+		for i := range len(value) {
+			c := value[i]
+			ascii |= c
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			g = g>>8 | uint32(c)<<24
+			if h := gramHash(g); i >= gramSize-1 && t.seen[h/64]&(1<<(h%64)) != 0 {
+				tried = append(tried, t.grams[g]...)
+			}
+		}
+		if ascii >= utf8.RuneSelf {
+			tried = append(tried, t.folded...) // letters beyond ASCII may be the same but for their case
+		}
+	}
+	slices.Sort(tried)
+	for k, i := range tried {
+		if (k == 0 || tried[k-1] != i) && t.all[i].match(value) {
+			found = append(found, t.all[i].signal)
+		}
+	}
+	return found
+}
+
+// requiredLiterals gives texts of which every match of the pattern contains one; nil
+// if there are none. With folded they are in lower case and the match may be in any.
+func requiredLiterals(pattern string) (literals []string, folded bool) {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, false
+	}
+	literals = literalsOf(re.Simplify(), &folded)
+	if folded {
+		for i, l := range literals {
+			literals[i] = strings.ToLower(l)
+		}
+	}
+	return literals, folded
+}
+
+// literalsOf sets folded if one of the texts that it gives may be in any case.
+func literalsOf(re *syntax.Regexp, folded *bool) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase != 0 {
+			if slices.ContainsFunc(re.Rune, func(r rune) bool { return r >= utf8.RuneSelf }) {
+				return nil
+			}
+			*folded = true
+		}
+		return []string{string(re.Rune)}
+	case syntax.OpCharClass:
+		// A class of a few characters, as a factored alternation has them.
+		var all []string
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if len(all) == 4 {
+					return nil
+				}
+				all = append(all, string(r))
+			}
+		}
+		return all
+	case syntax.OpCapture, syntax.OpPlus:
+		return literalsOf(re.Sub[0], folded)
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range re.Sub {
+			l := literalsOf(sub, folded)
+			if l == nil {
+				return nil
+			}
+			all = append(all, l...)
+		}
+		return all
+	case syntax.OpConcat:
+		var best []string
+		bestFolded := false
+		for _, sub := range re.Sub {
+			f := false
+			if l := literalsOf(sub, &f); shortest(l) > shortest(best) {
+				best, bestFolded = l, f
+			}
+		}
+		*folded = *folded || bestFolded
+		return best
+	}
+	return nil
+}
+
+// shortest gives the length of the shortest of the texts, 0 if there are none.
+func shortest(texts []string) int {
+	n := 0
+	for i, t := range texts {
+		if i == 0 || len(t) < n {
+			n = len(t)
+		}
+	}
+	return n
+}
