@@ -2,6 +2,8 @@ package rules
 
 import (
 	"io/fs"
+	"slices"
+	"sync"
 
 	"github.com/correlatehq/correlate/internal/strictyaml"
 )
@@ -48,9 +50,26 @@ func readCases(fsys fs.FS, name string) (*CaseFile, []error) {
 
 // CaseFiles tells of the files of cases, by name.
 func (s *Set) CaseFiles() []CaseFile {
-	out := make([]CaseFile, len(s.cases))
-	for i, g := range s.cases {
+	all := s.caseFiles()
+	out := make([]CaseFile, len(all))
+	for i, g := range all {
 		out[i] = *g
 	}
 	return out
 }
+
+func (s *Set) caseFiles() []*CaseFile {
+	if !s.builtin {
+		return s.cases
+	}
+	return slices.Concat(builtinCaseFiles(), s.cases)
+}
+
+// builtinCaseFiles are those that come with the program. Only tests ask for them.
+var builtinCaseFiles = sync.OnceValue(func() []*CaseFile {
+	set, err := loadRules(builtinCases, nil, nil)
+	if err != nil {
+		panic(err) // the files are part of the program and its tests load them
+	}
+	return set.cases
+})

@@ -176,7 +176,7 @@ func (s *Set) Test() []Failure {
 	for _, r := range s.rules {
 		test(r.Name, r.cases)
 	}
-	for _, g := range s.cases {
+	for _, g := range s.caseFiles() {
 		test("", g.cases)
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -23,23 +24,23 @@ type textSignals struct {
 // A textSignal is one of them.
 type textSignal struct {
 	signal   *Signal
-	literals []string       // none: the expression is always run
-	folded   bool           // the literals are lower case and the text may be in any case
-	re       *regexp.Regexp // nil: the literals decide
+	literals []string              // none: the expression is always run
+	folded   bool                  // the literals are lower case and the text may be in any case
+	re       func() *regexp.Regexp // compiled when it is first run, most never are; nil: the literals decide
 }
 
 func (s *textSignal) match(value string) bool {
 	if len(s.literals) > 0 && !s.folded && !slices.ContainsFunc(s.literals, func(l string) bool { return strings.Contains(value, l) }) {
 		return false
 	}
-	return s.re == nil || s.re.MatchString(value)
+	return s.re == nil || s.re().MatchString(value)
 }
 
 func (t *textSignals) add(s *Signal) {
 	x := textSignal{signal: s, literals: []string{s.Pattern}}
 	if s.Match == "regex" {
 		x.literals, x.folded = requiredLiterals(s.Pattern)
-		x.re = regexp.MustCompile(s.Pattern)
+		x.re = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s.Pattern) })
 	}
 	i := len(t.all)
 	t.all = append(t.all, x)

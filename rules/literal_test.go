@@ -32,7 +32,7 @@ func TestTextSignalsFindAll(t *testing.T) {
 			var want []*Signal
 			for i := range m.text.all {
 				s := &m.text.all[i]
-				if s.re != nil && s.re.MatchString(text) || s.re == nil && strings.Contains(text, s.signal.Pattern) {
+				if s.re != nil && s.re().MatchString(text) || s.re == nil && strings.Contains(text, s.signal.Pattern) {
 					want = append(want, s.signal)
 				}
 			}

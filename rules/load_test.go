@@ -211,12 +211,12 @@ func TestEveryCauseIsCovered(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	for _, dir := range []string{"builtin", signalFolder, caseFolder} {
-		entries, err := builtinFiles.ReadDir(dir)
+		entries, err := os.ReadDir(dir)
 		if err != nil {
 			f.Fatal(err)
 		}
 		for _, e := range entries {
-			data, err := builtinFiles.ReadFile(dir + "/" + e.Name())
+			data, err := os.ReadFile(dir + "/" + e.Name())
 			if err != nil {
 				f.Fatal(err)
 			}

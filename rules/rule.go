@@ -24,14 +24,18 @@ import (
 	"github.com/correlatehq/correlate/internal/strictyaml"
 )
 
-//go:embed builtin/*.yaml signals/*.yaml cases/*.yaml
+//go:embed builtin/*.yaml
 var builtinFiles embed.FS
+
+//go:embed cases/*.yaml
+var builtinCases embed.FS
 
 // A Set is a set of rules with the signals that they may ask for. It is safe for concurrent use.
 type Set struct {
 	rules   []*rule // by name
 	signals *signalTable
-	cases   []*CaseFile // by file
+	cases   []*CaseFile // by file, without those that come with the program
+	builtin bool        // it holds the rules that come with the program, and so their cases
 }
 
 // A rule is one rule file, checked and compiled.
@@ -81,6 +85,7 @@ var builtin = sync.OnceValue(func() *Set {
 	if err != nil {
 		panic(err) // the files are part of the program and its tests load them
 	}
+	set.builtin = true
 	return set
 })
 
@@ -94,15 +99,6 @@ func Load(fsys fs.FS) (*Set, error) {
 	signals, errs := loadSignals(fsys, builtinSignals())
 	return loadRules(fsys, signals, errs)
 }
-
-// builtinSignals are the signals that come with the program, without its rules.
-var builtinSignals = sync.OnceValue(func() []*Signal {
-	signals, errs := loadSignals(builtinFiles, nil)
-	if len(errs) > 0 {
-		panic(errors.Join(errs...))
-	}
-	return signals
-})
 
 // loadRules reads the rules of fsys; errs are complaints that there are already.
 func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
@@ -189,7 +185,7 @@ func (s *Set) find(name string) *rule {
 // changed. A name that both hold is an error.
 func (s *Set) With(t *Set) (*Set, error) {
 	signals, errs := mergeSignals(s.signals.all, t.signals.all)
-	out := &Set{rules: slices.Clone(s.rules), cases: slices.Concat(s.cases, t.cases)}
+	out := &Set{rules: slices.Clone(s.rules), cases: slices.Concat(s.cases, t.cases), builtin: s.builtin || t.builtin}
 	for _, r := range t.rules {
 		if old := s.find(r.Name); old != nil {
 			errs = append(errs, &strictyaml.Error{File: r.Pos, What: fmt.Sprintf("rule %s stands already in %s", r.Name, old.Pos)})

@@ -16,10 +16,10 @@ import (
 // It counts only on its own field of its own system.
 type Signal struct {
 	ID           string
-	Systems      []string // Event.System of the events to which it applies
-	Applications bool     // it applies to every application too
+	Systems      []string `json:",omitempty"` // Event.System of the events to which it applies
+	Applications bool     `json:",omitempty"` // it applies to every application too
 	Field        string   // body, text, status_code, call.status, or the name of an attribute; several names joined by a space
-	Covers       []string // IDs of the catalogue that it stands for beside its own
+	Covers       []string `json:",omitempty"` // IDs of the catalogue that it stands for beside its own
 
 	Match   string   // substring, regex or exact
 	Pattern string   // what the field holds
@@ -28,7 +28,7 @@ type Signal struct {
 	MayMean []string // the causes that it may mean, most likely first
 	// Dependency is the software at which it points where Points says dependency: the
 	// Event.System of that one's own records. "" if it does not tell.
-	Dependency string
+	Dependency string `json:",omitempty"`
 	Doc        string
 	Source     string // where its maker documents it
 	Pos        string // file:line:col
