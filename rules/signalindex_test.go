@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,7 +29,9 @@ func TestBuiltinListOfSignals(t *testing.T) {
 	var b bytes.Buffer
 	b.WriteString("[\n")
 	for i, s := range builtinSignals() {
-		line, err := json.Marshal(s)
+		entry := *s
+		entry.Pos, _, _ = strings.Cut(s.Pos, ":") // a line more must not change all below it
+		line, err := json.Marshal(entry)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -543,7 +543,8 @@ func (h *HopView) dependency(system string) string {
 }
 
 // pointed names the party at which the signals of the hop for a cause point: "" if at
-// the hop itself, its configuration or nobody.
+// the hop itself, its configuration or nobody. A next hop that this request does not name
+// is the one that the hop usually calls.
 func (h *HopView) pointed(cause string) string {
 	for _, e := range h.saying(cause, false) {
 		for _, s := range e.signals {
@@ -562,6 +563,11 @@ func (h *HopView) pointed(cause string) string {
 				}
 				if s.Dependency != "" {
 					return h.dependency(s.Dependency)
+				}
+				if s.Points == "next_hop" || s.Points == "connection_to_next_hop" {
+					if p := h.usualCallee(); p != "" {
+						return p
+					}
 				}
 			}
 		}
