@@ -27,7 +27,7 @@ var kindWords = wordSet(`access acces error errors err out output stdout stderr 
 // words that name software: alone they say what kind of server writes, not which one.
 var softwareWords = wordSet(`nginx openresty tengine haproxy httpd apache apache2 envoy traefik caddy kong apisix
 	varnish varnishncsa squid lighttpd iis u_ex u_in u_nc tomcat catalina jetty undertow wildfly jboss
-	gunicorn uvicorn hypercorn uwsgi daphne werkzeug flask django puma unicorn passenger php fpm phpfpm node nodejs pm2
+	gunicorn uvicorn hypercorn uwsgi daphne werkzeug flask django rails puma unicorn passenger php fpm phpfpm laravel symfony node nodejs pm2
 	java go golang python ruby dotnet
 	postgres postgresql pgbouncer mysql mysqld mariadb redis memcached mongo mongodb mongod rabbitmq kafka zookeeper
 	elasticsearch opensearch etcd consul vault

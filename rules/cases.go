@@ -239,7 +239,14 @@ type noter struct {
 	near   *timeline.Surroundings
 	open   []openHop // the hops on the way to the line at hand
 	events []*timeline.Joined
+	wells  []well
 	offset int64
+}
+
+// A well is when a call from one service to another last went well.
+type well struct {
+	caller, callee string
+	at             timeline.Instant
 }
 
 type openHop struct {
@@ -275,6 +282,8 @@ func (n *noter) line(line string) string {
 	switch words[0] {
 	case "request":
 		return n.request(words[1:])
+	case "went_well":
+		return n.wentWell(words[1:])
 	case "process":
 		return n.process(words[1:])
 	case "call":
@@ -342,6 +351,19 @@ func (n *noter) request(words []string) string {
 	return ""
 }
 
+// wentWell reads "CALLER CALLEE at TIME": when a call between them last went well.
+func (n *noter) wentWell(words []string) string {
+	if len(words) != 4 || words[2] != "at" {
+		return "went_well is followed by the caller, the callee, at and a time"
+	}
+	d, err := time.ParseDuration(words[3])
+	if err != nil {
+		return fmt.Sprintf("%q is no time", words[3])
+	}
+	n.wells = append(n.wells, well{words[0], words[1], moment(d, caseSlack)})
+	return ""
+}
+
 func (n *noter) process(words []string) string {
 	if len(words) == 0 {
 		return "a process needs a service"
@@ -361,12 +383,12 @@ func (n *noter) process(words []string) string {
 			into = &p.Stopping
 		case "end":
 			into = &p.End
-		case "stopped", "crashed", "killed", "oom_killed":
+		case "stopped", "crashed", "killed", "timed_out", "oom_killed":
 			p.HowEnded, _ = timeline.ParseLifecycle(w)
 		default:
 			d, err := time.ParseDuration(w)
 			if err != nil || into == nil {
-				return fmt.Sprintf("unknown word %q of a process: start, ready, stopping, end with a time, stopped, crashed, killed, oom_killed", w)
+				return fmt.Sprintf("unknown word %q of a process: start, ready, stopping, end with a time, stopped, crashed, killed, timed_out, oom_killed", w)
 			}
 			*into = moment(d, caseSlack)
 			into = nil
@@ -729,6 +751,16 @@ func (n *noter) finish() {
 		}
 	}
 	timeline.Resolve(r)
+	for _, w := range n.wells {
+		for _, c := range r.Calls {
+			if c.Caller.Service == w.caller && c.Callee != nil && c.Callee.Service == w.callee {
+				if n.near.WentWell == nil {
+					n.near.WentWell = map[*timeline.Call]timeline.Instant{}
+				}
+				n.near.WentWell[c] = w.at
+			}
+		}
+	}
 	root := r.Root()
 	r.Start = root.Start
 	if root.Start.Known() && root.End.Known() {

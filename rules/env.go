@@ -57,11 +57,20 @@ func newLanguage() (*cel.Env, error) {
 		member("states", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
 			return types.Bool(len(h.saying(s, true)) > 0)
 		}),
+		member("means", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
+			return types.Bool(h.means(s))
+		}),
 		member("signal", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
 			return types.Bool(len(h.signalling(s)) > 0)
 		}),
 		member("saying", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
 			return list(h.saying(s, false))
+		}),
+		member("remarks", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
+			return types.Bool(len(h.remarking(s)) > 0)
+		}),
+		member("remarking", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
+			return list(h.remarking(s))
 		}),
 		member("signalling", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
 			return list(h.signalling(s))
@@ -69,8 +78,17 @@ func newLanguage() (*cel.Env, error) {
 		member("pointed", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
 			return types.String(h.pointed(s))
 		}),
+		member("told", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
+			return list(h.told(s))
+		}),
+		member("told_by", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
+			return types.String(h.toldBy(s))
+		}),
+		member("named", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
+			return types.String(h.named(s))
+		}),
 		member("dependency", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
-			return types.String(h.dependency(s))
+			return types.String(h.called("", s))
 		}),
 		method("own_exception", hopType, cel.BoolType, func(h *HopView) ref.Val { return types.Bool(h.ownException() != nil) }),
 		method("error_text", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.errorText()) }),
@@ -80,6 +98,9 @@ func newLanguage() (*cel.Env, error) {
 		method("usual_callee", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.usualCallee()) }),
 		method("refuser", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.refuser()) }),
 
+		member("refused_since_start", nearType, callType, cel.BoolType, func(n *NearView, c *CallView) ref.Val {
+			return types.Bool(n.refusedSinceStart(c.call))
+		}),
 		member("state", nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val {
 			s, _ := n.state(c.call)
 			return types.String(s)
@@ -242,7 +263,7 @@ func checkNames(checked *cel.Ast, known map[string]*Signal) []celError {
 			return
 		}
 		switch e.AsCall().FunctionName() {
-		case "says", "states", "saying", "pointed":
+		case "says", "means", "states", "saying", "remarks", "remarking", "pointed", "named", "told", "told_by":
 			if !slices.Contains(CauseClasses, s) {
 				complain(arg.ID(), "unknown cause class %q", s)
 			}

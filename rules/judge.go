@@ -168,7 +168,7 @@ func (j *judgement) openDeath() (int, string) {
 		return 0, ""
 	}
 	for _, e := range c.Callee.Events {
-		if !e.Held() && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle == timeline.ProcessCrashed || e.Lifecycle == timeline.ProcessOOMKilled) {
+		if !e.Held() && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle.OfItsWork()) {
 			return e.Candidates, fmt.Sprintf("%s tells of a death of %s that fits %d requests, this one among them", e.Pos, name(c.Callee), e.Candidates)
 		}
 	}
@@ -290,7 +290,7 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 		}
 	}
 	f.place, f.ambiguous = meaning(f)
-	if f.place > 0 {
+	if f.place > 0 && f.rule.CauseClass != "unhandled_exception" {
 		// What the structure shows needs no signal: it does not matter what these may mean first.
 		activation, err := cel.NewActivation(map[string]any{"hop": f.hop.withoutSignals(), "request": f.hop.from.request, "near": f.hop.from.near, "component": ""})
 		if err != nil {
@@ -341,14 +341,17 @@ func meaning(f *finding) (place int, ambiguous bool) {
 	if len(f.rule.RestsOn) > 1 {
 		return 0, false // another kind of evidence tells the meanings apart
 	}
+	if f.rule.CauseClass == "unhandled_exception" && explained(f) {
+		return 1, true
+	}
 	place = -1
 	for _, e := range f.hop.saying(f.rule.CauseClass, false) {
 		if !slices.Contains(f.evidence, e.joined) {
 			continue
 		}
-		for _, s := range e.signals {
+		for _, s := range e.meaning {
 			i := slices.Index(s.MayMean, f.rule.CauseClass)
-			if i < 0 || s.MadeBy != madeByWriter {
+			if i < 0 {
 				continue
 			}
 			if len(s.MayMean) == 1 {
@@ -360,6 +363,20 @@ func meaning(f *finding) (place int, ambiguous bool) {
 		}
 	}
 	return max(place, 0), place >= 0
+}
+
+// explained says whether an error that a finding cites means something else by its
+// signals: the exception is then only the form which that failure took.
+func explained(f *finding) bool {
+	for _, e := range f.hop.Events {
+		if e.Handled || !slices.Contains(f.evidence, e.joined) {
+			continue
+		}
+		if slices.ContainsFunc(e.meaning, func(s *Signal) bool { return !slices.Contains(s.MayMean, f.rule.CauseClass) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // callerAgrees says that both ends of the call by which h was asked logged the same failure.
@@ -428,8 +445,8 @@ func (j *judgement) contender(ctx context.Context, best *finding) (*finding, err
 			return nil, err
 		}
 		other, _ := choose(found)
-		if other == nil || other.rule.Fallback {
-			continue
+		if other == nil || other.rule.Fallback || other.component == name(c.Callee) {
+			continue // what it tells of is the failure of its callee
 		}
 		if best == nil || best.rule.Fallback || strongest(other.rule.RestsOn) <= strongest(best.rule.RestsOn) {
 			return other, nil

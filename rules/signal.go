@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -49,7 +50,7 @@ var pointings = []string{"self", "next_hop", "connection_to_next_hop", "client",
 // Fields that are no attributes.
 const (
 	fieldBody   = "body"        // the message
-	fieldText   = "text"        // message, exception and the error of a call
+	fieldText   = "text"        // message, exception, error and the errors of calls
 	fieldStatus = "status_code" // of the record
 	fieldCalls  = "call.status" // of the calls that the record of an exchange tells of, parted by ", "; with a * where the writer made it itself
 	fieldType   = "exception.type"
@@ -166,8 +167,11 @@ var languages = []string{
 }
 
 // isApplication says whether a record is an application's, so that texts of libraries
-// and drivers may stand in it: not a proxy's, a gateway's or a dependency's.
+// and drivers may stand in it: not a proxy's, a gateway's, a dependency's or an orchestrator's.
 func isApplication(e *timeline.Event) bool {
+	if e.System == "kubernetes" {
+		return false
+	}
 	switch e.Role {
 	case timeline.RoleGateway, timeline.RoleProxy, timeline.RoleDependency:
 		return slices.Contains(languages, e.System)
@@ -266,10 +270,51 @@ func eventText(e *timeline.Event) string {
 		}
 	}
 	add(e.Attrs.Get("error.message"))
+	add(e.Attrs.Get("error.type"))
 	for i := range e.Calls {
 		add(e.Calls[i].Error)
 	}
+	for head := range chainHeads(e.Attrs.Get("exception.stacktrace")) {
+		add(head)
+	}
 	return b.String()
+}
+
+// maxChain bounds the exceptions of a chain whose heads are read.
+const maxChain = 16
+
+// chainHeads gives the lines of a stack trace by which a chain of exceptions goes on, as
+// Java, .NET, Node.js and Python mark them: what wraps the root cause names what was done
+// and with whom.
+func chainHeads(trace string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		n := 0
+		for line := range strings.Lines(trace) {
+			line = strings.TrimSpace(line)
+			head := line
+			switch {
+			case strings.HasPrefix(line, "at "), strings.HasPrefix(line, "File "), line == "":
+				continue
+			case strings.HasPrefix(line, "Caused by: "), strings.HasPrefix(line, "[cause]: "):
+				_, head, _ = strings.Cut(line, ": ")
+			case strings.HasPrefix(line, "---> "):
+				head = line[len("---> "):]
+			case n > 0 && !exceptionLine(line):
+				continue
+			}
+			if n++; n > maxChain || !yield(head) {
+				return
+			}
+		}
+	}
+}
+
+// exceptionLine says whether a line begins with the class of an exception and a colon;
+// .NET puts a number in brackets between them.
+func exceptionLine(line string) bool {
+	class, _, ok := strings.Cut(line, ": ")
+	class, _, _ = strings.Cut(class, " (")
+	return ok && strings.ContainsAny(class, ".:") && !strings.ContainsAny(class, " /()'\"")
 }
 
 // readSignals reads one file of the signal table.

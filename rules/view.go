@@ -65,6 +65,7 @@ type EventView struct {
 
 	joined  *timeline.Joined
 	signals []*Signal
+	meaning []*Signal // of these the ones that say why their writer failed
 }
 
 // HTTPView carries the names that OpenTelemetry begins with http.
@@ -167,7 +168,7 @@ type ProcessView struct {
 	Ready    *MomentView `cel:"ready"`
 	Stopping *MomentView `cel:"stopping"`
 	End      *MomentView `cel:"end"`
-	HowEnded string      `cel:"how_ended"` // stopped, crashed, killed, oom_killed, or "" if it lives or nobody knows
+	HowEnded string      `cel:"how_ended"` // stopped, crashed, killed, timed_out, oom_killed, or "" if it lives or nobody knows
 	InFlight []string    `cel:"in_flight"`
 }
 
@@ -347,10 +348,51 @@ func eventView(e *timeline.Joined, h *timeline.Hop, signals *signalTable) *Event
 	}
 	ev.Handled = tellsOfHandled(e, h)
 	ev.signals = signals.find(e.Event)
+	ev.meaning = narrowest(ev.signals)
 	for _, s := range ev.signals {
 		ev.Signals = append(ev.Signals, s.ID)
 	}
 	return ev
+}
+
+// narrowest gives the signals by which their writer made the failing status, but for those
+// of which another one of the same record tells more: it may mean fewer causes, some of
+// them the same. A wrapper says only that a call failed, what it wraps says how. What says
+// no more than that there was an error counts only where nothing says more. The words of a
+// remark for which no status was made, as of a caller that left, say nothing of that kind.
+func narrowest(signals []*Signal) []*Signal {
+	remark := slices.ContainsFunc(signals, func(s *Signal) bool { return s.MadeBy == madeByNobody && s.ofWords() })
+	var made []*Signal
+	for _, s := range signals {
+		if s.MadeBy == madeByWriter && !(remark && s.ofWords()) {
+			made = append(made, s)
+		}
+	}
+	var out []*Signal
+	for _, s := range made {
+		if !slices.ContainsFunc(made, func(o *Signal) bool { return o.tellsMore(s) }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ofWords says whether a signal is looked for in what its writer says in words.
+func (s *Signal) ofWords() bool { return s.Field == fieldText || s.Field == fieldBody }
+
+func (s *Signal) tellsMore(than *Signal) bool {
+	switch {
+	case s.onlyAnError():
+		return false
+	case than.onlyAnError():
+		return true
+	}
+	return len(s.MayMean) < len(than.MayMean) && slices.ContainsFunc(s.MayMean, func(c string) bool { return slices.Contains(than.MayMean, c) })
+}
+
+// onlyAnError says whether a signal says most likely no more than that there was an error.
+func (s *Signal) onlyAnError() bool {
+	return s.MayMean[0] == "dependency_error" || s.MayMean[0] == "unhandled_exception" || s.MayMean[0] == "other"
 }
 
 // tellsOfHandled says whether an event of h tells of a call on which the failure of h
@@ -423,8 +465,8 @@ func (h *HopView) saying(cause string, alone bool) []*EventView {
 		if e.Handled {
 			continue
 		}
-		for _, s := range e.signals {
-			if s.MadeBy == madeByWriter && slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
+		for _, s := range e.meaning {
+			if slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
 				out = append(out, e)
 				break
 			}
@@ -439,10 +481,38 @@ func (h *HopView) withoutSignals() *HopView {
 	bare.Events = make([]*EventView, len(h.Events))
 	for i, e := range h.Events {
 		plain := *e
-		plain.Signals, plain.signals = nil, nil
+		plain.Signals, plain.signals, plain.meaning = nil, nil, nil
 		bare.Events[i] = &plain
 	}
 	return &bare
+}
+
+// means says whether a telling event has a signal of a status made by its writer of which
+// the cause is the likeliest meaning.
+func (h *HopView) means(cause string) bool {
+	for _, e := range h.Events {
+		if e.Handled {
+			continue
+		}
+		for _, s := range e.meaning {
+			if s.MayMean[0] == cause {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// remarking gives the telling events with a signal for which no status was made and of
+// which the cause is the likeliest meaning.
+func (h *HopView) remarking(cause string) []*EventView {
+	var out []*EventView
+	for _, e := range h.Events {
+		if !e.Handled && slices.ContainsFunc(e.signals, func(s *Signal) bool { return s.MadeBy == madeByNobody && s.MayMean[0] == cause }) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // signalling gives the telling events that carry a signal.
@@ -511,11 +581,11 @@ func severe(severity string) bool {
 	return false
 }
 
-// database names the party of a system that the hop used: a callee that runs it, else
-// the one that its words name, else the system itself.
+// dependency names the party of a system that the hop used: a callee that runs it, else
+// one that other requests have shown; "" if nothing tells.
 func (h *HopView) dependency(system string) string {
 	for _, c := range h.Callees {
-		if c.System == system {
+		if c.System == system || c.System == "mariadb" && system == "mysql" {
 			return c.Service
 		}
 	}
@@ -525,21 +595,18 @@ func (h *HopView) dependency(system string) string {
 		}
 	}
 	// Another request may have shown whom it uses.
+	found := ""
 	if b := h.from.near.near.Book; b != nil {
-		found := ""
 		for _, e := range b.Edges {
 			if e.Caller == h.Service && strings.Contains(strings.ToLower(e.Callee), strings.TrimSuffix(system, "ql")) {
 				if found != "" && found != e.Callee {
-					return system
+					return ""
 				}
 				found = e.Callee
 			}
 		}
-		if found != "" {
-			return found
-		}
 	}
-	return system
+	return found
 }
 
 // pointed names the party at which the signals of the hop for a cause point: "" if at
@@ -547,7 +614,8 @@ func (h *HopView) dependency(system string) string {
 // is the one that the hop usually calls.
 func (h *HopView) pointed(cause string) string {
 	for _, e := range h.saying(cause, false) {
-		for _, s := range e.signals {
+		away, next, system := false, false, ""
+		for _, s := range e.meaning {
 			if !slices.Contains(s.MayMean, cause) {
 				continue
 			}
@@ -555,24 +623,86 @@ func (h *HopView) pointed(cause string) string {
 			case "client":
 				return "client"
 			case "next_hop", "connection_to_next_hop", "dependency", "unknown":
-				if h.FailedBy != nil {
-					return h.FailedBy.Party
-				}
-				if p := h.namedPeer(e.Text); p != "" {
-					return p
-				}
-				if s.Dependency != "" {
-					return h.dependency(s.Dependency)
-				}
-				if s.Points == "next_hop" || s.Points == "connection_to_next_hop" {
-					if p := h.usualCallee(); p != "" {
-						return p
-					}
-				}
+				away = true
+				next = next || s.Points == "next_hop" || s.Points == "connection_to_next_hop"
 			}
+		}
+		for _, s := range e.signals {
+			if s.Dependency != "" && s.MadeBy == madeByWriter {
+				system = s.Dependency
+				break
+			}
+		}
+		if !away {
+			continue
+		}
+		if h.FailedBy != nil {
+			return h.FailedBy.Party
+		}
+		if p := h.called(e.Text, system); p != "" {
+			return p
+		}
+		if p := h.usualCallee(); next && p != "" {
+			return p
 		}
 	}
 	return ""
+}
+
+// told gives the records of dependencies by which these say why they failed a call of the
+// hop, where the hop has no word of its own for the cause. A dependency with whose failure it coped says nothing.
+func (h *HopView) told(cause string) []*EventView {
+	var out []*EventView
+	for _, c := range h.Callees {
+		if c.Role != timeline.RoleDependency.String() || c.HandledByCaller {
+			continue
+		}
+		for _, e := range c.Events {
+			if slices.ContainsFunc(e.meaning, func(s *Signal) bool { return s.MayMean[0] == cause }) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// toldBy names the first dependency of which told has records, "" if there is none.
+func (h *HopView) toldBy(cause string) string {
+	if events := h.told(cause); len(events) > 0 {
+		return events[0].Service
+	}
+	return ""
+}
+
+// named names the party of which the signals of the hop for a cause speak, wherever they
+// point: "" if they name none.
+func (h *HopView) named(cause string) string {
+	for _, e := range h.saying(cause, false) {
+		if h.FailedBy != nil {
+			return h.FailedBy.Party
+		}
+		if p := h.called(e.Text, ""); p != "" {
+			return p
+		}
+	}
+	return ""
+}
+
+// called names the party of which a text of the hop speaks: one that it was seen to call,
+// the one of the system that a driver's words are about, an address; "" if none.
+func (h *HopView) called(text, system string) string {
+	if p := h.namedPeer(text); p != "" {
+		return p
+	}
+	if system != "" {
+		if p := h.dependency(system); p != "" {
+			return p
+		}
+	}
+	if p := h.addressed(text); p != "" {
+		return p
+	}
+	return system
 }
 
 // usualShare is the share of a service's calls that must go to one callee for it to be
@@ -794,6 +924,27 @@ func (n *NearView) state(c *timeline.Call) (string, *timeline.Process) {
 	return n.stateIn(c.Callee.Service, c.Callee.Host, start, end, broke)
 }
 
+// refusedSinceStart says whether the caller of c or its callee was started after such calls
+// last went well and before this one: what they know each other by changed with the start.
+func (n *NearView) refusedSinceStart(c *timeline.Call) bool {
+	if n == nil || c == nil || c.Callee == nil {
+		return false
+	}
+	well, ok := n.near.WentWell[c]
+	start, _ := waited(c)
+	if !ok || !start.Known() {
+		return false
+	}
+	for _, p := range n.near.Processes {
+		ours := p.Service == c.Caller.Service && (p.Host == "" || p.Host == c.Caller.Host)
+		theirs := p.Service == c.Callee.Service && (p.Host == "" || p.Host == c.Callee.Host)
+		if began := cmp.Or(p.Start, p.Ready); (ours || theirs) && began.Known() && well.CertainlyBefore(began) && began.CertainlyBefore(start) {
+			return true
+		}
+	}
+	return false
+}
+
 // unsureDown says what is not certain of a callee's being down when a connection to it
 // broke: that it was asked to stop before. "" if the clocks show it, if nothing is known,
 // or if the connection was refused, which shows by itself that it was down.
@@ -863,7 +1014,7 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant, br
 		switch {
 		case p.HowEnded == timeline.ProcessCrashed:
 			return stateCrashed, p
-		case p.HowEnded == timeline.ProcessKilled && !p.Stopping.Known():
+		case (p.HowEnded == timeline.ProcessKilled || p.HowEnded == timeline.ProcessTimedOut) && !p.Stopping.Known():
 			return stateKilled, p
 		case p.HowEnded == timeline.ProcessOOMKilled:
 			return stateOOMKilled, p

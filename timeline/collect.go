@@ -38,6 +38,7 @@ type Collection struct {
 	failedAt map[place][]occurrence
 	workers  map[contextKey][]stay
 	holds    map[place][]hold
+	wentWell wentWell
 }
 
 // A SourceResult tells how reading one source went.
@@ -106,6 +107,7 @@ type collector struct {
 	truncated bool
 
 	book   *EndpointBook
+	good   wentWell
 	clocks *ClockModel
 	lives  []*Process
 	// openEnds are the lives that a record of an end without stamp may have ended, where there are several.
@@ -278,7 +280,7 @@ func (c *collector) first() {
 		}
 		switch {
 		case !hasIdentity(e):
-			if all.Match(e) && (e.Lifecycle == NoLifecycle || e.Lifecycle == ProcessCrashed || e.Lifecycle == ProcessOOMKilled) {
+			if all.Match(e) && (e.Lifecycle == NoLifecycle || e.Lifecycle.OfItsWork()) {
 				c.orphans = append(c.orphans, e)
 			}
 			if e.Kind == ServerSpan && isWanted(e) {
@@ -533,6 +535,7 @@ func (c *collector) learn() {
 		c.book = votes.book()
 	}
 
+	c.good = wentWell{}
 	fit := newClockFit()
 	for h, off := range c.q.Offsets {
 		fit.fixed[h] = off
@@ -548,6 +551,7 @@ func (c *collector) learn() {
 		for _, r := range c.builder().build(c.joined(s, sets[s])) {
 			Resolve(r)
 			votes.count(r)
+			c.good.count(r)
 			fit.learn(r)
 			fit.neighbours(r)
 			for i := range r.Events {
@@ -629,6 +633,7 @@ func (c *collector) finish() *Collection {
 	out.failures = c.failuresSeen()
 	out.failedAt, out.workers = c.occurrences(), stays(c.drafts)
 	out.holds = holds(out.Requests)
+	out.wentWell = c.good
 	inFlight(out.Requests)
 	killers(c.drafts)
 	c.sourceResults(out)

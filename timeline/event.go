@@ -318,12 +318,19 @@ const (
 	ProcessStopped             // ended on request
 	ProcessCrashed             // ended by its own failure: a panic, an abort
 	ProcessKilled              // ended by a signal that cannot be handled, by whom is not said
+	ProcessTimedOut            // stopped by its own watchdog, for the work at hand took too long
 	ProcessOOMKilled           // ended for want of memory
 )
 
-var lifecycleNames = [...]string{"", "starting", "ready", "stopping", "stopped", "crashed", "killed", "oom_killed"}
+var lifecycleNames = [...]string{"", "starting", "ready", "stopping", "stopped", "crashed", "killed", "timed_out", "oom_killed"}
 
 func (l Lifecycle) String() string { return lifecycleNames[l] }
+
+// OfItsWork says whether a process ended by the work that it did: what it has to do with
+// the requests in flight is more than that they were cut off.
+func (l Lifecycle) OfItsWork() bool {
+	return l == ProcessCrashed || l == ProcessTimedOut || l == ProcessOOMKilled
+}
 
 // ParseLifecycle reads a lifecycle by its name, as format files write it.
 func ParseLifecycle(s string) (Lifecycle, error) {

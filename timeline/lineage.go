@@ -194,7 +194,7 @@ func (h *Hop) DiedOf() *Joined {
 		if !e.Held() {
 			continue
 		}
-		if e.Exception != nil && e.Exception.Escaped || e.Lifecycle == ProcessOOMKilled || e.Lifecycle == ProcessCrashed {
+		if e.Exception != nil && e.Exception.Escaped || e.Lifecycle.OfItsWork() {
 			return e
 		}
 	}

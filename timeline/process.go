@@ -16,7 +16,7 @@ type Process struct {
 	Start, Ready  Instant
 	Stopping      Instant // when it was asked to stop
 	End           Instant
-	HowEnded      Lifecycle // Stopped, Crashed, Killed, OOMKilled; NoLifecycle if it lives or nobody knows
+	HowEnded      Lifecycle // Stopped, Crashed, Killed, TimedOut, OOMKilled; NoLifecycle if it lives or nobody knows
 	Events        []*Event  // that tell of it, by position
 	InFlight      []string  // IDs of failed requests that it held when it ended, sorted
 	Killer        string    // ID of the request of whose work it died; "" if none is known

@@ -17,6 +17,9 @@ type Surroundings struct {
 	FailedBefore map[string]int
 	Behind       []Behind // earlier events that explain the failure
 	Holders      []Holder // failed requests at which the origin's service was at work when it failed, the longest first
+	// WentWell tells, of failing calls of the request, when a call from the same host to the
+	// same service last went well, as far as the sampled requests show it.
+	WentWell map[*Call]Instant
 }
 
 // Same says in how many other requests an exception of the same type and frame was logged.
@@ -97,6 +100,7 @@ func inFlight(requests []*Request) {
 // elsewhere.
 func (c *Collection) Surroundings(r *Request) *Surroundings {
 	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}, SameStack: map[string]int{}}
+	s.WentWell = c.wentWell.near(r, c.Clocks)
 	from, to := r.Start, r.Start
 	if root := r.Root(); root != nil && root.End.Known() {
 		to = root.End

@@ -611,7 +611,8 @@ func (r *Reader) each(in *strand, d *decoding, yield func(*timeline.Event) bool)
 	})
 }
 
-// infer dates an event without stamp by the stamped record before it.
+// infer dates an event without stamp by the stamped record before it. They are of one
+// process, so that whose it is is told by that one too.
 func (r *Reader) infer(in *strand, e *timeline.Event) {
 	if len(in.stamped) == 0 {
 		return
@@ -626,6 +627,12 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 	e.Time = p.Time
 	e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: p.Stamp.Resolution, Zone: p.Stamp.Zone}
 	e.Attrs.Set(InferredTime, "previous")
+	if e.Service == "" {
+		e.Service = p.Service
+	}
+	if e.Host == "" {
+		e.Host = p.Host
+	}
 }
 
 // decoding gives the state for reading what is inside so many wrappers.

@@ -45,8 +45,9 @@ func (d *decoding) decodeLogfmt(c *compiled, rec []byte) bool {
 }
 
 // startsWithPair says whether a line begins with name=.
-func startsWithPair(line []byte) bool {
-	for i, b := range line {
+func startsWithPair[T string | []byte](line T) bool {
+	for i := range len(line) {
+		b := line[i]
 		switch {
 		case b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || b == '@':
 		case i > 0 && (b >= '0' && b <= '9' || b == '.' || b == '-'):
@@ -63,7 +64,8 @@ func startsWithPair(line []byte) bool {
 }
 
 // A pairScanner reads "a=1 b="two words" c=": values may be quoted, with \ before quotes;
-// in single quotes, as Python writes them, only if the closing one ends the value.
+// in single quotes, as Python and Rails write them, only if the closing one ends the value:
+// the next pair or nothing comes after it, for they may stand inside too.
 type pairScanner struct {
 	s     string // what is left
 	name  string
@@ -125,12 +127,10 @@ func (p *pairScanner) single(s string) bool {
 			i++
 			p.quote = true
 		case '\'':
-			if i+1 == len(s) || s[i+1] == ' ' {
+			if i+1 == len(s) || s[i+1] == ' ' && startsWithPair(s[i+2:]) {
 				p.text, p.s, p.repr = s[1:i], s[i+1:], true
 				return true
 			}
-			p.quote = false
-			return false
 		}
 	}
 	p.quote = false

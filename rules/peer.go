@@ -1,0 +1,94 @@
+package rules
+
+import (
+	"net"
+	"regexp"
+	"strings"
+)
+
+// peerForms find whom a text names as the other side of a call, in the words of the
+// usual libraries and drivers; the first that matches counts. Their group is a host, or
+// host and port; a second group is a port that stands apart.
+var peerForms = []*regexp.Regexp{
+	regexp.MustCompile(`\bhttps?://(?:[^/\s"'@]*@)?([\w.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)`),
+	regexp.MustCompile(`\bhost='([^']+)', port=(\d+)`),                                                                     // urllib3
+	regexp.MustCompile(`\bconnection to server at "([^"]+)"(?: \([^)]*\))?, port (\d+)`),                                   // libpq
+	regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`),                                                        // MySQL
+	regexp.MustCompile(`\b(?:lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:|[Rr]esolve host:?) '?([\w-]+(?:\.[\w-]+)*)`), // resolvers
+	regexp.MustCompile(`\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH) ([\w.\[\]:-]+:\d+)`),                  // Node.js
+	regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`),                                        // Go
+	regexp.MustCompile(`->([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+): `),                                                          // Go
+	regexp.MustCompile(`\b(?:[Cc]onnect(?:ion)? to|connect to host|connecting to|TCP connection to|[Ff]ailed to connect to) (?:tcp://|[A-Z]\w+ (?:on|at) )?([\w.-]+)(?::| port )(\d+)`),
+	regexp.MustCompile(`\b([\w.-]+)/[\d.]+:(\d+)`),              // Netty
+	regexp.MustCompile(`\(([\w.-]+:\d{2,5})\)`),                 // .NET
+	regexp.MustCompile(`\b([\w.-]+:\d{2,5}) failed to respond`), // Apache's HttpClient
+}
+
+// readMore finds addresses of documentation.
+var readMore = regexp.MustCompile(`\((?:see|Background on)[^()]*\)|For more information check: \S*`)
+
+// peerIn gives the host, with its port if that is told, which a text names as the other
+// side of a call; "" if it names none.
+func peerIn(text string) string {
+	text = readMore.ReplaceAllString(text, "")
+	for _, re := range peerForms {
+		m := re.FindStringSubmatch(text)
+		if m == nil {
+			continue
+		}
+		if len(m) > 2 && m[2] != "" {
+			return net.JoinHostPort(m[1], m[2])
+		}
+		return m[1]
+	}
+	return ""
+}
+
+// addressed names the party that a text names as the other side of a call: its service if
+// requests have shown it or it bears the host's name, else the address as written.
+func (h *HopView) addressed(text string) string {
+	peer := peerIn(text)
+	if peer == "" {
+		return ""
+	}
+	host := peer
+	if name, _, err := net.SplitHostPort(peer); err == nil {
+		host = name
+	}
+	book := h.from.near.near.Book
+	for _, p := range []string{peer, host} {
+		if e, ok := book.Lookup(h.Host, p); ok {
+			return e.Service
+		}
+	}
+	if net.ParseIP(host) != nil {
+		return peer
+	}
+	label, _, _ := strings.Cut(host, ".")
+	if h.from.knows(label) {
+		return label
+	}
+	return peer
+}
+
+// knows says whether a service of that name was seen.
+func (v *views) knows(service string) bool {
+	for _, h := range v.request.Hops {
+		if h.Service == service {
+			return true
+		}
+	}
+	for _, p := range v.near.Processes {
+		if p.Service == service {
+			return true
+		}
+	}
+	if b := v.near.near.Book; b != nil {
+		for _, e := range b.Edges {
+			if e.Caller == service || e.Callee == service {
+				return true
+			}
+		}
+	}
+	return false
+}
