@@ -191,7 +191,7 @@ func (d *decoding) attempts(r *callRules) {
 		case !headKnown:
 			// The record does not tell who made the status, but nginx itself makes only these two of
 			// an attempt (src/http/ngx_http_upstream.c, ngx_http_upstream_next).
-			if o.Status > 0 && o.Status != 502 && o.Status != 504 {
+			if o.Status > 0 && (o.Status < 500 || r.states == nil && o.Status != 502 && o.Status != 504) {
 				o.Ended = timeline.Complete
 			}
 		case o.Status == 502 || o.Status == 504:
