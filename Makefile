@@ -8,11 +8,13 @@ SHOP   := fixtures/shop/logs
 DEMO_ID ?= 13b0000d4d46a601846868c7713274f2
 # Packages with goroutines, tested for data races too.
 RACE   := ./ingest/file ./ingest/sourcetest ./timeline
+# Servers that make servers starts, of those that internal/testserver knows.
+SERVERS ?= elasticsearch-8.17.4 opensearch-2.19.3
 # Time for each fuzz target.
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-needs lint bench accuracy clocklab update fuzz lab
+.PHONY: help demo build test test-needs servers lint bench accuracy clocklab update fuzz lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +31,11 @@ test: test-needs ## run all tests, lint among them
 	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/server
 	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace
 	$(GO) test -timeout 10m -tags live -run TestLive -v ./fixtures
+	$(MAKE) servers CMD='$(GO) test -timeout 15m -tags live -run . ./ingest/elastic && $(GO) test -timeout 15m -tags live -run TestShopInClusters ./fixtures'
+
+# CMD finds them by its environment; without it they run until an interrupt.
+servers: ## fetch Elasticsearch and OpenSearch, start them on loopback, run CMD with them and stop them
+	$(GO) run ./internal/testserver/with $(SERVERS) $(if $(CMD),-- sh -c '$(CMD)')
 
 # What the tests need beyond Go: a C compiler, for the race detector. Loki and Jaeger are built
 # from their modules (internal/server), once for .cache/servers. The servers of the

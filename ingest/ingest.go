@@ -13,6 +13,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
@@ -113,6 +114,21 @@ type Pinger interface {
 // Pattern is a glob in which ** crosses directories; without a slash it is matched
 // against the last part of a stream's path.
 type ServiceName struct{ Pattern, Service string }
+
+// WhatCut is what a RecordError says of a record that was cut; limit is MaxRecord of
+// its [Config] in bytes.
+func WhatCut(limit int) string {
+	if limit <= 0 {
+		limit = 1 << 20
+	}
+	if limit%(1<<20) == 0 {
+		return fmt.Sprintf("record cut at %d MiB", limit>>20)
+	}
+	if limit%(1<<10) == 0 {
+		return fmt.Sprintf("record cut at %d KiB", limit>>10)
+	}
+	return fmt.Sprintf("record cut at %d bytes", limit)
+}
 
 // Hosts is fulfilled by a source that knows, once it is open, by which hosts its
 // events are stamped. Hosts that only single records name may be missing.

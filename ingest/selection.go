@@ -76,7 +76,7 @@ func (s *Selection) add(k timeline.Key) {
 		s.wanted[f] = true
 	}
 	for _, sp := range k.Spellings() {
-		if tellsInText(sp) {
+		if TellsInText(sp) {
 			s.prefixes[sp[:prefixLength]] = append(s.prefixes[sp[:prefixLength]], spelling{sp, len(s.Keys)})
 		}
 	}
@@ -102,6 +102,9 @@ func (s *Selection) Windows(host string) []timeline.Window {
 	}
 	return mergeWindows(slices.Concat(s.near[host], s.near[""]))
 }
+
+// WindowHosts gives the hosts of which windows are wanted, in order; "" stands for all.
+func (s *Selection) WindowHosts() []string { return slices.Sorted(maps.Keys(s.near)) }
 
 // AllWindows gives the windows of all hosts as one list, in order and apart from each other.
 func (s *Selection) AllWindows() []timeline.Window {
@@ -213,10 +216,10 @@ func (s *Selection) find(text []byte, take func(key int)) {
 	}
 }
 
-// tellsInText says whether a value that stands somewhere in a record can be meant as a key;
+// TellsInText says whether a value that stands somewhere in a record can be meant as a key;
 // if not it counts only where it is a key of the event. A short number, a port or a
 // duration say, stands in every other record.
-func tellsInText(value string) bool {
+func TellsInText(value string) bool {
 	if len(value) < 8 && strings.Trim(value, "0123456789") == "" {
 		return false
 	}

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -361,14 +362,16 @@ type Pos struct {
 	Part   int    // number of the file in its rotated series, oldest first, so that (Part, Offset) orders a stream
 	Offset int64  // of the record's first byte in the file as uncompressed
 	Line   int    // 1-based; 0 if lines were not counted
+	Index  string // in which a document is stored; Path is then the stream that it is of
 	Doc    string // document id, in an index
+	Hash   string // of the document as stored: "sha256:" and hexadecimal digits
 	// Item is the number of the event in its record, from 1, where a record holds events in an order that
 	// is not that in which they were stamped, as a trace holds spans; else 0.
 	Item int
 }
 
 // String gives "gateway.log:1042", "gateway.log@88120" where lines were not counted,
-// "index/doc", or the path alone of what is said of a file as a whole; with "#2" for the
+// "index/doc", "path/doc" without an index, or the path alone of what is said of a file as a whole; with "#2" for the
 // second event of a record.
 func (p Pos) String() string {
 	if p.Item > 1 {
@@ -377,6 +380,8 @@ func (p Pos) String() string {
 		return q.String() + "#" + strconv.Itoa(p.Item)
 	}
 	switch {
+	case p.Index != "":
+		return p.Index + "/" + p.Doc
 	case p.Doc != "":
 		return p.Path + "/" + p.Doc
 	case p.Line > 0:
@@ -387,7 +392,7 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s@%d", p.Path, p.Offset)
 }
 
-// Compare orders positions by path, part, offset, document and item; it is total.
+// Compare orders positions by path, part, offset, index, document and item; it is total.
 func (p Pos) Compare(q Pos) int {
 	if c := strings.Compare(p.Source, q.Source); c != 0 {
 		return c
@@ -404,7 +409,7 @@ func (p Pos) Compare(q Pos) int {
 		}
 		return 1
 	}
-	if c := strings.Compare(p.Doc, q.Doc); c != 0 {
+	if c := cmp.Or(strings.Compare(p.Index, q.Index), strings.Compare(p.Doc, q.Doc)); c != 0 {
 		return c
 	}
 	return p.Item - q.Item

@@ -18,6 +18,7 @@ import (
 
 	"github.com/correlatehq/correlate"
 	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/elastic"
 	"github.com/correlatehq/correlate/ingest/file"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/ingest/loki"
@@ -26,7 +27,7 @@ import (
 )
 
 // schemes is the one list of sources, by URL scheme. What has no scheme is a file.
-var schemes = slices.Concat([]ingest.Scheme{file.Scheme}, loki.Schemes, trace.Schemes)
+var schemes = slices.Concat([]ingest.Scheme{file.Scheme}, elastic.Schemes, loki.Schemes, trace.Schemes)
 
 // sourceFlags say what is read.
 type sourceFlags struct {

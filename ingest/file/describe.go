@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -128,7 +129,7 @@ func (s *Source) describe(ctx context.Context, p *filePart) Description {
 		d.Records++
 		if rec.Cut {
 			if cut == 0 {
-				skip(whatCut(r.MaxRecord()), at)
+				skip(ingest.WhatCut(r.MaxRecord()), at)
 				cut = len(d.Skipped)
 			} else {
 				d.Skipped[cut-1].Count++

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -547,7 +548,7 @@ func (r *partReader) records(ctx context.Context) bool {
 
 // record looks at one record; false says to stop.
 func (r *partReader) record(rec format.Record, at timeline.Pos) bool {
-	if rec.Cut && !r.skip(at, whatCut(r.reader.MaxRecord()), nil) {
+	if rec.Cut && !r.skip(at, ingest.WhatCut(r.reader.MaxRecord()), nil) {
 		return false
 	}
 	sampled := r.sampler.due(rec.Offset)

@@ -11,7 +11,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -589,18 +588,4 @@ func parallel(ctx context.Context, n int, f func(int)) error {
 	close(next)
 	wg.Wait()
 	return ctx.Err()
-}
-
-// whatCut names the records that are over the limit.
-func whatCut(limit int) string {
-	if limit <= 0 {
-		limit = 1 << 20
-	}
-	if limit%(1<<20) == 0 {
-		return fmt.Sprintf("record cut at %d MiB", limit>>20)
-	}
-	if limit%(1<<10) == 0 {
-		return fmt.Sprintf("record cut at %d KiB", limit>>10)
-	}
-	return fmt.Sprintf("record cut at %d bytes", limit)
 }

@@ -1,0 +1,303 @@
+//go:build live && linux
+
+package elastic
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/ingest/sourcetest"
+	"github.com/correlatehq/correlate/internal/testserver"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
+
+// both runs a test against both products.
+func both(t *testing.T, test func(t *testing.T, flavor, base string)) {
+	for _, k := range []*testserver.Kind{testserver.Elasticsearch8, testserver.OpenSearch2} {
+		flavor, _, _ := strings.Cut(k.Name, "-")
+		t.Run(flavor, func(t *testing.T) { test(t, flavor, testserver.Shared(t, k)) })
+	}
+}
+
+func do(t *testing.T, method, url, body string) {
+	t.Helper()
+	if _, err := testserver.Do(t.Context(), method, url, body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill makes an index anew and puts documents into it, as JSON or values to marshal.
+func fill(t *testing.T, base, index, mapping string, docs ...any) {
+	t.Helper()
+	if _, err := testserver.Do(t.Context(), http.MethodDelete, base+"/"+index, ""); err != nil && !strings.Contains(err.Error(), "404") {
+		t.Fatal(err)
+	}
+	do(t, http.MethodPut, base+"/"+index, mapping)
+	b := &testserver.Bulk{URL: base, Index: index}
+	for i, d := range docs {
+		if s, ok := d.(string); ok {
+			d = json.RawMessage(s)
+		}
+		if err := b.Add(t.Context(), fmt.Sprintf("d%03d", i), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func openIndex(t *testing.T, flavor, base, index string, c ingest.Config) *Source {
+	t.Helper()
+	u, err := url.Parse(flavor + "+" + base + "/" + index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Formats = format.Builtin()
+	if c.Name == "" {
+		c.Name = "cluster"
+	}
+	s, err := Open(t.Context(), u, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// lineDoc is a line as Filebeat ships it, read a second after noon and as many seconds.
+func lineDoc(host, path string, offset, second int, line string) map[string]any {
+	return map[string]any{
+		"@timestamp": noon.Add(time.Duration(second)*time.Second + 700*time.Millisecond).Format(time.RFC3339Nano), "message": line,
+		"log": map[string]any{"offset": offset, "file": map[string]any{"path": path}}, "host": map[string]any{"name": host},
+	}
+}
+
+// lineDocs are the lines of a file, each a second after the other.
+func lineDocs(host, path string, second int, lines ...string) []any {
+	var out []any
+	offset := 0
+	for i, l := range lines {
+		out = append(out, lineDoc(host, path, offset, second+i, l))
+		offset += len(l) + 1
+	}
+	return out
+}
+
+func access(second, status int, id string) string {
+	return fmt.Sprintf(`10.0.0.9 - - [01/Mar/2026:12:00:%02d +0000] "GET /api/%s HTTP/1.1" %d 27 "-" "curl" rt=0.010 rid=%s`, second, id, status, id)
+}
+
+// TestSourceContract holds lines and parsed documents of both products to the contract of sources.
+func TestSourceContract(t *testing.T) {
+	const mention = "zq81-mention-77aa"
+	id := func(n int) string { return fmt.Sprintf("%032x", 0x5f0c9ad1e2b34c71+n) }
+	var edge []string
+	for i := range 12 {
+		status := 200
+		if i%5 == 3 {
+			status = 502
+		}
+		edge = append(edge, access(i, status, id(i)))
+	}
+	docs := lineDocs("edge-1", "/var/log/nginx/access.log", 0, edge...)
+	docs = append(docs, lineDocs("app-1", "/var/log/orders.log", 0,
+		"2026-03-01 12:00:03,100 ERROR [orders] cannot price request_id="+id(3),
+		"Traceback (most recent call last):",
+		`  File "price.py", line 7, in total`,
+		"ValueError: no price",
+		"2026-03-01 12:00:07,655 INFO [orders] done, see "+mention+", please",
+		"2026-03-01 12:00:08,655 INFO [orders] done request_id="+id(8),
+	)...)
+	for i := range 4 {
+		docs = append(docs, map[string]any{
+			"@timestamp": noon.Add(time.Duration(20+i) * time.Second).Format(time.RFC3339Nano), "ecs.version": "8.11.0",
+			"message": "request finished", "service": map[string]any{"name": "cart"}, "host": map[string]any{"name": "app-3"},
+			"trace": map[string]any{"id": id(100 + i)}, "log.level": "info", "http": map[string]any{"response": map[string]any{"status_code": 200 + 100*i}},
+		})
+	}
+	both(t, func(t *testing.T, flavor, base string) {
+		fill(t, base, "contract", `{"settings":{"number_of_shards":2,"number_of_replicas":0},"mappings":{"properties":{"@timestamp":{"type":"date"},"message":{"type":"text"},
+			"trace.id":{"type":"keyword"},"host.name":{"type":"keyword"},"log.file.path":{"type":"keyword"},"log.offset":{"type":"long"},"service.name":{"type":"keyword"}}}}`, docs...)
+		sourcetest.Run(t, func(t *testing.T) timeline.Source { return openIndex(t, flavor, base, "contract", ingest.Config{}) }, sourcetest.Holds{
+			Events:        19,
+			MentionedOnly: &timeline.Key{Name: timeline.KeyRequestID, Value: mention},
+		})
+	})
+}
+
+// read gives what a filter brings, and what was skipped.
+func read(t *testing.T, s *Source, w timeline.Want) (out []*timeline.Event) {
+	t.Helper()
+	for e, err := range s.Events(t.Context(), timeline.Filter{Any: []timeline.Want{w}}) {
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		out = append(out, e.Clone())
+	}
+	return out
+}
+
+func byID(id string) timeline.Want {
+	return timeline.Want{Keys: []timeline.Key{{Name: timeline.KeyRequestID, Value: id}}}
+}
+
+// TestTraceOfOneLineEach brings back the lines of a stack trace that a shipper sent one by one,
+// whichever of them was asked for.
+func TestTraceOfOneLineEach(t *testing.T) {
+	record := []string{
+		"2026-03-01 12:00:03,100 ERROR [orders] cannot price request_id=9d1f2c0ea19fd6a99815348b6594c77d",
+		"Traceback (most recent call last):",
+		`  File "price.py", line 7, in total`,
+		"ValueError: no price for 0dc781d3ff9b5624af211490fc47ac18",
+	}
+	lines := append([]string{"2026-03-01 12:00:01,000 INFO [orders] before"}, record...)
+	lines = append(lines, "2026-03-01 12:00:04,000 INFO [orders] after")
+	both(t, func(t *testing.T, flavor, base string) {
+		fill(t, base, "traces", testserver.LineMapping, lineDocs("app-1", "/var/log/orders.log", 1, lines...)...)
+		s := openIndex(t, flavor, base, "traces", ingest.Config{})
+		for _, id := range []string{"9d1f2c0ea19fd6a99815348b6594c77d", "0dc781d3ff9b5624af211490fc47ac18"} {
+			got := read(t, s, byID(id))
+			if len(got) != 1 || string(got[0].Raw) != strings.Join(record, "\n") || got[0].Exception == nil || got[0].Exception.Type != "ValueError" {
+				t.Errorf("asked for %s: got %d events %+v, want the whole record with its exception", id, len(got), got)
+				continue
+			}
+			e := got[0]
+			if want := noon.Add(3100 * time.Millisecond); !e.Time.Equal(want) || e.Host != "app-1" || e.Service != "orders" {
+				t.Errorf("got %s of %s on %s, want the record's own stamp %s of orders on app-1", e.Time, e.Service, e.Host, want)
+			}
+			if e.Pos.Index != "traces" || e.Pos.Doc != "d001" || !strings.HasPrefix(e.Pos.Hash, "sha256:") || e.Pos.String() != "traces/d001" {
+				t.Errorf("its position is %+v", e.Pos)
+			}
+		}
+	})
+}
+
+// TestShippers reads one and the same line as the shippers send it.
+func TestShippers(t *testing.T) {
+	const id = "5b8ea36805c4cf1bdde8995b1a942379"
+	line := access(7, 502, id)
+	for name, c := range map[string]struct {
+		mapping, doc  string
+		host, service string
+	}{
+		"filebeat": {`{"mappings":{"properties":{"host":{"properties":{"name":{"type":"keyword"}}}}}}`,
+			`{"@timestamp":"2026-03-01T12:00:08Z","message":%q,"log":{"offset":99,"file":{"path":"/var/log/nginx/access.log"}},"host":{"name":"edge-1"},"agent":{"type":"filebeat"},"ecs":{"version":"8.0.0"},"input":{"type":"filestream"}}`, "edge-1", "edge-1"},
+		"fluent-bit": {`{}`,
+			`{"@timestamp":"2026-03-01T12:00:08Z","log":%q,"stream":"stdout","_p":"F","kubernetes":{"pod_name":"edge-7d9f8c6b5-x2k4q","namespace_name":"shop","container_name":"edge","host":"node-1"}}`, "edge-7d9f8c6b5-x2k4q", "edge"},
+		"vector": {`{"mappings":{"properties":{"timestamp":{"type":"date_nanos"}}}}`,
+			`{"timestamp":"2026-03-01T12:00:08.000000001Z","message":%q,"source_type":"file","file":"/var/log/nginx/access.log","host":"edge-1"}`, "edge-1", "edge-1"},
+		"collector": {`{"mappings":{"properties":{"@timestamp":{"type":"date_nanos"},"attributes":{"type":"FLAT"}}}}`,
+			`{"@timestamp":"2026-03-01T12:00:08Z","body":{"text":%q},"attributes":{"log.file.path":"/var/log/nginx/access.log"},"resource":{"attributes":{"host.name":"edge-1","service.name":"edge"}}}`, "edge-1", "edge"},
+	} {
+		both(t, func(t *testing.T, flavor, base string) {
+			t.Run(name, func(t *testing.T) {
+				flat := "flattened"
+				if flavor == OpenSearch {
+					flat = "flat_object"
+				}
+				fill(t, base, "shipped-"+name, strings.ReplaceAll(c.mapping, "FLAT", flat), fmt.Sprintf(c.doc, line))
+				s := openIndex(t, flavor, base, "shipped-"+name, ingest.Config{})
+				for _, w := range []timeline.Want{byID(id), {Failed: &timeline.Failed{}}, {Failed: &timeline.Failed{Status: []timeline.StatusRange{{Lo: 502, Hi: 502}}}}, {Sample: &timeline.Sample{PerStream: 3}}} {
+					got := read(t, s, w)
+					if len(got) != 1 {
+						t.Errorf("%+v: got %d events", w, len(got))
+						continue
+					}
+					e := got[0]
+					if e.StatusCode != 502 || e.Host != c.host || e.Service != c.service || string(e.Raw) != line || !e.Time.Equal(noon.Add(7*time.Second)) {
+						t.Errorf("got %s of %s on %s: %d %q", e.Time, e.Service, e.Host, e.StatusCode, e.Raw)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestFields finds documents by fields of all kinds, and by names that only the
+// configuration tells.
+func TestFields(t *testing.T) {
+	both(t, func(t *testing.T, flavor, base string) {
+		flat := "flattened"
+		if flavor == OpenSearch {
+			flat = "flat_object"
+		}
+		fill(t, base, "fields", `{"mappings":{"properties":{"@timestamp":{"type":"date"},"trace":{"properties":{"id":{"type":"keyword"}}},"labels":{"type":"`+flat+`"},
+			"spans":{"type":"nested","properties":{"trace_id":{"type":"keyword"}}},"dd":{"properties":{"trace_id":{"type":"long"}}}}}}`,
+			`{"@timestamp":"2026-03-01T12:00:00Z","ecs.version":"8","message":"a","trace":{"id":"4bf92f3577b34da6a3ce929d0e0e4736"},"service.name":"a"}`,
+			`{"@timestamp":"2026-03-01T12:00:01Z","message":"b","request_id":"B7AD6B71-6920-3331-A1B2-C3D4E5F60718","status":500}`,
+			`{"@timestamp":"2026-03-01T12:00:02Z","message":"c","labels":{"request_id":"c0ffee00c0ffee00c0ffee00c0ffee00"},"status":200}`,
+			`{"@timestamp":"2026-03-01T12:00:03Z","message":"d","spans":[{"trace_id":"d00d00d00d00d00d00d00d00d00d00d0"}]}`,
+			`{"@timestamp":"2026-03-01T12:00:04Z","message":"e","dd":{"trace_id":1234567890123456789}}`,
+			`{"@timestamp":"2026-03-01T12:00:05Z","message":"f","vorgang":"e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0","antwort":503}`,
+		)
+		s := openIndex(t, flavor, base, "fields", ingest.Config{Fields: map[string][]string{
+			timeline.KeyRequestID: {"vorgang", "request_id"}, "http.response.status_code": {"antwort", "status"}}})
+		for id, want := range map[string]string{
+			"4bf92f35-77b3-4da6-a3ce-929d0e0e4736": "d000",
+			"b7ad6b7169203331a1b2c3d4e5f60718":     "d001",
+			"c0ffee00c0ffee00c0ffee00c0ffee00":     "d002",
+			"d00d00d00d00d00d00d00d00d00d00d0":     "d003",
+			"1234567890123456789":                  "d004",
+			"e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0":     "d005",
+		} {
+			var docs []string
+			for _, e := range read(t, s, timeline.Want{Keys: []timeline.Key{{Name: timeline.KeyTraceID, Value: id}, {Name: timeline.KeyRequestID, Value: id}}}) {
+				docs = append(docs, e.Pos.Doc)
+			}
+			if !slices.Equal(docs, []string{want}) {
+				t.Errorf("%s: got %v, want %s", id, docs, want)
+			}
+		}
+		var failed []string
+		for _, e := range read(t, s, timeline.Want{Failed: &timeline.Failed{Status: []timeline.StatusRange{{Lo: 500, Hi: 599}}}}) {
+			failed = append(failed, fmt.Sprint(e.Pos.Doc, " ", e.StatusCode))
+		}
+		if !slices.Equal(failed, []string{"d001 500", "d005 503"}) {
+			t.Errorf("failures: got %v", failed)
+		}
+	})
+}
+
+func TestOpenErrors(t *testing.T) {
+	both(t, func(t *testing.T, flavor, base string) {
+		fill(t, base, "timeless", `{}`, `{"message":"x"}`)
+		for _, c := range []struct {
+			url    string
+			config ingest.Config
+			want   string
+		}{
+			{flavor + "+" + base, ingest.Config{}, "no index is named"},
+			{flavor + "+" + base + "/no-such-index-*", ingest.Config{}, "no index is named no-such-index-*"},
+			{flavor + "+" + base + "/timeless", ingest.Config{}, "no field with the time of a document"},
+			{flavor + "+" + base + "/timeless", ingest.Config{Fields: map[string][]string{"body": {"nachricht"}}}, "the indices have no field nachricht"},
+			{flavor + "+" + base + "/timeless", ingest.Config{Flavor: "solr"}, `unknown flavor "solr"`},
+			{flavor + "+" + base + "/timeless", ingest.Config{Flavor: map[string]string{Elasticsearch: OpenSearch, OpenSearch: Elasticsearch}[flavor]}, "answers"},
+			{flavor + "+http://127.0.0.1:1/logs", ingest.Config{}, "connection refused"},
+		} {
+			u, err := url.Parse(c.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.config.Formats = format.Builtin()
+			_, err = Open(t.Context(), u, c.config)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: got %v, want %q", c.url, err, c.want)
+			}
+		}
+	})
+}

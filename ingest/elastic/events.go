@@ -1,0 +1,284 @@
+package elastic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// closeTimeout is how long the end of a pass may take.
+const closeTimeout = 5 * time.Second
+
+// Reasons for which something is skipped, as RecordError.What.
+const (
+	whatNoFormat   = "document in no known format"
+	whatNoDocument = "document that cannot be read"
+)
+
+// Samples are bounded: in documents of one stream, which one answer holds, and in all.
+const (
+	maxSample    = maxFirst
+	allSamples   = 40_000
+	sampleStream = 20
+)
+
+// Events gives the events that f wants, by the times of their documents: first those of all that is
+// asked for by what it holds, then a sample. Every pass is over a point in time of its own. A
+// *timeline.RecordError is about one document.
+func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
+	return func(yield func(*timeline.Event, error) bool) {
+		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, skipped: map[string]*timeline.Skipped{}}
+		err := ctx.Err()
+		if err == nil {
+			err = p.run(ctx)
+		}
+		p.commit()
+		switch {
+		case errors.Is(err, errDryRun), p.stopped:
+		case ctx.Err() != nil:
+			yield(nil, ctx.Err())
+		case err != nil:
+			yield(nil, fmt.Errorf("ask %s: %w", s.name, ingest.Unreachable(err)))
+		}
+	}
+}
+
+// A pass is one call of Events.
+type pass struct {
+	s       *Source
+	plan    *ingest.Selection
+	yield   func(*timeline.Event, error) bool
+	stopped bool            // the consumer has had enough
+	seen    map[string]bool // documents with which records begin that were looked at
+	skipped map[string]*timeline.Skipped
+	parser  fastjson.Parser
+	point   *snapshot
+	done    int64
+}
+
+func (p *pass) run(ctx context.Context) error {
+	s := p.s
+	if !s.config.DryRun {
+		if err := s.list(ctx); err != nil {
+			return err
+		}
+	}
+	from, to := s.bounds(p.plan)
+	queries := s.queries(p.plan)
+	if len(queries) > 0 {
+		var err error
+		if p.point, err = s.open(ctx); err != nil {
+			return err
+		}
+		defer func() { p.point.close(ctx) }()
+	}
+	for _, q := range queries {
+		err := p.point.pages(ctx, s.bounded(q, from, to), func(hits []hit, total int64) (bool, error) {
+			err := p.page(ctx, hits, false)
+			if p.done += int64(len(hits)); s.config.Progress != nil && total > pageSize {
+				s.config.Progress(p.done, max(total, p.done))
+			}
+			return !p.stopped, err
+		})
+		if err != nil && !errors.Is(err, errDryRun) || p.stopped {
+			return err
+		}
+	}
+	if p.plan.PerStream > 0 {
+		return p.sample(ctx, from, to)
+	}
+	return nil
+}
+
+// page gives what is wanted of a page of documents, in the order of each stream.
+func (p *pass) page(ctx context.Context, hits []hit, sample bool) error {
+	byStream := map[*stream][]*document{}
+	var streams []*stream
+	for i := range hits {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		d, err := p.s.document(&hits[i], &p.parser)
+		if err != nil {
+			if !p.skip(timeline.Pos{Source: p.s.name, Path: p.s.index, Index: hits[i].Index, Doc: hits[i].ID}, whatNoDocument, err) {
+				return nil
+			}
+			continue
+		}
+		p.saw(d)
+		if byStream[d.stream] == nil {
+			streams = append(streams, d.stream)
+		}
+		byStream[d.stream] = append(byStream[d.stream], d)
+	}
+	if err := p.s.look(ctx, streams); err != nil {
+		return err
+	}
+	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.path, b.path) })
+	var all []*lines
+	for _, st := range streams {
+		slices.SortFunc(byStream[st], byOrder)
+		all = append(all, newLines(p.s, st, byStream[st]))
+	}
+	if !sample {
+		if err := p.s.complete(ctx, all); err != nil {
+			return err
+		}
+	}
+	for _, l := range all {
+		for _, run := range l.together() {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if p.give(ctx, l.st, run, sample); p.stopped {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// give decodes a run and gives the events that are wanted.
+func (p *pass) give(ctx context.Context, st *stream, run []*document, sample bool) {
+	s := p.s
+	s.decode(st.format, st.stamped, run, func(e *timeline.Event, docs []*document) bool {
+		if ctx.Err() != nil {
+			return false
+		}
+		d := docs[0]
+		key := d.index + "/" + d.id
+		if e.Pos.Item <= 1 {
+			if p.seen[key] {
+				return true
+			}
+			p.seen[key] = true
+		}
+		if d.cut && !p.skip(timeline.Pos{Source: s.name, Path: st.path, Index: d.index, Doc: d.id, Offset: d.order}, ingest.WhatCut(s.config.MaxRecord), nil) {
+			return false
+		}
+		s.fill(e, docs)
+		p.sawTime(e.Time)
+		if !p.plan.InTime(e) {
+			return true
+		}
+		want := p.plan.Wants(e)
+		if sample {
+			want = want || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity })
+		}
+		if want && !p.yield(e, nil) {
+			p.stopped = true
+		}
+		return !p.stopped
+	}, func(d *document, err error) bool {
+		if errors.Is(err, format.ErrNoMatch) {
+			err = fmt.Errorf("read as %s", st.format.Name)
+		}
+		return p.skip(timeline.Pos{Source: s.name, Path: st.path, Index: d.index, Doc: d.id, Offset: d.order}, whatNoFormat, err)
+	})
+}
+
+// skip reports what could not be read; false says to stop.
+func (p *pass) skip(at timeline.Pos, what string, err error) bool {
+	key := at.Index + "/" + at.Doc + "\x00" + what
+	if p.seen[key] {
+		return true
+	}
+	p.seen[key] = true
+	k := p.skipped[what]
+	if k == nil {
+		k = &timeline.Skipped{Source: p.s.name, What: what, First: at.String()}
+		p.skipped[what] = k
+	}
+	k.Count++
+	if !p.yield(nil, &timeline.RecordError{Pos: at, What: what, Err: err}) {
+		p.stopped = true
+	}
+	return !p.stopped
+}
+
+// commit leaves what the pass skipped to the source.
+func (p *pass) commit() {
+	for _, k := range p.skipped {
+		p.s.tell(*k)
+	}
+}
+
+func (p *pass) saw(d *document) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.s.indices[d.index] = true
+}
+
+func (p *pass) sawTime(t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if p.s.from.IsZero() || t.Before(p.s.from) {
+		p.s.from = t.UTC()
+	}
+	if t.After(p.s.to) {
+		p.s.to = t.UTC()
+	}
+}
+
+// sample takes documents of every stream at random, the same ones each time.
+func (p *pass) sample(ctx context.Context, from, to time.Time) error {
+	s := p.s
+	if s.config.DryRun {
+		_, err := s.several(ctx, []query{s.sampleQuery(nil, from, to, p.plan.PerStream)})
+		return err
+	}
+	s.mu.Lock()
+	var streams []*stream
+	for _, st := range s.streams {
+		streams = append(streams, st)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.path, b.path) })
+	each := min(p.plan.PerStream, maxSample, max(allSamples/max(len(streams), 1), sampleStream))
+	// Few at once, as an answer holds them all.
+	group := max(1, min(atOnce, 2*pageSize/each))
+	for len(streams) > 0 {
+		n := min(len(streams), group)
+		var bodies []query
+		for _, st := range streams[:n] {
+			bodies = append(bodies, s.sampleQuery(st.query, from, to, each))
+		}
+		answers, err := s.several(ctx, bodies)
+		if err != nil {
+			return err
+		}
+		for i, hits := range answers {
+			slices.SortFunc(hits, func(a, b hit) int { return strings.Compare(a.ID, b.ID) })
+			if err := p.page(ctx, answers[i], true); err != nil || p.stopped {
+				return err
+			}
+		}
+		streams = streams[n:]
+	}
+	return nil
+}
+
+// sampleQuery asks for n documents that a hash of their number in the index chooses.
+func (s *Source) sampleQuery(q query, from, to time.Time, n int) query {
+	if q == nil {
+		q = query{"match_all": query{}}
+	}
+	return query{"size": n, "track_total_hits": false, "query": query{"function_score": query{
+		"query":        s.bounded(q, from, to),
+		"random_score": query{"seed": 1, "field": "_seq_no"},
+		"boost_mode":   "replace",
+	}}}
+}

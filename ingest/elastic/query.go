@@ -1,0 +1,411 @@
+package elastic
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A query is one of the servers' query language.
+type query map[string]any
+
+func anyOf(clauses []any) query {
+	return query{"bool": query{"should": clauses, "minimum_should_match": 1}}
+}
+
+// in puts the clause about x where x is: in a nested object.
+func (x *field) in(clause query) query {
+	if x.nested == "" {
+		return clause
+	}
+	return query{"nested": query{"path": x.nested, "query": clause, "ignore_unmapped": true}}
+}
+
+// How many keys and phrases one query asks for. Servers count each term of a phrase
+// against a limit that is 1024 where it was never changed.
+const (
+	maxKeys    = 8_000
+	maxPhrases = 90
+	maxSpans   = 256
+	// maxHalves is up to how many keys are also asked for as ends of longer ones, for which the
+	// server looks at all of its terms.
+	maxHalves = 8
+)
+
+// half matches 64 bits of a trace ID.
+var half = regexp.MustCompile(`^[0-9a-fA-F]{16}$`)
+
+// keyQueries ask for documents that hold one of the keys, in any spelling: as the
+// value of a field for IDs, or within an analysed text.
+func (f *fields) keyQueries(keys []timeline.Key) []query {
+	var out []query
+	for len(keys) > 0 {
+		n, phrases := 0, 0
+		var values, tokens, asPhrase, halves []string
+		for n < len(keys) && len(values) < maxKeys && phrases < maxPhrases {
+			for _, sp := range keys[n].Spellings() {
+				values = append(values, sp)
+				if half.MatchString(sp) {
+					// The low half of a trace ID, which is all that some send.
+					values = append(values, strings.Repeat("0", 16)+sp)
+					halves = append(halves, sp)
+				}
+				if t, ok := tokensOf(sp); ok {
+					tokens = append(tokens, t...)
+				} else if ingest.TellsInText(sp) {
+					asPhrase = append(asPhrase, sp)
+					phrases++
+				}
+			}
+			n++
+		}
+		if n > maxHalves {
+			halves = nil
+		}
+		keys = keys[n:]
+		// A few are asked for as phrases, so that nothing else comes back.
+		if len(values) <= maxPhrases/2 {
+			asPhrase = nil
+			for _, v := range values {
+				if ingest.TellsInText(v) {
+					asPhrase = append(asPhrase, v)
+				}
+			}
+			tokens = slices.DeleteFunc(tokens, func(t string) bool { return slices.Contains(values, t) })
+		}
+		if q := f.keyQuery(values, tokens, asPhrase, halves); q != nil {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+func (f *fields) keyQuery(values, tokens, phrases, halves []string) query {
+	slices.Sort(values)
+	values = slices.Compact(values)
+	slices.Sort(tokens)
+	tokens = slices.Compact(tokens)
+	slices.Sort(phrases)
+	phrases = slices.Compact(phrases)
+	var clauses []any
+	for _, x := range f.keys {
+		asked := values
+		if x.kinds&(keyword|flat) == 0 {
+			asked = slices.DeleteFunc(slices.Clone(values), func(v string) bool {
+				_, err := strconv.ParseInt(v, 10, 64)
+				return err != nil
+			})
+		}
+		if len(asked) > 0 {
+			clauses = append(clauses, x.in(query{"terms": query{x.name: asked}}))
+		}
+	}
+	budget := maxPhrases
+	for _, x := range f.texts {
+		if len(tokens) > 0 {
+			clauses = append(clauses, x.in(query{"terms": query{x.name: tokens}}))
+		}
+		if budget -= len(phrases); budget < 0 && len(f.texts) > 1 && x != f.texts[0] {
+			continue // all texts but the record's own are asked by tokens alone
+		}
+		for _, p := range phrases {
+			clauses = append(clauses, x.in(query{"match_phrase": query{x.name: p}}))
+		}
+	}
+	for _, h := range halves {
+		for _, x := range slices.Concat(f.keys, f.bodies()) {
+			if x.kinds&(keyword|text) != 0 {
+				clauses = append(clauses, x.in(query{"wildcard": query{x.name: query{"value": "*" + h, "case_insensitive": true}}}))
+			}
+		}
+	}
+	if len(clauses) == 0 {
+		return nil
+	}
+	return anyOf(clauses)
+}
+
+// bodies are the texts in which records stand as they were written.
+func (f *fields) bodies() []*field {
+	var out []*field
+	for _, x := range f.texts {
+		if f.bodyRank(x.name) < len(f.body) {
+			out = append(out, x)
+		}
+	}
+	if len(out) == 0 {
+		out = f.texts
+	}
+	return out
+}
+
+// failedQuery asks for candidates of failure: by fields that say so, and by the words
+// that stand in failed records of the formats in which the streams are written.
+func (f *fields) failedQuery(failed []*timeline.Failed, words *wordQuery) query {
+	var clauses []any
+	byFormat := false
+	var ranges []timeline.StatusRange
+	for _, w := range failed {
+		byFormat = byFormat || len(w.Status) == 0
+		ranges = append(ranges, w.Status...)
+	}
+	if byFormat {
+		ranges = append(ranges, timeline.StatusRange{Lo: 500, Hi: 599})
+	}
+	codes := map[string]bool{}
+	for _, r := range ranges {
+		for c := max(r.Lo, 0); c <= min(r.Hi, 999); c++ {
+			codes[strconv.Itoa(c)] = true
+		}
+	}
+	list := slices.Sorted(maps.Keys(codes))
+	for _, x := range f.status {
+		if x.kinds&number != 0 {
+			for _, r := range ranges {
+				clauses = append(clauses, x.in(query{"range": query{x.name: query{"gte": r.Lo, "lte": r.Hi}}}))
+			}
+			if byFormat {
+				// gRPC's codes of failures, and HTTP's of what never got an answer.
+				clauses = append(clauses, x.in(query{"terms": query{x.name: []int{2, 4, 12, 13, 14, 15}}}))
+			}
+		}
+		if x.kinds&(keyword|text) != 0 {
+			clauses = append(clauses, x.in(query{"terms": query{x.name: list}}))
+		}
+	}
+	for _, x := range f.bodies() {
+		clauses = append(clauses, x.in(query{"terms": query{x.name: list}}))
+	}
+	if !byFormat {
+		return anyOf(orNothing(clauses))
+	}
+	for _, x := range f.level {
+		switch {
+		case x.kinds&number != 0:
+			// bunyan's and pino's levels, and OpenTelemetry's severity numbers.
+			clauses = append(clauses, x.in(query{"range": query{x.name: query{"gte": 17}}}))
+		case x.kinds&keyword != 0:
+			clauses = append(clauses, x.in(query{"terms": query{x.name: failedLevels}}))
+		case x.kinds&text != 0:
+			clauses = append(clauses, x.in(query{"terms": query{x.name: failedLevels}}))
+		}
+	}
+	for _, x := range f.errors {
+		clauses = append(clauses, x.in(query{"exists": query{"field": x.name}}))
+	}
+	for _, x := range f.bodies() {
+		for _, c := range words.clauses(x.name) {
+			clauses = append(clauses, x.in(c.(query)))
+		}
+	}
+	return anyOf(orNothing(clauses))
+}
+
+// failedLevels are the names that loggers give to levels of failure, in the cases in which they write them.
+var failedLevels = func() []string {
+	var out []string
+	for _, l := range []string{"error", "err", "fatal", "critical", "crit", "alert", "emerg", "emergency", "panic", "dpanic", "severe", "fail", "failure", "eror", "ftl", "pnc", "e", "f", "c", "3", "2", "1", "0", "50", "60"} {
+		out = append(out, l)
+		if l[0] >= 'a' {
+			upper := []byte(l)
+			for i := range upper {
+				upper[i] -= 'a' - 'A'
+			}
+			out = append(out, string(upper))
+			if len(l) > 1 {
+				out = append(out, string(upper[:1])+l[1:])
+			}
+		}
+	}
+	return out
+}()
+
+func orNothing(clauses []any) []any {
+	if len(clauses) == 0 {
+		return []any{query{"match_none": query{}}}
+	}
+	return clauses
+}
+
+// lifeQuery asks for records of process lives.
+func (f *fields) lifeQuery(words *wordQuery) query {
+	var clauses []any
+	for _, x := range f.bodies() {
+		for _, c := range words.clauses(x.name) {
+			clauses = append(clauses, x.in(c.(query)))
+		}
+	}
+	return anyOf(orNothing(clauses))
+}
+
+// The bounds of what a date of the servers can hold with a resolution of nanoseconds.
+var (
+	firstNanos = time.Unix(0, 0)
+	lastNanos  = time.Unix(0, math.MaxInt64)
+)
+
+// during asks for documents with a time in [from, to), zero for open.
+func (f *fields) during(from, to time.Time) query {
+	r := query{"format": "epoch_millis"}
+	if from.After(firstNanos) {
+		r["gte"] = from.UnixMilli()
+	}
+	if !to.IsZero() && to.Before(lastNanos) {
+		r["lt"] = to.Add(time.Millisecond - 1).UnixMilli()
+	}
+	if len(r) == 1 {
+		return query{"exists": query{"field": f.time}}
+	}
+	return query{"range": query{f.time: r}}
+}
+
+// windowQuery asks for what hosts stamped in windows of their clocks.
+func (s *Source) windowQuery(sel *ingest.Selection) query {
+	var clauses []any
+	for _, host := range sel.WindowHosts() {
+		lo, hi := s.lag(host)
+		var windows []timeline.Window
+		for _, w := range sel.Windows(host) {
+			w.From, w.To = shift(w.From, lo), shift(w.To, hi)
+			windows = append(windows, w)
+		}
+		var times []any
+		for _, w := range joinWindows(windows, maxSpans) {
+			times = append(times, s.fields.during(w.From, w.To))
+		}
+		if len(times) == 0 {
+			continue
+		}
+		filter := []any{anyOf(times)}
+		if q := s.hostQuery(host); q != nil {
+			filter = append(filter, q)
+		}
+		clauses = append(clauses, query{"bool": query{"filter": filter}})
+	}
+	return anyOf(orNothing(clauses))
+}
+
+// shift moves a time of the model, which may be the first or the last that there is.
+func shift(t time.Time, d time.Duration) time.Time {
+	if t.Before(firstNanos) || t.After(lastNanos) {
+		return t
+	}
+	return t.Add(d)
+}
+
+// joinWindows joins windows of one host, which are in order: those that overlap, and those
+// with the smallest gaps until there are at most n.
+func joinWindows(windows []timeline.Window, n int) []timeline.Window {
+	for gap := time.Duration(0); ; gap = max(2*gap, time.Second) {
+		var out []timeline.Window
+		for _, w := range windows {
+			if k := len(out); k > 0 && !w.From.After(out[k-1].To.Add(gap)) {
+				if w.To.After(out[k-1].To) {
+					out[k-1].To = w.To
+				}
+			} else {
+				out = append(out, w)
+			}
+		}
+		if len(out) <= n {
+			return out
+		}
+		windows = out
+	}
+}
+
+// hostQuery asks for what a host stamped: documents that name it, and those of streams
+// that are known to be of it; nil for every host, or if documents do not name hosts.
+func (s *Source) hostQuery(host string) query {
+	if host == "" || host == s.config.Host {
+		return nil
+	}
+	var clauses []any
+	for _, n := range slices.Concat(s.fields.host, s.fields.pod) {
+		if x := s.fields.exact(n); x != nil {
+			clauses = append(clauses, query{"term": query{x.name: host}})
+		}
+	}
+	if len(clauses) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(s.streams)) {
+		if st := s.streams[key]; st.host == host || slices.Contains(st.hosts, host) {
+			if st.query == nil {
+				return nil // of this stream alone its records can tell
+			}
+			clauses = append(clauses, st.query)
+		}
+	}
+	return anyOf(clauses)
+}
+
+// queries make the queries of a plan: one for all that fields and words tell, and more
+// where the keys are too many for one.
+func (s *Source) queries(p *ingest.Selection) []query {
+	var first []any
+	if len(p.Failed) > 0 {
+		first = append(first, s.fields.failedQuery(p.Failed, s.failedWords()))
+	}
+	if p.Lifecycle {
+		first = append(first, s.fields.lifeQuery(s.lifeWords()))
+	}
+	if p.Near {
+		first = append(first, s.windowQuery(p))
+	}
+	keys := s.fields.keyQueries(p.Keys)
+	var out []query
+	if len(keys) > 0 {
+		first = append(first, keys[0])
+		keys = keys[1:]
+	}
+	if len(first) > 0 {
+		out = append(out, anyOf(first))
+	}
+	return append(out, keys...)
+}
+
+// bounded adds the filter's bounds in time.
+func (s *Source) bounded(q query, from, to time.Time) query {
+	filter := []any{q}
+	if !from.IsZero() || !to.IsZero() {
+		filter = append(filter, s.fields.during(from, to))
+	}
+	return query{"bool": query{"filter": filter}}
+}
+
+// bounds gives those of the documents for a filter's, which are about the stamps of
+// the records. Without From the configuration says how far back to look; what is left out so is told.
+func (s *Source) bounds(p *ingest.Selection) (from, to time.Time) {
+	lo, hi := s.lag("")
+	switch {
+	case !p.From.IsZero():
+		from = shift(p.From, lo)
+	case s.config.Since > 0:
+		from = time.Now().Add(-s.config.Since)
+		s.tell(timeline.Skipped{Source: s.name, Count: 1,
+			What: fmt.Sprintf("left out: documents older than %s, as nothing says how far back to look (--since)", plainDuration(s.config.Since))})
+	}
+	if !p.To.IsZero() {
+		to = shift(p.To, hi)
+	}
+	return from, to
+}
+
+// plainDuration writes whole days and hours without zeros.
+func plainDuration(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return d.String()
+}

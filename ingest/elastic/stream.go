@@ -1,0 +1,506 @@
+package elastic
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/valyala/fastjson"
+
+	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// A stream is the documents of one file, or of one process where no file is named.
+type stream struct {
+	path    string // by which it is named: host and file
+	query   query  // for its documents; nil if only their sources tell
+	count   int64  // of documents, when the streams were listed
+	service string // where its records do not name one
+	host    string
+	hosts   []string // that its records name
+
+	format *format.Format
+	// life are the literals of which each record of a process life has one; nil if bytes do not tell.
+	life []format.Literal
+	// stamped says that most of its records bear a stamp of their own.
+	stamped bool
+	// files says that its documents are lines of a file with their places in it.
+	files bool
+	// earliest and latest are by how much the documents' times are behind the stamps
+	// of their records.
+	earliest, latest time.Duration
+	looked           bool
+}
+
+// How much of a stream is looked at, how many are listed, and how many looked at
+// before a document of them is met.
+const (
+	headDocuments = 100
+	tailDocuments = 30
+	headBytes     = 64 << 10
+	maxStreams    = 10_000
+	maxHeads      = 256
+	listPage      = 500
+)
+
+// How far the documents' times may be from the stamps of their records beyond what was
+// seen at both ends of a stream; and before anything is known.
+const (
+	lagSlack   = 15 * time.Minute
+	unknownLag = 26 * time.Hour
+)
+
+// identityOf gives what tells the document's stream from others: the values of the
+// fields by which documents can be grouped, then, if there are none, of all of them.
+func (s *Source) identityOf(v *fastjson.Value) []string {
+	names := s.fields.identity()
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = scalar(lookup(v, n))
+	}
+	return out
+}
+
+// streamOf gives the stream of a document.
+func (s *Source) streamOf(v *fastjson.Value, d *document) *stream {
+	values := s.identityOf(v)
+	key := strings.Join(values, "\x00")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[key]; st != nil {
+		return st
+	}
+	st := s.newStream(values)
+	if st.path == "" {
+		host, file := firstOf(v, s.fields.host), firstOf(v, s.fields.path)
+		st.path = cmp.Or(strings.Trim(path.Join(host, strings.ReplaceAll(file, `\`, "/")), "/"), s.index)
+	}
+	s.streams[key] = st
+	s.nameLate(st)
+	return st
+}
+
+// newStream makes a stream of the values of its identity.
+func (s *Source) newStream(values []string) *stream {
+	st := &stream{}
+	byName := map[string]string{}
+	filter := []any{}
+	var absent []any
+	for i, n := range s.fields.identity() {
+		byName[n] = values[i]
+		x := s.fields.exact(n)
+		if values[i] == "" {
+			absent = append(absent, query{"exists": query{"field": x.name}})
+		} else {
+			filter = append(filter, query{"term": query{x.name: values[i]}})
+		}
+	}
+	if len(filter) > 0 || len(absent) > 0 {
+		st.query = query{"bool": query{"filter": filter, "must_not": absent}}
+	}
+	one := func(names ...string) string {
+		for _, n := range names {
+			if byName[n] != "" {
+				return byName[n]
+			}
+		}
+		return ""
+	}
+	file := strings.ReplaceAll(one(s.fields.path...), `\`, "/")
+	parts := []string{one(s.fields.host...), strings.Trim(file, "/")}
+	if file == "" {
+		parts = append(parts, one(s.fields.pod...))
+		for _, n := range s.fields.stream {
+			if byName[n] != "" && byName[n] != parts[len(parts)-1] {
+				parts = append(parts, strings.ReplaceAll(byName[n], "/", "_"))
+			}
+		}
+	}
+	st.path = strings.Trim(path.Join(parts...), "/")
+	return st
+}
+
+// list asks once for the streams of the indices, and looks at the largest.
+func (s *Source) list(ctx context.Context) error {
+	s.mu.Lock()
+	done := s.listed
+	s.mu.Unlock()
+	if done {
+		return nil
+	}
+	names := s.fields.identity()
+	var sources []any
+	for _, n := range names {
+		sources = append(sources, query{n: query{"terms": query{"field": s.fields.exact(n).name, "missing_bucket": true}}})
+	}
+	filter := query{"match_all": query{}}
+	if s.config.Since > 0 {
+		filter = s.fields.during(time.Now().Add(-s.config.Since), time.Time{})
+	}
+	found := map[string]*stream{}
+	var after map[string]any
+	for len(sources) > 0 {
+		composite := query{"size": listPage, "sources": sources}
+		if after != nil {
+			composite["after"] = after
+		}
+		var answer searchAnswer
+		body := query{"size": 0, "track_total_hits": false, "query": filter, "aggs": query{"streams": query{"composite": composite}}}
+		params := url.Values{"ignore_unavailable": {"true"}}
+		if err := s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search", params, body, &answer); err != nil {
+			return err
+		}
+		s.tellAnswer(&answer)
+		for _, b := range answer.Aggregations.Streams.Buckets {
+			values := make([]string, len(names))
+			for i, n := range names {
+				values[i], _ = b.Key[n].(string)
+			}
+			st := s.newStream(values)
+			if st.path == "" {
+				st.path = s.index
+			}
+			st.count = b.Count
+			found[strings.Join(values, "\x00")] = st
+		}
+		if after = answer.Aggregations.Streams.After; after == nil {
+			break
+		}
+		if len(found) >= maxStreams {
+			s.tell(timeline.Skipped{What: "streams beyond the number that is listed: none of their records are in the sample", Count: 1})
+			break
+		}
+	}
+	s.mu.Lock()
+	for key, st := range found {
+		if s.streams[key] == nil {
+			s.streams[key] = st
+		}
+	}
+	s.nameStreams()
+	s.listed = true
+	largest := slices.Collect(maps.Values(s.streams))
+	s.mu.Unlock()
+	slices.SortFunc(largest, func(a, b *stream) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.path, b.path))
+	})
+	return s.look(ctx, largest[:min(len(largest), maxHeads)])
+}
+
+// nameStreams names the services and hosts of all streams by their paths, as those of files are.
+func (s *Source) nameStreams() {
+	all := slices.SortedFunc(maps.Values(s.streams), func(a, b *stream) int { return strings.Compare(a.path, b.path) })
+	hints := make([]ingest.StreamHint, len(all))
+	for i, st := range all {
+		hints[i].Path = st.path
+		if st.format != nil {
+			hints[i].System = st.format.System
+		}
+	}
+	for i, n := range nameStreams(hints) {
+		s.nameStream(all[i], n)
+	}
+}
+
+// nameStreams names streams by their paths, the first part of which is their host even if there is only one.
+func nameStreams(hints []ingest.StreamHint) []ingest.StreamName {
+	return ingest.NameStreams(append(hints, ingest.StreamHint{Path: "-"}))[:len(hints)]
+}
+
+// nameLate names a stream that came late.
+func (s *Source) nameLate(st *stream) {
+	s.nameStream(st, nameStreams([]ingest.StreamHint{{Path: st.path}})[0])
+}
+
+func (s *Source) nameStream(st *stream, n ingest.StreamName) {
+	st.service, st.host = n.Service, cmp.Or(s.config.Host, n.Host)
+	for _, c := range s.config.Services {
+		p := st.path
+		if !strings.Contains(c.Pattern, "/") {
+			p = path.Base(p)
+		}
+		if doublestar.MatchUnvalidated(c.Pattern, p) {
+			st.service = c.Service
+			break
+		}
+	}
+}
+
+// look finds the formats of streams by their first documents, and how far the
+// documents' times are from the stamps of their records by the last ones too.
+func (s *Source) look(ctx context.Context, streams []*stream) error {
+	var todo []*stream
+	var bodies []query
+	for _, st := range streams {
+		s.mu.Lock()
+		looked := st.looked
+		s.mu.Unlock()
+		if looked {
+			continue
+		}
+		q := st.query
+		if q == nil {
+			q = query{"match_all": query{}}
+		}
+		todo = append(todo, st)
+		head := s.order()
+		head = head[:len(head)-1] // what no two documents share is for pages of a point in time
+		bodies = append(bodies, query{"size": headDocuments, "query": q, "sort": head, "track_total_hits": false},
+			query{"size": tailDocuments, "query": q, "sort": []any{query{s.fields.time: "desc"}}, "track_total_hits": false})
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	answers, err := s.several(ctx, bodies)
+	if err != nil {
+		return err
+	}
+	var p fastjson.Parser
+	for i, st := range todo {
+		s.detect(st, s.documents(answers[2*i], st, &p), s.documents(answers[2*i+1], st, &p))
+	}
+	s.mu.Lock()
+	s.nameStreams()
+	s.mu.Unlock()
+	return nil
+}
+
+// documents reads hits, those of st if that is not nil; what is no document is left out.
+func (s *Source) documents(hits []hit, st *stream, p *fastjson.Parser) []*document {
+	var out []*document
+	for i := range hits {
+		if d, err := s.document(&hits[i], p); err == nil && (st == nil || d.stream == st) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// detect finds the stream's format by its head, and what its records say by head and
+// tail.
+func (s *Source) detect(st *stream, head, tail []*document) {
+	var text bytes.Buffer
+	offsets := 0
+	for _, d := range head {
+		if text.Len()+len(d.line) < headBytes || text.Len() == 0 {
+			text.Write(d.line)
+			text.WriteByte('\n')
+		}
+		if d.raw && d.offset >= 0 {
+			offsets++
+		}
+	}
+	f := s.config.Format
+	if f == nil {
+		f = s.config.Formats.Detect(text.Bytes()).Format
+	}
+	if f == nil {
+		f = cmp.Or(s.config.Formats.Lookup("json_lines"), f)
+	}
+	var life []format.Literal
+	if sc := s.config.Formats.NewScreen(f, text.Bytes(), format.Options{Format: f}); sc != nil && sc.Lines() {
+		if literals, ok := sc.Lifecycle(); ok {
+			life = literals
+		}
+	}
+	own, records := 0, 0
+	var lo, hi time.Duration
+	hosts := map[string]bool{}
+	for _, part := range [][]*document{head, tail} {
+		slices.SortFunc(part, byOrder)
+		s.decode(f, false, part, func(e *timeline.Event, docs []*document) bool {
+			records++
+			if e.Host != "" {
+				hosts[e.Host] = true
+			}
+			if e.Time.IsZero() || e.Attrs.Get(format.InferredTime) != "" {
+				return true
+			}
+			if docs[0].raw && ownStamp(e) || s.config.Format != nil {
+				own++
+			}
+			lag := docs[0].time.Sub(e.Time)
+			lo, hi = min(lo, lag), max(hi, lag)
+			return true
+		}, func(*document, error) bool { return true })
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.format, st.life, st.looked = f, life, true
+	st.files = offsets > 0
+	st.stamped = own*2 > records
+	st.earliest, st.latest = lo, hi
+	st.hosts = slices.Sorted(maps.Keys(hosts))
+}
+
+// lag bounds how far the documents' times of a host are behind the stamps of its
+// records; of all hosts if it is "".
+func (s *Source) lag(host string) (lo, hi time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := false
+	for _, st := range s.streams {
+		if host != "" && st.host != host && !slices.Contains(st.hosts, host) {
+			continue
+		}
+		if !st.looked {
+			return -unknownLag, unknownLag
+		}
+		known = true
+		if st.earliest != 0 || st.latest != 0 {
+			lo, hi = min(lo, st.earliest-lagSlack), max(hi, st.latest+lagSlack)
+		}
+	}
+	if !known {
+		return -unknownLag, unknownLag
+	}
+	return lo - time.Second, hi + time.Second
+}
+
+// failedWords are the words by which failed records are asked for where these are text: those
+// of the formats of the streams, and the application loggers' if a stream's bytes tell nothing.
+func (s *Source) failedWords() *wordQuery {
+	q := &wordQuery{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	general := !s.listed
+	seen := map[*format.Format]bool{}
+	for _, st := range s.streams {
+		switch f := st.format; {
+		case f == nil || f.Literals == nil:
+			general = true
+		case !seen[f]:
+			seen[f] = true
+			for _, l := range f.Literals {
+				q.add(strings.ReplaceAll(string(l), `\"`, `"`))
+			}
+		}
+	}
+	if f := s.config.Formats.Lookup("json_lines"); general && f != nil {
+		for _, l := range f.Literals {
+			q.add(string(l))
+		}
+	}
+	return q
+}
+
+// lifeWords are the same for records of process lives.
+func (s *Source) lifeWords() *wordQuery {
+	q := &wordQuery{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	general := !s.listed
+	for _, st := range s.streams {
+		general = general || st.life == nil
+		for _, l := range st.life {
+			q.add(l.Text)
+		}
+	}
+	if general {
+		for _, w := range lifeWords {
+			q.tokens = append(q.tokens, token{run: w})
+		}
+	}
+	return q
+}
+
+func byOrder(a, b *document) int {
+	return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.offset, b.offset), strings.Compare(a.id, b.id))
+}
+
+// decode reads documents of one stream and gives their events with the documents of which
+// each record is. Where the records of the stream are stamped, one that is not is dated by the stamped
+// one before it, as in a file: it was written then or later. What no format reads is given to bad.
+func (s *Source) decode(f *format.Format, stamped bool, docs []*document, each func(*timeline.Event, []*document) bool, bad func(*document, error) bool) {
+	if len(docs) == 0 || f == nil {
+		return
+	}
+	var text bytes.Buffer
+	longest := 0
+	for _, d := range docs {
+		text.Write(d.line)
+		text.WriteByte('\n')
+		longest = max(longest, len(d.line))
+	}
+	last := docs[len(docs)-1]
+	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: last.time, MaxRecord: max(1<<20, longest+text.Len())}
+	var before time.Time // of the last stamped record
+	var resolution time.Duration
+	r, err := s.config.Formats.NewReader(bytes.NewReader(text.Bytes()), o)
+	for err == nil {
+		var rec format.Record
+		if rec, err = r.Next(); err != nil {
+			return
+		}
+		at := min(max(rec.Line-1, 0), len(docs)-1)
+		of := docs[at:min(at+1+bytes.Count(rec.Bytes, []byte{'\n'}), len(docs))]
+		goOn := true
+		if err := r.Decode(rec, func(e *timeline.Event) bool {
+			if f := rec.Format; e.System == "" && f != nil {
+				e.System = f.System
+			}
+			if e.Format == "" && rec.Format != nil {
+				e.Format = rec.Format.Name
+			}
+			if e.Role == timeline.RoleUnknown && rec.Format != nil {
+				e.Role = rec.Format.Role
+			}
+			switch {
+			case !stamped || !of[0].raw || s.config.Format != nil:
+			case ownStamp(e):
+				before, resolution = e.Time, e.Stamp.Resolution
+			case !before.IsZero():
+				e.Time = before
+				e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: resolution, Zone: e.Stamp.Zone}
+				e.Attrs.Set(format.InferredTime, "previous")
+			}
+			goOn = each(e, of)
+			return goOn
+		}); err != nil && goOn {
+			goOn = bad(of[0], err)
+		}
+		if !goOn {
+			return
+		}
+	}
+}
+
+// ownStamp says whether an event of a raw line has a stamp of its own, with the
+// shipper's beside it.
+func ownStamp(e *timeline.Event) bool {
+	return e.Attrs.Get("observed_timestamp") != "" && e.Attrs.Get(format.InferredTime) == ""
+}
+
+// fill completes an event by its documents and its stream.
+func (s *Source) fill(e *timeline.Event, docs []*document) {
+	d := docs[0]
+	st := d.stream
+	e.Pos = timeline.Pos{Source: s.name, Path: st.path, Index: d.index, Doc: d.id, Hash: d.hash, Offset: d.order, Item: e.Pos.Item}
+	ingest.Complete(e, st.service, st.host, s.config)
+	if e.Time.IsZero() {
+		e.Time = d.time
+		e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: time.Millisecond, Zone: timeline.ZoneWritten}
+	}
+	if d.raw {
+		var raw []byte
+		for i, x := range docs {
+			if i > 0 {
+				raw = append(raw, '\n')
+			}
+			raw = append(raw, x.text...)
+		}
+		e.Raw = raw
+	} else {
+		e.Raw = d.source
+	}
+}
