@@ -36,12 +36,18 @@ per group.`,
 			if err != nil {
 				return err
 			}
+			progress, wipe := showProgress(s)
+			judge.progress = progress
 			src, o, err := judge.ready(cmd.Context(), s, args)
 			if err != nil {
 				return err
 			}
 			defer src.close()
 			d, err := correlate.Batch(cmd.Context(), src.named, o)
+			wipe()
+			if judge.dryRun {
+				return dryRun(err)
+			}
 			if err != nil {
 				return err
 			}

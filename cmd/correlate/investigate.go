@@ -63,6 +63,9 @@ then all arguments are sources.`,
 			}
 			defer src.close()
 			c, err := correlate.Investigate(cmd.Context(), src.named, id, o)
+			if judge.dryRun {
+				return dryRun(err)
+			}
 			if e, ok := errors.AsType[*correlate.NotFoundError](err); ok {
 				return notFound(s, e)
 			}

@@ -33,6 +33,7 @@ func (f *judgeFlags) add(cmd *cobra.Command) {
 // addChoice adds the flags that choose among failing requests.
 func (f *judgeFlags) addChoice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.route, "route", "", "only requests with this route or path")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the queries that servers would be asked at first, and ask none of them")
 	cmd.Flags().StringVar(&f.status, "status", "", "what counts as a failure: 500, 5xx, 500-504, or several with commas (default: 5xx and broken answers)")
 }
 
@@ -104,6 +105,14 @@ func within(dir string, err error) error {
 		moved := *e
 		moved.File = filepath.Join(dir, e.File)
 		return &moved
+	}
+	return err
+}
+
+// dryRun ends a dry run, in which nothing was found as nothing was asked.
+func dryRun(err error) error {
+	if _, ok := errors.AsType[*correlate.NotFoundError](err); ok {
+		return nil
 	}
 	return err
 }

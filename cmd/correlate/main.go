@@ -134,7 +134,8 @@ the request into a failure, why, and the log lines that prove it. It reads log f
 as they are, with clocks that disagree and lines without an ID.
 
 A SOURCE is a file, a directory (read recursively, rotated and compressed files
-included), a quoted glob such as 'logs/**/*.log*', or - for standard input. Without
+included), a quoted glob such as 'logs/**/*.log*', - for standard input, or a server:
+elasticsearch+https://HOST:PORT/PATTERN (also +http, and opensearch+...). Without
 one the sources of the configuration file are read: --config, $CORRELATE_CONFIG,
 ./correlate.yaml, or $XDG_CONFIG_HOME/correlate/config.yaml.
 
@@ -171,6 +172,7 @@ no hop can be named, 2 for a usage error or a failure, 3 if the ID is in no sour
 		rulesCommand(s),
 		formatsCommand(s),
 		clocksCommand(s),
+		configCommand(s),
 	)
 	return root
 }

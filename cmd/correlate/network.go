@@ -1,18 +1,25 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/correlatehq/correlate/ingest"
+	"github.com/correlatehq/correlate/report"
 )
 
 // configNetwork is what a configuration says of a source over the network.
@@ -94,4 +101,47 @@ func (k *configChecker) duration(s string, at []string) time.Duration {
 		k.at(at, "%q is not a duration such as 90s, 24h or 7d", s)
 	}
 	return time.Duration(d)
+}
+
+// printQuery writes the queries of a dry run, each as what can be sent by hand.
+func printQuery(s streams, source string, one *sync.Mutex) func(ingest.Query) {
+	return func(q ingest.Query) {
+		one.Lock()
+		defer one.Unlock()
+		fmt.Fprintf(s.out, "# %s\n%s %s\n", report.Visible(source), q.Method, report.Visible(q.Path))
+		text := string(q.Body)
+		var indented bytes.Buffer
+		if json.Indent(&indented, q.Body, "", "  ") == nil { // what is several queries has one a line
+			text = indented.String()
+		}
+		for line := range strings.Lines(text) {
+			fmt.Fprintln(s.out, report.Visible(strings.TrimSuffix(line, "\n")))
+		}
+	}
+}
+
+// showProgress tells on a terminal how far the sources are, on one line that is wiped
+// by end.
+func showProgress(s streams) (of func(source string) func(done, total int64), end func()) {
+	file, ok := s.err.(*os.File)
+	if !ok || !isatty.IsTerminal(file.Fd()) {
+		return nil, func() {}
+	}
+	var one sync.Mutex
+	shown := false
+	of = func(source string) func(done, total int64) {
+		return func(done, total int64) {
+			one.Lock()
+			defer one.Unlock()
+			shown = true
+			fmt.Fprintf(s.err, "\r\x1b[Kcorrelate: %s: %d of %d records", report.Visible(source), done, total)
+		}
+	}
+	return of, func() {
+		one.Lock()
+		defer one.Unlock()
+		if shown {
+			fmt.Fprint(s.err, "\r\x1b[K")
+		}
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/ingest/loki"
 	"github.com/correlatehq/correlate/ingest/trace"
+	"github.com/correlatehq/correlate/report"
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -36,10 +37,13 @@ type sourceFlags struct {
 	since    string
 	until    string
 	timeout  time.Duration
+	dryRun   bool
 	strict   bool
 	anchors  []string
 	logs     logFormatFlags
 	logLevel *promslog.Level
+	// progress gives what tells how far a source is; nil to tell nothing.
+	progress func(source string) func(done, total int64)
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
@@ -77,6 +81,8 @@ type opened struct {
 	from    time.Time
 	to      time.Time
 	log     *slog.Logger
+
+	printing sync.Mutex // of queries
 }
 
 // open opens the sources that the arguments name, else those of the configuration.
@@ -128,6 +134,12 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 		if wanted[i].network() {
 			c.Timeout = cmp.Or(c.Timeout, f.timeout)
 			c.Since = cmp.Or(c.Since, defaultSince)
+			c.DryRun = f.dryRun
+		}
+		if f.dryRun {
+			c.Query = printQuery(s, c.Name, &o.printing)
+		} else if f.progress != nil {
+			c.Progress = f.progress(c.Name)
 		}
 	}
 	srcs, errs := openAll(ctx, wanted)
@@ -153,6 +165,15 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 					o.clocks[host] = c.Clock
 				}
 			}
+		}
+		if f.dryRun && !w.network() {
+			fmt.Fprintf(s.out, "# %s: no query, files are read\n", report.Visible(c.Name))
+			if c, ok := src.(io.Closer); ok {
+				if err := c.Close(); err != nil {
+					return nil, err
+				}
+			}
+			src = nothing{}
 		}
 		o.named = append(o.named, timeline.Named{Name: c.Name, Source: src, Timeout: c.Timeout})
 	}
@@ -302,6 +323,14 @@ func openSource(ctx context.Context, names []string, c ingest.Config) (timeline.
 			"known are "+strings.Join(known, ", ")+"; a path needs none")
 	}
 	return file.OpenAll(ctx, names, c)
+}
+
+// nothing is a source without events.
+type nothing struct{}
+
+// Events gives none.
+func (nothing) Events(context.Context, timeline.Filter) iter.Seq2[*timeline.Event, error] {
+	return func(func(*timeline.Event, error) bool) {}
 }
 
 // A brokenSource stands for one that could not be opened.

@@ -109,11 +109,11 @@ func (s *Source) document(h *hit, p *fastjson.Parser) (*document, error) {
 	d.time = docTime(v, h, s.fields)
 	for _, n := range s.fields.body {
 		if x := lookup(v, n); x != nil && x.Type() == fastjson.TypeString {
-			d.text = strings.TrimRight(string(x.GetStringBytes()), "\r\n")
+			d.text, d.raw = strings.TrimRight(string(x.GetStringBytes()), "\r\n"), true
 			break
 		}
 	}
-	d.raw = d.text != "" && !slices.ContainsFunc(s.fields.parsed, func(n string) bool { return lookup(v, n) != nil })
+	d.raw = d.raw && !slices.ContainsFunc(s.fields.parsed, func(n string) bool { return lookup(v, n) != nil })
 	if n, err := strconv.ParseInt(firstOf(v, s.fields.offset), 10, 64); err == nil {
 		d.offset = n
 	}
