@@ -80,6 +80,9 @@ type RecordLine struct {
 	// OriginalSHA256 is that of the record as it was read. It is left out where
 	// something was redacted: a hash is a way to guess short secrets.
 	OriginalSHA256 string `json:"original_sha256,omitempty"`
+	// Stored is the hash of the document as its index stores it, of a record out of an index:
+	// of its _source without white space. It is left out as OriginalSHA256 is.
+	Stored string `json:"stored,omitempty"`
 }
 
 // A Redaction says how often one secret was taken out of one place, and never what it was.
@@ -219,7 +222,7 @@ func (r *caseRedactor) rawFiles(c *correlate.Case) ([]file, []RecordLine) {
 			position, _ := r.Redact(e.Pos.String())
 			rec := RecordLine{Event: e.ID, File: name, Line: line, Lines: strings.Count(text, "\n") + 1, Position: visible(position), SHA256: sum([]byte(text))}
 			if len(finds) == 0 {
-				rec.OriginalSHA256 = sum([]byte(original))
+				rec.OriginalSHA256, rec.Stored = sum([]byte(original)), e.Pos.Hash
 			}
 			for _, f := range finds {
 				r.note(Redaction{File: name, Line: line + strings.Count(text[:f.Offset], "\n"), Position: rec.Position, Kind: f.Kind, Marker: f.Marker})

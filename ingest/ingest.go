@@ -97,6 +97,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// WhatOlder begins what a source says it left out for [Config.Since].
+const WhatOlder = "left out: what is older"
+
 // A Query is one that a source sends to its server, without credentials.
 type Query struct {
 	Method string

@@ -7,14 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/internal/strictyaml"
 	"github.com/correlatehq/correlate/rules"
+	"github.com/correlatehq/correlate/timeline"
 )
 
 // judgeFlags say which requests are looked at and by what they are judged.
@@ -134,20 +138,35 @@ func notFound(s streams, e *correlate.NotFoundError) error {
 		if !src.From.IsZero() {
 			span = "records from " + src.From.UTC().Format(time.RFC3339) + " to " + src.To.UTC().Format(time.RFC3339)
 		}
-		s.say("read %s: %s, %s, %s", src.Name, count(src.Files, "file"), bytesText(src.Bytes), span)
+		if src.Bytes > 0 {
+			s.say("read %s: %s, %s, %s", src.Name, count(src.Files, "file"), bytesText(src.Bytes), span)
+		} else {
+			s.say("read %s: %s", src.Name, span) // what of a server came
+		}
 		for _, k := range src.Skipped {
-			s.say("not read in %s: %s (%s, first at %s)", src.Name, k.What, count(k.Count, "time"), k.First)
+			first := ""
+			if k.First != "" {
+				first = ", first at " + k.First
+			}
+			s.say("not read in %s: %s (%s%s)", src.Name, k.What, count(k.Count, "time"), first)
 		}
 	}
 	if code == exitFailure {
 		s.say("what could not be read may hold it")
 	}
-	if e.ID == "" {
+	if e.ID != "" && slices.ContainsFunc(e.Sources, leftOlder) {
+		s.hint("--since 7d asks a server for more than the last day")
+	} else if e.ID == "" {
 		s.hint("--since, --until, --route and --status say where to look and what counts as a failure")
 	} else {
 		s.hint("the ID may be shortened or written in another way, or its log is not among these; correlate formats detect shows how each file is read")
 	}
 	return &exitError{code: code}
+}
+
+// leftOlder says whether a server was not asked for all that it has, as the user said no time.
+func leftOlder(src correlate.SourceInfo) bool {
+	return slices.ContainsFunc(src.Skipped, func(k timeline.Skipped) bool { return strings.HasPrefix(k.What, ingest.WhatOlder) })
 }
 
 // strictly makes an error of sources that were not read whole.

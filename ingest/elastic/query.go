@@ -394,7 +394,7 @@ func (s *Source) bounds(p *ingest.Selection) (from, to time.Time) {
 	case s.config.Since > 0:
 		from = time.Now().Add(-s.config.Since)
 		s.tell(timeline.Skipped{Source: s.name, Count: 1,
-			What: fmt.Sprintf("left out: documents older than %s, as nothing says how far back to look (--since)", plainDuration(s.config.Since))})
+			What: fmt.Sprintf("%s than %s, as nothing says how far back to look (--since)", ingest.WhatOlder, plainDuration(s.config.Since))})
 	}
 	if !p.To.IsZero() {
 		to = shift(p.To, hi)

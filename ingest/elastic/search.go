@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -151,19 +153,42 @@ func (s *Source) order() []any {
 	return append(out, query{"_shard_doc": "asc"})
 }
 
-// pages gives all documents that a query finds, page by page, until each returns false.
+// reopens is how often a pass goes on with a new point in time where shards of the old one
+// are gone: another node may have copies of them.
+const reopens = 2
+
+// pages gives all documents that a query finds, page by page, until each returns false. Where
+// a point in time is lost in the middle, some documents may be given twice.
 func (p *snapshot) pages(ctx context.Context, q query, each func(hits []hit, total int64) (bool, error)) error {
 	var after []json.RawMessage
 	var total int64
+	left := reopens
 	for n := 0; ; n++ {
 		body := query{"size": pageSize, "query": q, "sort": p.s.order(), "pit": query{"id": p.id, "keep_alive": keepAlive}, "track_total_hits": n == 0}
 		if after != nil {
 			body["search_after"] = after
 		}
 		var answer searchAnswer
-		if err := p.s.search(ctx, body, &answer); err != nil {
+		err := p.s.search(ctx, body, &answer)
+		if (lost(err) || err == nil && answer.Shards.Failed > 0) && left > 0 && ctx.Err() == nil {
+			left--
+			old := *p
+			opened, openErr := p.s.open(ctx)
+			if openErr == nil {
+				old.close(ctx)
+				p.id = opened.id
+				// What no two documents share means nothing in another point in time.
+				q, after = p.s.since(q, after), nil
+				continue
+			}
+			if err == nil {
+				err = openErr
+			}
+		}
+		if err != nil {
 			return err
 		}
+		p.s.tellAnswer(&answer)
 		if answer.PIT != "" {
 			p.id = answer.PIT
 		}
@@ -184,6 +209,22 @@ func (p *snapshot) pages(ctx context.Context, q query, each func(hits []hit, tot
 	}
 }
 
+// since narrows a query to what stands at the time of a document, by what it is sorted by, or later.
+func (s *Source) since(q query, sort []json.RawMessage) query {
+	if len(sort) == 0 {
+		return q
+	}
+	at, err := strconv.ParseInt(strings.Trim(string(sort[0]), `"`), 10, 64)
+	if err != nil || at < 0 {
+		return q
+	}
+	t := time.UnixMilli(at)
+	if s.fields.nanos {
+		t = time.Unix(0, at)
+	}
+	return s.bounded(q, t, time.Time{})
+}
+
 // search sends one search of a point in time.
 func (s *Source) search(ctx context.Context, body query, answer *searchAnswer) error {
 	text, err := json.Marshal(body)
@@ -194,11 +235,7 @@ func (s *Source) search(ctx context.Context, body query, answer *searchAnswer) e
 		return err
 	}
 	resp, err := esapi.SearchRequest{Body: bytes.NewReader(text), TypedKeys: nil}.Do(ctx, s)
-	if err := s.apiAnswer(ctx, resp, err, answer); err != nil {
-		return err
-	}
-	s.tellAnswer(answer)
-	return nil
+	return s.apiAnswer(ctx, resp, err, answer)
 }
 
 // toldOnly tells a query; of a dry run it is the end of it.

@@ -267,6 +267,52 @@ func answers(ctx context.Context, url string) error {
 	return nil
 }
 
+// StartCluster starts n nodes of one cluster and waits until all have joined it.
+func StartCluster(ctx context.Context, k *Kind, n int) ([]*Server, error) {
+	ports, err := freePorts(2 * n)
+	if err != nil {
+		return nil, err
+	}
+	var names, seeds []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("node-%d", i))
+		seeds = append(seeds, "127.0.0.1:"+ports[2*i+1])
+	}
+	masters := "cluster.initial_master_nodes"
+	if strings.HasPrefix(k.Name, "opensearch") {
+		masters = "cluster.initial_cluster_manager_nodes"
+	}
+	servers, errs := make([]*Server, n), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			servers[i], errs[i] = Start(ctx, k, Options{
+				Settings: map[string]string{
+					"discovery.type": "", "cluster.name": "of-" + strconv.Itoa(n), "node.name": names[i], masters: strings.Join(names, ","),
+					"discovery.seed_hosts": strings.Join(seeds, ","), "http.port": ports[2*i], "transport.port": ports[2*i+1],
+				},
+				Ready: func(ctx context.Context, url string) error {
+					text, err := Do(ctx, http.MethodGet, url+"/_cluster/health", "")
+					if err == nil && !strings.Contains(string(text), fmt.Sprintf(`"number_of_nodes":%d,`, n)) {
+						err = fmt.Errorf("not all nodes have joined: %s", text)
+					}
+					return err
+				},
+			})
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		for _, s := range servers {
+			if s != nil {
+				s.Stop()
+			}
+		}
+		return nil, err
+	}
+	return servers, nil
+}
+
 // Kill ends the server at once, as a machine that dies does.
 func (s *Server) Kill() {
 	if s.cmd != nil && s.cmd.Process != nil {
