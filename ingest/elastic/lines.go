@@ -62,7 +62,7 @@ func newLines(s *Source, st *stream, docs []*document) *lines {
 		}
 		l.know(d)
 	}
-	if !st.files {
+	if !st.files || st.single {
 		for _, r := range l.runs {
 			r.whole, r.ended = true, true
 		}

@@ -30,6 +30,8 @@ type stream struct {
 	hosts   []string // that its records name
 
 	format *format.Format
+	// single says that every line is a record.
+	single bool
 	// life are the literals of which each record of a process life has one; nil if bytes do not tell.
 	life []format.Literal
 	// stamped says that most of its records bear a stamp of their own.
@@ -308,8 +310,10 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 		f = cmp.Or(s.config.Formats.Lookup("json_lines"), f)
 	}
 	var life []format.Literal
-	if sc := s.config.Formats.NewScreen(f, text.Bytes(), format.Options{Format: f}); sc != nil && sc.Lines() {
-		if literals, ok := sc.Lifecycle(); ok {
+	screen := s.config.Formats.NewScreen(f, text.Bytes(), format.Options{Format: f})
+	single := screen != nil && screen.Lines()
+	if single {
+		if literals, ok := screen.Lifecycle(); ok {
 			life = literals
 		}
 	}
@@ -336,7 +340,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.format, st.life, st.looked = f, life, true
+	st.format, st.single, st.life, st.looked = f, single, life, true
 	st.files = offsets > 0
 	st.stamped = own*2 > records
 	st.earliest, st.latest = lo, hi
