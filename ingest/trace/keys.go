@@ -215,7 +215,7 @@ func (s *Source) learn(ctx context.Context, from, to time.Time) (map[string]*ser
 		for _, attr := range s.config.Fields[timeline.KeyRequestID] {
 			sv.keys[attr] = map[bool]bool{false: true, true: true}
 		}
-		answers, _, err := s.backend.search(ctx, search{service: name, from: from, to: to, limit: lookTraces, discovery: true})
+		answers, _, err := s.backend.search(ctx, search{service: name, from: from, to: to, limit: lookTraces, discovery: true, some: true})
 		if err != nil {
 			return nil, err
 		}

@@ -73,6 +73,7 @@ type search struct {
 	values []string
 
 	discovery bool // it finds out what there is to ask
+	some      bool // any of those that there are will do
 }
 
 // An api is how a server is asked.
@@ -368,7 +369,7 @@ const sampleStretches = 16
 
 // sample gives traces of a service, spread over the time in which it has any.
 func (p *pass) sample(ctx context.Context, service string) error {
-	q := search{service: service, from: p.from, to: p.to, limit: min(p.sel.PerStream, most)}
+	q := search{service: service, from: p.from, to: p.to, limit: min(p.sel.PerStream, most), some: true}
 	answers, full, err := p.s.backend.search(ctx, q)
 	if err != nil {
 		return err
