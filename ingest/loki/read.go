@@ -189,6 +189,7 @@ func (r *streamReader) sample() ([]markedEntry, error) {
 	}
 	all := r.s.own(r.st, page)
 	if !page.full {
+		r.form.few.Store(true)
 		return thin(all, r.sel.PerStream), nil
 	}
 	perStretch := max(1, r.sel.PerStream/sampleStretches)
@@ -278,6 +279,9 @@ func (r *streamReader) stretches(spans []timeRange, found []markedEntry) error {
 		default:
 			list = append(list, stretch{timeRange{e.at - lead, e.at + lead + 1}, nil})
 		}
+	}
+	if len(list) > 2 && r.form.few.Load() {
+		list, alone = []stretch{{r.r, spans}}, nil // one query instead of one for each
 	}
 	slices.SortStableFunc(list, func(a, b stretch) int { return cmp.Compare(a.from, b.from) })
 	var merged []stretch

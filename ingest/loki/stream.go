@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -65,6 +66,7 @@ type form struct {
 	looked    timeRange // in which it was looked at
 	first     int64     // time of its first and its last entry there
 	last      int64
+	few       atomic.Bool // one answer holds all its entries there
 }
 
 // clip gives the part of a range in which the stream has entries, as far as that is known.
