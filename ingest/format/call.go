@@ -68,9 +68,13 @@ const (
 	callMessage                      // a message about a call that failed: the body says how
 )
 
+// nginxes are nginx and what is made of it.
+var nginxes = []string{"nginx", "openresty", "kong", "apisix"}
+
 // callRules say how the calls of a record are made.
 type callRules struct {
 	form    callForm
+	nginx   bool // the writer is nginx or made of it
 	noPeer  []string
 	when    cond
 	own     cond          // its zero value is none
@@ -189,9 +193,9 @@ func (d *decoding) attempts(r *callRules) {
 		case o.Status == 499 || o.Status == 0 && d.ev.StatusCode == 499:
 			o.Ended, o.Status = timeline.CallerLeft, 0
 		case !headKnown:
-			// The record does not tell who made the status, but nginx itself makes only these two of
-			// an attempt (src/http/ngx_http_upstream.c, ngx_http_upstream_next).
-			if o.Status > 0 && (o.Status < 500 || r.states == nil && o.Status != 502 && o.Status != 504) {
+			// The record does not tell who made a failing status, but nginx itself makes only these
+			// two of an attempt (src/http/ngx_http_upstream.c, ngx_http_upstream_next).
+			if o.Status > 0 && (o.Status < 500 || r.nginx && o.Status != 502 && o.Status != 504) {
 				o.Ended = timeline.Complete
 			}
 		case o.Status == 502 || o.Status == 504:

@@ -419,7 +419,9 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 			k.fail(at("severity", s), "write %q in lower case: severities are compared so", s)
 		}
 	}
-	c.calls = k.calls(sp.Calls)
+	if c.calls = k.calls(sp.Calls); c.calls != nil {
+		c.calls.nginx = slices.Contains(nginxes, sp.System)
+	}
 	if sp.Ended != nil {
 		c.endedOf = k.fields(at("ended"), "of", sp.Ended.Of)
 		c.ended = k.outcomes(at("ended", "table"), sp.Ended.Table)
