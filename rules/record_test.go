@@ -117,7 +117,7 @@ func TestFieldsOfSignals(t *testing.T) {
 		eachEvent(t, f, record, func(e *timeline.Event) {
 			for _, a := range e.Attrs {
 				note(e.System, a.Name)
-				if e.Kind == timeline.ClientSpan && strings.HasPrefix(a.Name, "http.response.") {
+				if e.Kind == timeline.ClientSpan && strings.HasPrefix(a.Name, answerPrefix) {
 					answers[a.Name] = true
 				}
 				if isApplication(e) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -228,6 +229,34 @@ func fieldValue(e *timeline.Event, field string) string {
 		return e.Exception.Type
 	}
 	return e.Attrs.Get(field)
+}
+
+// answerPrefix begins the names of what an answer holds, its body and its headers: whoever
+// received it may have recorded it.
+const answerPrefix = "http.response."
+
+// findAnswer gives the signals of an answer in the record of the call that received it, by
+// the tables of the software that answered, or of any if that is not known.
+func (t *signalTable) findAnswer(e *timeline.Event, system string) []*Signal {
+	if !slices.ContainsFunc(e.Attrs, func(a timeline.Attr) bool { return strings.HasPrefix(a.Name, answerPrefix) }) {
+		return nil
+	}
+	systems := []string{system}
+	if system == "" {
+		systems = slices.Sorted(maps.Keys(t.systems))
+	}
+	var found []*Signal
+	for _, system := range systems {
+		for _, m := range t.systems[system] {
+			if !strings.HasPrefix(m.names[0], answerPrefix) {
+				continue
+			}
+			if value := m.value(e); value != "" {
+				found = append(found, m.find(value)...)
+			}
+		}
+	}
+	return found
 }
 
 // callStatuses writes the statuses of calls: "502*, 200". A call without one is "-".

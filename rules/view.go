@@ -116,8 +116,9 @@ type HopView struct {
 	Caller          *CallView     `cel:"caller"`    // has(hop.caller) is false for the root
 	FailedBy        *CallView     `cel:"failed_by"` // the call on which its failure rests; has() is false if it rests on none
 
-	hop  *timeline.Hop
-	from *views
+	hop    *timeline.Hop
+	from   *views
+	answer *EventView // what its caller recorded of its answer, if signals know it
 }
 
 // A CallView is one exchange between two hops.
@@ -134,6 +135,7 @@ type CallView struct {
 	Sent     StatusView    `cel:"sent"`     // at the callee's end
 	OwnMade  bool          `cel:"own_made"` // the caller made Received itself for want of an answer
 	Answered bool          `cel:"answered"` // the caller received a status that came from below
+	Told     bool          `cel:"told"`     // how it ended is known
 	Ended    string        `cel:"ended"`
 	Error    string        `cel:"error"`
 	Used     bool          `cel:"used"`
@@ -283,7 +285,35 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 			hv.Events = append(hv.Events, eventView(e, hv.hop, signals))
 		}
 	}
+	for _, hv := range v.request.Hops {
+		hv.answer = v.answerView(hv, signals)
+	}
 	return v
+}
+
+// answerView is the record in which the caller of a hop kept its answer, with what the
+// signals say of that; of a hop that wrote no log, with those too by which the caller says
+// that the failure was made there. nil if there is none or they say nothing.
+func (v *views) answerView(h *HopView, signals *signalTable) *EventView {
+	if h.Caller == nil || h.Caller.call.Record == nil || v.certainOnly && h.Caller.call.Record.Join == timeline.ByInferred {
+		return nil
+	}
+	e := h.Caller.call.Record
+	found := signals.findAnswer(e.Event, h.System)
+	meaning := narrowest(found)
+	if h.Silent {
+		for _, s := range signals.find(e.Event) {
+			if s.MadeBy == madeByBelow {
+				found, meaning = append(found, s), append(meaning, s)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	ev := recordView(e)
+	ev.sign(found, meaning)
+	return ev
 }
 
 func hopView(h *timeline.Hop) *HopView {
@@ -304,7 +334,7 @@ func hopView(h *timeline.Hop) *HopView {
 func (v *views) callView(c *timeline.Call, caller *HopView) *CallView {
 	cv := &CallView{
 		Peer: c.Peer, Party: c.Peer, Caller: caller, Purpose: c.Purpose.String(), Attempt: c.Attempt, Method: c.Method, Target: c.Target,
-		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade,
+		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade, Told: c.Ended != timeline.OutcomeUnknown || c.Received.Known() && !c.OwnMade,
 		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil,
 		Start: momentView(c.Start), End: momentView(c.End),
 		call: c,
@@ -330,6 +360,23 @@ func (v *views) callView(c *timeline.Call, caller *HopView) *CallView {
 }
 
 func eventView(e *timeline.Joined, h *timeline.Hop, signals *signalTable) *EventView {
+	ev := recordView(e)
+	ev.Handled = tellsOfHandled(e, h)
+	found := signals.find(e.Event)
+	ev.sign(found, narrowest(found))
+	return ev
+}
+
+// sign gives the event the signals that were found in it, and which of them say why the hop failed.
+func (e *EventView) sign(found, meaning []*Signal) {
+	e.signals, e.meaning = found, meaning
+	for _, s := range found {
+		e.Signals = append(e.Signals, s.ID)
+	}
+}
+
+// recordView is an event by itself, without signals.
+func recordView(e *timeline.Joined) *EventView {
 	ev := &EventView{
 		Kind: e.Kind.String(), Service: e.Service, Host: e.Host, System: e.System, Severity: e.Severity, Body: e.Body, Text: eventText(e.Event),
 		HTTP:      HTTPView{Response: HTTPResponseView{e.StatusCode}},
@@ -345,12 +392,6 @@ func eventView(e *timeline.Joined, h *timeline.Hop, signals *signalTable) *Event
 	}
 	if x := e.Exception; x != nil {
 		ev.Exception = &ExceptionView{x.Type, x.Message, x.File, x.Function, x.Line, x.Escaped}
-	}
-	ev.Handled = tellsOfHandled(e, h)
-	ev.signals = signals.find(e.Event)
-	ev.meaning = narrowest(ev.signals)
-	for _, s := range ev.signals {
-		ev.Signals = append(ev.Signals, s.ID)
 	}
 	return ev
 }
@@ -455,16 +496,26 @@ func (h *HopView) telling() []*EventView {
 	return out
 }
 
+// signalled goes over what may hold signals of the hop's own failure: its telling events,
+// and its answer as its caller recorded it.
+func (h *HopView) signalled(yield func(*EventView) bool) {
+	for _, e := range h.Events {
+		if !e.Handled && !yield(e) {
+			return
+		}
+	}
+	if h.answer != nil {
+		yield(h.answer)
+	}
+}
+
 // saying gives the telling events with a signal that may mean the cause. Only a signal by
 // which its writer made the failing status counts: a status made below and a remark of
 // which no status came do not say why the hop failed. Where alone is set, the signal must
 // mean nothing else.
 func (h *HopView) saying(cause string, alone bool) []*EventView {
 	var out []*EventView
-	for _, e := range h.Events {
-		if e.Handled {
-			continue
-		}
+	for e := range h.signalled {
 		for _, s := range e.meaning {
 			if slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
 				out = append(out, e)
@@ -490,10 +541,7 @@ func (h *HopView) withoutSignals() *HopView {
 // means says whether a telling event has a signal of a status made by its writer of which
 // the cause is the likeliest meaning.
 func (h *HopView) means(cause string) bool {
-	for _, e := range h.Events {
-		if e.Handled {
-			continue
-		}
+	for e := range h.signalled {
 		for _, s := range e.meaning {
 			if s.MayMean[0] == cause {
 				return true
@@ -518,8 +566,8 @@ func (h *HopView) remarking(cause string) []*EventView {
 // signalling gives the telling events that carry a signal.
 func (h *HopView) signalling(id string) []*EventView {
 	var out []*EventView
-	for _, e := range h.Events {
-		if !e.Handled && slices.Contains(e.Signals, id) {
+	for e := range h.signalled {
+		if slices.Contains(e.Signals, id) {
 			out = append(out, e)
 		}
 	}
