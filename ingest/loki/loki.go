@@ -57,7 +57,6 @@ type Source struct {
 	series  map[[2]int64][]labels
 	info    timeline.Info
 	skipped map[string]*timeline.Skipped
-	bytes   int64
 }
 
 // Open reaches the Loki at u and looks which streams the selector in its query names. Where u has

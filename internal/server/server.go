@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package server starts real servers for tests: Loki, Jaeger and Tempo, built from their
 // Go modules at the versions that modules/*/go.mod name, on loopback.
 //
