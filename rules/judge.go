@@ -350,7 +350,7 @@ func meaning(f *finding) (place int, ambiguous bool) {
 			continue
 		}
 		for _, s := range e.meaning {
-			i := slices.Index(s.MayMean, f.rule.CauseClass)
+			i := s.place(f.rule.CauseClass)
 			if i < 0 {
 				continue
 			}

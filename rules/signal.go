@@ -38,6 +38,17 @@ type Signal struct {
 	fires []string // texts on which its file says that it fires
 }
 
+// place gives the place of a cause among what the signal may mean for the failure of its
+// writer, 0 for the most likely; -1 if it does not speak for the cause: the status was
+// not made by its writer, or other stands first.
+func (s *Signal) place(cause string) int {
+	i := slices.Index(s.MayMean, cause)
+	if s.MadeBy != madeByWriter || slices.Contains(s.MayMean[:max(i, 0)], "other") {
+		return -1
+	}
+	return i
+}
+
 // Who made the failing status of which a signal speaks.
 const (
 	madeByWriter = "writer"

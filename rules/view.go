@@ -517,7 +517,7 @@ func (h *HopView) saying(cause string, alone bool) []*EventView {
 	var out []*EventView
 	for e := range h.signalled {
 		for _, s := range e.meaning {
-			if slices.Contains(s.MayMean, cause) && (!alone || len(s.MayMean) == 1) {
+			if s.place(cause) >= 0 && (!alone || len(s.MayMean) == 1) {
 				out = append(out, e)
 				break
 			}
@@ -664,7 +664,7 @@ func (h *HopView) pointed(cause string) string {
 	for _, e := range h.saying(cause, false) {
 		away, next, system := false, false, ""
 		for _, s := range e.meaning {
-			if !slices.Contains(s.MayMean, cause) {
+			if s.place(cause) < 0 {
 				continue
 			}
 			switch s.Points {
