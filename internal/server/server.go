@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package server starts real servers for tests: Loki, Jaeger and Tempo, built from their
+// Package server starts real servers for tests: Loki and Jaeger, built from their
 // Go modules at the versions that modules/*/go.mod name, on loopback.
 //
 // A server belongs to the test that asked for it, and ends with it. One that cannot be built or does not
