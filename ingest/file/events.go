@@ -298,7 +298,7 @@ func (r *partReader) pass(ctx context.Context) bool {
 	if r.p.size == 0 {
 		return true
 	}
-	d, err := r.s.detect(r.p)
+	d, err := r.s.formatOf(r.p)
 	switch {
 	case err != nil:
 		return r.broken(r.pos, err)
@@ -366,7 +366,7 @@ func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
 	if r.index == nil {
 		r.stamps = &index{sparse: true}
 	}
-	return true, k.run(ctx)
+	return true, k.run(ctx, f)
 }
 
 // broken reports that the part cannot be read, or not further than at.

@@ -97,6 +97,11 @@ type filePart struct {
 	detection format.Detection
 	lookErr   error
 
+	fitting   sync.Once
+	fits      bool // the stream's format reads all of its head
+	screening sync.Once
+	screen    *format.Screen // nil if there is none
+
 	skipped map[string]skip // by What; guarded by Source.mu
 	index   *index          // nil until a whole pass left it; guarded by Source.mu
 }
@@ -297,6 +302,30 @@ func (s *Source) detect(p *filePart) (format.Detection, error) {
 		}
 	}
 	return d, p.lookErr
+}
+
+// formatOf is detect for who only wants to read the part: where the stream's format reads
+// all of its head it is not asked what else might.
+func (s *Source) formatOf(p *filePart) (format.Detection, error) {
+	p.fitting.Do(func() {
+		f := p.stream.format
+		if f == nil || p.err != nil || s.config.Format != nil || len(p.stream.parts) == 1 {
+			return
+		}
+		head, err := p.head()
+		if err != nil {
+			return
+		}
+		sc := s.config.Formats.NewScreen(f, head, s.options(p, f))
+		if sc != nil && s.share(p, f, head) == 1 {
+			p.fits = true
+			p.screening.Do(func() { p.screen = sc })
+		}
+	})
+	if p.fits {
+		return format.Detection{Format: p.stream.format, Confidence: 1}, nil
+	}
+	return s.detect(p)
 }
 
 // sameFormat says whether two formats are one, also inside the same wrappers.

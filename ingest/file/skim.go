@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -24,9 +25,11 @@ type skimmer struct {
 	search []*search // whatever one of them finds is looked at
 	look   bool      // for lines that are none of the stream's own
 
+	buf    []byte
 	window []byte // from the beginning of a record on
 	base   int64  // offset of the window in the part
 	eof    bool
+	whole  bool // all records from some place on were read
 
 	counted, line int // number of the line in which the byte of the window is
 	marks         []int
@@ -66,7 +69,7 @@ func (r *partReader) newSkimmer(in io.Reader) *skimmer {
 	if screen == nil {
 		return nil
 	}
-	k := &skimmer{r: r, screen: screen, in: in, line: 1}
+	k := &skimmer{r: r, screen: screen.Clone(), in: in, line: 1}
 	var literals []format.Literal
 	if len(r.pl.failed) > 0 {
 		ls, ok := screen.Failed()
@@ -82,7 +85,7 @@ func (r *partReader) newSkimmer(in io.Reader) *skimmer {
 		}
 		literals = append(literals, ls...)
 	}
-	k.look = (len(r.pl.failed) > 0 || r.pl.life) && !screen.Lines()
+	k.look = (len(r.pl.failed) > 0 || r.pl.life) && !screen.Alike()
 	if r.pl.spelling != nil {
 		k.search = append(k.search, r.pl.spelling)
 	}
@@ -92,20 +95,52 @@ func (r *partReader) newSkimmer(in io.Reader) *skimmer {
 	return k
 }
 
-// screen makes the screen of a part; nil if there is none for its format.
+// screen gives the screen of a part; nil if there is none for its format.
 func (s *Source) screen(p *filePart, f *format.Format) *format.Screen {
-	head, err := p.head()
-	if err != nil {
-		return nil
-	}
-	return s.config.Formats.NewScreen(f, head, s.options(p, f))
+	p.screening.Do(func() {
+		if head, err := p.head(); err == nil {
+			p.screen = s.config.Formats.NewScreen(f, head, s.options(p, f))
+		}
+	})
+	return p.screen
+}
+
+// onlyWindows says whether nothing but windows is wanted, of which the index tells the place.
+func (k *skimmer) onlyWindows() bool {
+	return len(k.search) == 0 && !k.look && !k.r.sampler.on && k.r.stamps == nil
 }
 
 // run goes through the part; false says that it was stopped.
-func (k *skimmer) run(ctx context.Context) bool {
+func (k *skimmer) run(ctx context.Context, f *stored) bool {
+	if !k.onlyWindows() {
+		return k.through(ctx, math.MaxInt64)
+	}
+	size := k.r.p.size
+	if f.how != nil {
+		size = int64(len(k.r.index.ranges)+1) << stretchBits // what is behind counts as one
+	}
+	runs := k.r.index.runs(k.r.near, size)
+	if f.how != nil && len(runs) > 0 {
+		return k.through(ctx, math.MaxInt64)
+	}
+	for _, x := range runs {
+		k.in = &cancelReader{ctx, io.NewSectionReader(f.file, x.from.offset, size-x.from.offset)}
+		k.base, k.line, k.counted, k.eof = x.from.offset, x.from.line, 0, false
+		if !k.through(ctx, x.to) {
+			return false
+		}
+		if k.whole {
+			break
+		}
+	}
+	return true
+}
+
+// through goes on until a window begins at the offset or behind it.
+func (k *skimmer) through(ctx context.Context, to int64) bool {
 	limit := k.r.reader.MaxRecord()
-	buf := make([]byte, 0, 2*blockSize)
-	for !k.eof {
+	buf := k.buf[:0]
+	for !k.eof && k.base < to {
 		if cap(buf)-len(buf) < blockSize {
 			buf = slices.Grow(buf, blockSize)
 		}
@@ -146,6 +181,7 @@ func (k *skimmer) run(ctx context.Context) bool {
 		k.base += int64(end)
 		buf = buf[:copy(buf, buf[end:])]
 	}
+	k.buf = buf
 	k.r.keepIndex()
 	return true
 }
@@ -158,6 +194,7 @@ func (f *endsWith) Read([]byte) (int, error) { return 0, f.err }
 // onward reads all records from here on: rest, which is the end of the window, and what
 // comes behind it.
 func (k *skimmer) onward(ctx context.Context, rest []byte, in io.Reader) bool {
+	k.whole = true
 	at := len(k.window) - len(rest)
 	k.r.reader.Jump(io.MultiReader(bytes.NewReader(rest), in), k.base+int64(at), k.lineAt(at))
 	return k.r.records(ctx)
@@ -313,7 +350,7 @@ func (k *skimmer) ownFrom(i, end int) int {
 // strange marks the lines that are none of the stream's own.
 func (k *skimmer) strange(text []byte) {
 	for at := 0; at < len(text); {
-		if c := text[at]; c != '\n' && c != '\r' && !k.screen.Own(k.window[at:]) {
+		if c := text[at]; c != '\n' && c != '\r' && k.screen.Strange(k.window[at:]) {
 			k.marks = append(k.marks, at)
 		}
 		n := bytes.IndexByte(text[at:], '\n')
@@ -345,10 +382,13 @@ func (k *skimmer) read(st stretch, end int) (goOn bool, turned int) {
 			return true, int(rec.Offset - k.base)
 		}
 		at.Offset, at.Line = rec.Offset, rec.Line
+		if r.stamps != nil && k.screen.Own(k.window[rec.Offset-k.base:]) {
+			r.stamps.starting(rec.Offset, rec.Line)
+		}
 		if !r.record(rec, at) {
 			return false, -1
 		}
-		if k.look && k.learnt < maxLearn && !k.screen.Own(k.window[rec.Offset-k.base:]) && bytes.IndexByte(rec.Bytes, '\n') < 0 {
+		if k.look && k.learnt < maxLearn && k.screen.Strange(k.window[rec.Offset-k.base:]) && bytes.IndexByte(rec.Bytes, '\n') < 0 {
 			k.learnt++
 			k.screen.Learn(rec.Bytes)
 		}

@@ -86,12 +86,19 @@ const stretchBits = 18
 // the stretches before and after it, give or take twice that lag and a minute.
 type index struct {
 	ranges []stampRange
+	starts []lineStart // where a record begins in each stretch; offset -1 if that is not known
 	sparse bool
 	latest time.Time
 	lag    time.Duration
 }
 
 type stampRange struct{ first, last time.Time }
+
+// A lineStart is where the line of a number begins.
+type lineStart struct {
+	offset int64
+	line   int
+}
 
 // sparseSlack is by how much stamps of a sparse index may be off at least.
 const sparseSlack = time.Minute
@@ -123,6 +130,44 @@ func (x *index) add(offset int64, t time.Time) {
 func (x *index) knows(offset int64) bool {
 	n := int(offset >> stretchBits)
 	return n < len(x.ranges) && !x.ranges[n].first.IsZero()
+}
+
+// starting notes where a record begins.
+func (x *index) starting(offset int64, line int) {
+	n := int(offset >> stretchBits)
+	for len(x.starts) <= n {
+		x.starts = append(x.starts, lineStart{offset: -1})
+	}
+	if x.starts[n].offset < 0 {
+		x.starts[n] = lineStart{offset, line}
+	}
+}
+
+// A run is a row of stretches: where to begin to read, and where they end.
+type run struct {
+	from lineStart
+	to   int64
+}
+
+// runs gives the stretches of a part of so many bytes in which a record may lie in one of
+// the spans.
+func (x *index) runs(s spans, size int64) []run {
+	var out []run
+	from := lineStart{line: 1}
+	for at := int64(0); at < size; at += 1 << stretchBits {
+		if x.meets(at, s) {
+			if n := len(out); n > 0 && out[n-1].to >= from.offset {
+				out[n-1].to = at + 1<<stretchBits
+			} else {
+				out = append(out, run{from, at + 1<<stretchBits})
+			}
+		}
+		// The records at the beginning of the next stretch follow one of this.
+		if n := int(at >> stretchBits); n < len(x.starts) && x.starts[n].offset >= 0 {
+			from = x.starts[n]
+		}
+	}
+	return out
 }
 
 // finish makes a sparse index ready.

@@ -10,19 +10,29 @@ import (
 // A Screen tells by a glance which lines of a stream surely begin a record of the stream's
 // own format, and which texts stand in those of them that are failures or tell of the life
 // of a process. What another format of the application may have written between them is not
-// among these: its lines are none of the stream's own.
+// among these: its lines are strange.
 //
-// How a line of the stream begins is learnt from lines that were read. Not for concurrent use.
+// How a line of the stream begins is learnt from lines that were read. Not for concurrent
+// use: Clone it.
 type Screen struct {
-	r        *Reader
-	main     *compiled
-	lines    bool // every line is a record
-	width    int  // words of a beginning
-	begins   []beginning
-	failed   []Literal
-	life     []Literal
-	unfailed bool // failed is not known
-	unlived  bool // life is not known
+	*screened
+	begins []beginning
+	r      *Reader // made when it is needed
+}
+
+// screened is what the clones of a screen have in common.
+type screened struct {
+	set    *Set
+	format *Format
+	opt    Options
+	main   *compiled
+	lines  bool // every line is a record
+	alike  bool // and one of the stream's own
+	width  int  // words of a beginning
+	failed []Literal
+	life   []Literal
+	// That a list is not known is another thing than that it is empty.
+	failedKnown, lifeKnown bool
 }
 
 // A beginning is how lines begin: the digits of it are any digits.
@@ -43,35 +53,26 @@ func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
 	if f == nil || f.c == nil {
 		return nil
 	}
-	rt := routeOf(f)
-	var outer []*compiled
-	for rt.wrap != nil {
-		if len(rt.inner) > 0 || rt.general == nil || rt.wrap.wraps.newline || rt.wrap.paths != nil && rt.wrap.paths.nested > 0 {
-			return nil
-		}
-		outer = append(outer, rt.wrap)
-		rt = rt.general
-	}
-	c := rt.main
-	if c == nil || len(c.conts) > 0 && len(outer) > 0 || c.columns != nil && (c.columns.hasHead() || !c.oneLine) || c.paths != nil && c.paths.nested > 0 {
+	main, outer, ok := single(routeOf(f), nil)
+	if !ok || len(main.conts) > 0 && len(outer) > 0 || main.columns != nil && (main.columns.hasHead() || !main.oneLine) ||
+		main.paths != nil && main.paths.nested > 0 {
 		return nil
 	}
-	sc := &Screen{main: c, r: &Reader{set: s, opt: o, in: newBuffered(bytes.NewReader(nil)), max: defaultMaxRecord}}
-	sc.r.start(f)
-	sc.lines = sc.r.lineByLine
-	sc.literals(f, outer)
-	if sc.lines {
+	sc := &Screen{screened: &screened{set: s, format: f, opt: o, main: main}}
+	sc.lines = sc.reader().lineByLine
+	sc.alike = sc.lines && len(outer) == 0
+	sc.literals(outer)
+	if sc.alike {
 		return sc
 	}
 	var lines [][]byte
 	head = bytes.TrimPrefix(whole(head), bom)
 	for len(head) > 0 && len(lines) < learnLines {
 		line, rest, _ := bytes.Cut(head, []byte{'\n'})
-		if head = rest; len(line) > 0 {
+		if head = rest; len(line) > 0 && sc.reads(line) {
 			lines = append(lines, line)
 		}
 	}
-	lines = slices.DeleteFunc(lines, func(l []byte) bool { return !sc.reads(l) })
 	for width := beginWords; width >= 2; width-- {
 		sc.width, sc.begins = width, sc.begins[:0]
 		told := 0
@@ -87,12 +88,54 @@ func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
 	return nil
 }
 
+// single gives the one format to whose records a route leads, and the wrappers before it;
+// false if there are several or none.
+func single(rt *route, outer []*compiled) (*compiled, []*compiled, bool) {
+	if rt.wrap == nil {
+		return rt.main, outer, rt.main != nil
+	}
+	if rt.wrap.wraps.newline || rt.wrap.paths != nil && rt.wrap.paths.nested > 0 {
+		return nil, nil, false
+	}
+	outer = append(slices.Clip(outer), rt.wrap)
+	next := make([]*route, 0, len(rt.inner)+1)
+	for _, in := range rt.inner {
+		next = append(next, in)
+	}
+	if rt.general != nil {
+		next = append(next, rt.general)
+	}
+	var main *compiled
+	var all []*compiled
+	for _, in := range next {
+		m, o, ok := single(in, outer)
+		if !ok || main != nil && (m != main || !slices.Equal(o, all)) {
+			return nil, nil, false
+		}
+		main, all = m, o
+	}
+	return main, all, main != nil
+}
+
+// Clone gives a screen that may be used beside this one.
+func (sc *Screen) Clone() *Screen {
+	return &Screen{screened: sc.screened, begins: slices.Clone(sc.begins)}
+}
+
+func (sc *Screen) reader() *Reader {
+	if sc.r == nil {
+		sc.r = &Reader{set: sc.set, opt: sc.opt, in: newBuffered(bytes.NewReader(nil)), max: defaultMaxRecord}
+		sc.r.start(sc.format)
+	}
+	return sc.r
+}
+
 // literals finds what stands in the wanted records of the stream's own formats.
-func (sc *Screen) literals(f *Format, outer []*compiled) {
-	sc.unfailed = f.Literals == nil
-	own := append([]*compiled{sc.main}, sc.r.set.special[sc.main]...)
-	if sc.lines { // a guest's lines are not told from others
-		for _, g := range sc.r.set.guestsOf(sc.main) {
+func (sc *Screen) literals(outer []*compiled) {
+	sc.failedKnown, sc.lifeKnown = sc.format.Literals != nil, true
+	own := append([]*compiled{sc.main}, sc.set.special[sc.main]...)
+	if sc.alike { // a guest's lines are not told from others
+		for _, g := range sc.set.guestsOf(sc.main) {
 			if !slices.Contains(own, g.c) {
 				own = append(own, g.c)
 			}
@@ -100,7 +143,7 @@ func (sc *Screen) literals(f *Format, outer []*compiled) {
 	}
 	for _, c := range own {
 		if c.literals == nil {
-			sc.unfailed = true
+			sc.failedKnown = false
 		}
 		for _, l := range c.literals {
 			for i := len(outer) - 1; i >= 0; i-- {
@@ -111,7 +154,7 @@ func (sc *Screen) literals(f *Format, outer []*compiled) {
 	}
 	for _, c := range slices.Concat(own, outer) {
 		ls, ok := c.lifeLiterals()
-		sc.unlived = sc.unlived || !ok
+		sc.lifeKnown = sc.lifeKnown && ok
 		sc.life = append(sc.life, ls...)
 	}
 	sc.failed, sc.life = fewest(sc.failed), fewest(sc.life)
@@ -139,20 +182,23 @@ next:
 
 // Failed gives literals of which each own record that failed contains one; false if bytes
 // do not tell.
-func (sc *Screen) Failed() ([]Literal, bool) { return sc.failed, !sc.unfailed }
+func (sc *Screen) Failed() ([]Literal, bool) { return sc.failed, sc.failedKnown }
 
 // Lifecycle gives the same of the records of process lives.
-func (sc *Screen) Lifecycle() ([]Literal, bool) { return sc.life, !sc.unlived }
+func (sc *Screen) Lifecycle() ([]Literal, bool) { return sc.life, sc.lifeKnown }
 
-// Lines says whether every line is a record of the stream's own.
-func (sc *Screen) Lines() bool { return sc.lines }
+// Alike says whether every line is a record of the stream's own format, and none strange.
+func (sc *Screen) Alike() bool { return sc.alike }
 
-// Own says whether the line, with which text begins, surely begins a record of the stream's
-// own format.
-func (sc *Screen) Own(text []byte) bool {
-	if sc.lines {
-		return true
-	}
+// Own says whether the line, with which text begins, surely begins a record.
+func (sc *Screen) Own(text []byte) bool { return sc.lines || sc.tells(text) }
+
+// Strange says whether the line, with which text begins, may not be the first of a record of
+// the stream's own format.
+func (sc *Screen) Strange(text []byte) bool { return !sc.alike && !sc.tells(text) }
+
+// tells says whether lines of the stream's own format are known to begin so.
+func (sc *Screen) tells(text []byte) bool {
 	if len(text) < 8*beginWords {
 		return false
 	}
@@ -182,7 +228,7 @@ next:
 
 // Learn notes how a line begins, if it alone is a record of the stream's own format.
 func (sc *Screen) Learn(line []byte) {
-	if !sc.lines && len(sc.begins) < maxBegins && sc.reads(line) {
+	if !sc.alike && len(sc.begins) < maxBegins && sc.reads(line) {
 		sc.add(line)
 	}
 }
@@ -190,8 +236,9 @@ func (sc *Screen) Learn(line []byte) {
 // reads says whether the line alone is a record of the stream's own format.
 func (sc *Screen) reads(line []byte) bool {
 	line = plain(trimLine(line))
-	p, ok := sc.r.route(line)
-	return ok && p.in != nil && p.in.main == sc.main && !p.partial && !sc.main.isContinuation(p.text) && sc.r.frame.decode(sc.main, p.text)
+	r := sc.reader()
+	p, ok := r.route(line)
+	return ok && p.in != nil && p.in.main == sc.main && !p.partial && !sc.main.isContinuation(p.text) && r.frame.decode(sc.main, p.text)
 }
 
 // add notes how a line begins; false if there is no room for it.
@@ -199,7 +246,7 @@ func (sc *Screen) add(line []byte) bool {
 	if len(line) < 8*beginWords {
 		return false
 	}
-	if sc.Own(line) {
+	if sc.tells(line) {
 		return true
 	}
 	if len(sc.begins) == maxBegins {
@@ -224,9 +271,7 @@ func (r *Reader) Jump(in io.Reader, offset int64, line int) {
 	r.in.Reset(in)
 	r.offset, r.line = offset, line
 	r.held, r.drain, r.err = false, false, nil
-	for _, o := range r.queue {
-		r.free = append(r.free, o)
-	}
+	r.free = append(r.free, r.queue...)
 	if r.given != nil {
 		r.free = append(r.free, r.given)
 	}
