@@ -14,7 +14,7 @@ SERVERS ?= elasticsearch-8.17.4 opensearch-2.19.3
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-needs servers lint bench accuracy clocklab update fuzz lab
+.PHONY: help demo build test test-needs servers lint bench microbench accuracy clocklab update fuzz lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,13 @@ test-needs:
 lint: ## run gofmt, vet, staticcheck and the project's own rules
 	$(GO) test -count=1 -run 'Lint|Import|SourcesAreListed' .
 
-bench: ## run the benchmarks
+# SIZE is how large the generated logs are, BENCHFLAGS what else the comparison takes
+# (bench/README.md).
+SIZE   ?= 2GB
+bench: build ## time whole runs on generated logs next to the usual tools
+	$(GO) run ./bench/pairs -program $(BIN) -size $(SIZE) $(BENCHFLAGS)
+
+microbench: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 accuracy: ## judge every request of the shipped incident and compare with the truth

@@ -130,7 +130,6 @@ type generator struct {
 	recs      [2]*stream
 	notify    [2]*stream
 	db        *stream
-	b         []byte // the line at hand
 }
 
 // flush writes what s stamped before the bound, and opens the file of the part if that is new.
