@@ -3,6 +3,7 @@ package file
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/correlatehq/correlate/ingest/format"
 )
@@ -10,7 +11,7 @@ import (
 // A search finds all occurrences of many patterns in bytes without looking at most
 // of the bytes.
 //
-// Patterns are put in classes by length. Of each pattern, the grams (runs of up to 8
+// Patterns are put in a few classes by length. Of each pattern, the grams (runs of up to 8
 // bytes) at its first offsets go into a bloom filter, as many as the shortest
 // pattern of the class has; so whatever stands in the text, a probe at every
 // step-th byte meets one gram of it. Only where the filter says yes is the pattern
@@ -33,13 +34,16 @@ type searchClass struct {
 	tableShift uint
 	firsts     []uint64 // the first gram of each pattern
 	next       []int32  // the next pattern with the same slot, plus 1
-	patterns   []string // in lower case if case does not count
+	patterns   []string
 	owners     []int32
+	literals   []format.Literal // what the patterns are; nil: bytes of either case are not equal
+	texts      *textFilter      // instead of bloom; nil if the class is no class of texts
+	pair       pair             // of a class of one short text
 }
 
-// classLimits are the lengths at which a new class begins: a class with one short
-// pattern would slow the search for its long ones.
-var classLimits = [...]int{1, 4, 8, 12, 16, 24, 32, 1 << 30}
+// classLimits are the lengths at which a new class begins. Every class costs probes of its
+// own, so there are few; the grams of one with patterns shorter than 8 bytes tell little.
+var classLimits = [...]int{1, 4, 8, 1 << 30}
 
 const (
 	hashFactor = 0x9E3779B97F4A7C15
@@ -65,30 +69,85 @@ func newSearch(owners [][]string) *search {
 	return s
 }
 
-// newTextSearch makes a search for a few texts, of which nobody asks who owns them. Their
-// grams are short, so that probes are far apart.
+// newTextSearch makes a search for a few texts, of which nobody asks who owns them. The
+// shortest are looked for one by one if they are few; the others are one class, whose grams
+// are short so that probes are far apart, and to which their case is all one.
 func newTextSearch(literals []format.Literal) *search {
 	s := &search{}
-	for c := 0; c+1 < len(textLimits); c++ {
-		for _, fold := range []bool{false, true} {
-			var k searchClass
-			if fold {
-				k.fold = foldBits
-			}
-			for _, l := range literals {
-				if l.Fold == fold && len(l.Text) >= textLimits[c] && len(l.Text) < textLimits[c+1] {
-					k.patterns = append(k.patterns, l.Text)
-					k.owners = append(k.owners, 0)
-				}
-			}
-			s.addClass(k, 4)
+	var short, long []format.Literal
+	for _, l := range literals {
+		if len(l.Text) < shortText {
+			short = append(short, l)
+		} else {
+			long = append(long, l)
 		}
 	}
+	if len(short) > maxPairs || slices.ContainsFunc(short, func(l format.Literal) bool { return len(l.Text) < 2 }) {
+		short, long = nil, literals
+	}
+	for _, l := range short {
+		s.addPair(l)
+	}
+	if len(long) == 0 {
+		return s
+	}
+	k := searchClass{fold: foldBits, texts: &textFilter{}}
+	for _, l := range long {
+		k.patterns = append(k.patterns, l.Text)
+		k.owners = append(k.owners, 0)
+		k.literals = append(k.literals, l)
+	}
+	s.addClass(k, 4)
 	return s
 }
 
-// textLimits are classLimits of texts.
-var textLimits = [...]int{1, 3, 5, 8, 1 << 30}
+const (
+	// shortText is the length below which texts are looked for one by one, up to maxPairs of
+	// them.
+	shortText = 5
+	maxPairs  = 6
+)
+
+// A textFilter is a bloom filter for the grams of a few texts: a bit for each.
+type textFilter [1 << textFilterBits / 64]uint64
+
+const textFilterBits = 15
+
+func (f *textFilter) has(h uint64) bool {
+	h >>= 64 - textFilterBits
+	return f[h>>6]>>(h&63)&1 != 0
+}
+
+func (f *textFilter) add(h uint64) {
+	h >>= 64 - textFilterBits
+	f[h>>6] |= 1 << (h & 63)
+}
+
+// A pair finds the first bytes of one pattern at eight places at once: in each byte of a word
+// that is made of the text at the place and of those behind it, moved up, what is zero is
+// where they stand.
+type pair struct {
+	on    bool
+	bytes [3]uint64 // the first three of the pattern in every byte of a word
+	digit bool      // instead of the third: a digit
+	two   bool      // there is no third
+}
+
+const everyByte = 0x0101010101010101
+
+// addPair adds a class of one short text.
+func (s *search) addPair(l format.Literal) {
+	k := searchClass{patterns: []string{l.Text}, owners: []int32{0}, literals: []format.Literal{l}}
+	if l.Fold {
+		k.fold = foldBits
+	}
+	n := len(l.Text)
+	k.pair = pair{on: true, digit: n == 2 && l.Status, two: n == 2 && !l.Status}
+	for j := range min(3, n) {
+		k.pair.bytes[j] = uint64(l.Text[j]) * everyByte
+	}
+	s.addClass(k, n)
+}
 
 func (s *search) addClass(k searchClass, gram int) {
 	if len(k.patterns) == 0 {
@@ -104,6 +163,9 @@ func (s *search) addClass(k searchClass, gram int) {
 }
 
 func (k *searchClass) build(shortest, gram int) {
+	if k.texts != nil && shortest < 2*gram {
+		gram--
+	}
 	k.gram = min(gram, shortest)
 	k.step = shortest - k.gram + 1
 	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
@@ -126,6 +188,9 @@ func (k *searchClass) build(shortest, gram int) {
 		p := []byte(k.patterns[i])
 		for j := 0; j < k.step; j++ {
 			h := k.load(p, j) * hashFactor
+			if k.texts != nil {
+				k.texts.add(h)
+			}
 			k.bloom[h>>k.bloomShift] |= bloomBits(h)
 		}
 		k.firsts[i] = k.load(p, 0)
@@ -164,7 +229,18 @@ func (s *search) each(text []byte, yield func(hit) bool) {
 
 func (k *searchClass) each(text []byte, yield func(hit) bool) bool {
 	p := 0
+	if k.pair.on {
+		var goOn bool
+		if p, goOn = k.eachPair(text, yield); !goOn {
+			return false
+		}
+	}
 	mask, fold, bloom, shift, step := k.mask, k.fold, k.bloom, k.bloomShift&63, k.step
+	for texts := k.texts; texts != nil && p+8 <= len(text); p += step {
+		if texts.has(((binary.LittleEndian.Uint64(text[p:])|fold)&mask)*hashFactor) && !k.verify(text, p, yield) {
+			return false
+		}
+	}
 	for ; p+8 <= len(text); p += step {
 		h := ((binary.LittleEndian.Uint64(text[p:]) | fold) & mask) * hashFactor
 		if b := bloomBits(h); bloom[h>>shift]&b == b && !k.verify(text, p, yield) {
@@ -180,13 +256,40 @@ func (k *searchClass) each(text []byte, yield func(hit) bool) bool {
 	return true
 }
 
+// eachPair does the work of each for one short pattern, up to the last bytes: it gives the
+// place from which on they are.
+func (k *searchClass) eachPair(text []byte, yield func(hit) bool) (int, bool) {
+	a, b, c, fold := k.pair.bytes[0], k.pair.bytes[1], k.pair.bytes[2], k.fold
+	p := 0
+	for ; p+10 <= len(text); p += 8 {
+		t := text[p : p+10 : p+10]
+		z := (binary.LittleEndian.Uint64(t) | fold) ^ a
+		z |= (binary.LittleEndian.Uint64(t[1:]) | fold) ^ b
+		switch {
+		case k.pair.two:
+		case k.pair.digit:
+			z |= binary.LittleEndian.Uint64(t[2:])&(0xf0*everyByte) ^ 0x30*everyByte
+		default:
+			z |= (binary.LittleEndian.Uint64(t[2:]) | fold) ^ c
+		}
+		// Sets the high bit of bytes that are zero, and of some behind one.
+		z = (z - everyByte) &^ z & (0x80 * everyByte)
+		for ; z != 0; z &= z - 1 {
+			if !k.verify(text, p+bits.TrailingZeros64(z)/8, yield) {
+				return 0, false
+			}
+		}
+	}
+	return p, true
+}
+
 // verify reports the patterns that have the gram at p among their first ones.
 func (k *searchClass) verify(text []byte, p int, yield func(hit) bool) bool {
 	for s := p; s > p-k.step && s >= 0; s-- {
 		first := k.load(text, s)
 		for i := k.table[first*hashFactor>>k.tableShift]; i > 0; i = k.next[i-1] {
 			pat := k.patterns[i-1]
-			if k.firsts[i-1] == first && len(pat) <= len(text)-s && k.equal(text[s:s+len(pat)], pat) &&
+			if k.firsts[i-1] == first && len(pat) <= len(text)-s && k.equal(text[s:], i-1) &&
 				!yield(hit{int(k.owners[i-1]), s, s + len(pat)}) {
 				return false
 			}
@@ -195,16 +298,28 @@ func (k *searchClass) verify(text []byte, p int, yield func(hit) bool) bool {
 	return true
 }
 
-func (k *searchClass) equal(text []byte, pattern string) bool {
-	if k.fold == 0 {
-		return string(text) == pattern
+// isStatus says whether behind the first digit of a status come the others, and no more.
+func isStatus(rest []byte) bool {
+	digit := func(i int) bool { return i < len(rest) && rest[i] >= '0' && rest[i] <= '9' }
+	return digit(0) && digit(1) && !digit(2)
+}
+
+// equal says whether text begins with the pattern i, which is not longer.
+func (k *searchClass) equal(text []byte, i int32) bool {
+	pat := k.patterns[i]
+	if k.literals == nil {
+		return string(text[:len(pat)]) == pat
 	}
-	for i := range text {
-		c := text[i]
+	l := &k.literals[i]
+	if !l.Fold {
+		return string(text[:len(pat)]) == pat && (!l.Status || isStatus(text[len(pat):]))
+	}
+	for j := range len(pat) {
+		c := text[j]
 		if c >= 'A' && c <= 'Z' {
 			c |= 0x20
 		}
-		if c != pattern[i] {
+		if c != pat[j] {
 			return false
 		}
 	}

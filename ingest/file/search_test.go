@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/correlatehq/correlate/ingest/format"
 )
 
 // naive finds the same occurrences as search.each, slowly.
@@ -74,6 +77,57 @@ func TestSearchFindsWhatNaiveSearchFinds(t *testing.T) {
 	}
 }
 
+// TestTextSearchFindsWhatNaiveSearchFinds does the same for texts, some of which may be in
+// either case or begin a status.
+func TestTextSearchFindsWhatNaiveSearchFinds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	word := func(n int, letters string) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[rng.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	found := 0
+	for round := range 1000 {
+		var literals []format.Literal
+		for range 1 + rng.IntN(10) {
+			l := format.Literal{Text: word(1+rng.IntN(12), "abk 5")}
+			switch rng.IntN(3) {
+			case 0:
+				l.Fold = true
+			case 1:
+				l.Text, l.Status = l.Text+"5", true
+			}
+			literals = append(literals, l)
+		}
+		var text strings.Builder
+		for range rng.IntN(12) {
+			text.WriteString(word(rng.IntN(12), "abkABK 5:"))
+			text.WriteString(literals[rng.IntN(len(literals))].Text)
+			text.WriteString(word(rng.IntN(4), "05 "))
+		}
+		var want []hit
+		for _, l := range literals {
+			for i := 0; i+len(l.Text) <= text.Len(); i++ {
+				at, rest := text.String()[i:i+len(l.Text)], text.String()[i+len(l.Text):]
+				if at != l.Text && !(l.Fold && strings.ToLower(at) == l.Text) || l.Status && !regexp.MustCompile(`^\d\d(\D|$)`).MatchString(rest) {
+					continue
+				}
+				want = append(want, hit{0, i, i + len(l.Text)})
+			}
+		}
+		got := sortHits(allHits(newTextSearch(literals), []byte(text.String())))
+		if want = sortHits(want); !slices.Equal(got, want) {
+			t.Fatalf("round %d: texts %+v in %q\n got %v\nwant %v", round, literals, text.String(), got, want)
+		}
+		found += len(got)
+	}
+	if found < 1000 {
+		t.Errorf("only %d were found", found)
+	}
+}
+
 func TestOnBoundaries(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -102,6 +156,33 @@ func FuzzSearch(f *testing.F) {
 			t.Errorf("%q, %q in %q: got %v, want %v", p, q, text, got, want)
 		}
 	})
+}
+
+// BenchmarkTextSearch searches an application's log for what tells of failures and of the
+// life of its process.
+func BenchmarkTextSearch(b *testing.B) {
+	var text bytes.Buffer
+	for i := 0; text.Len() < 4<<20; i++ {
+		fmt.Fprintf(&text, "2026-03-01 15:47:21,%03d INFO [req=%016x%016x] inventory.access: \"GET /stock/%d\" 200 %d.6ms\n", i%1000, uint64(i)*hashFactor, i*0x9E3779B97, i%9999, i%9)
+	}
+	for _, name := range []string{"python_logging", "slog_json"} {
+		sc := format.Builtin().NewScreen(format.Builtin().Lookup(name), text.Bytes()[:headSize], format.Options{})
+		if sc == nil {
+			sc = format.Builtin().NewScreen(format.Builtin().Lookup(name), []byte(`{"time":"2026-03-01T15:47:16.836852102Z","level":"INFO","msg":"x"}`+"\n"), format.Options{})
+		}
+		failed, _ := sc.Failed()
+		life, _ := sc.Lifecycle()
+		s := newTextSearch(append(failed, life...))
+		for i := range s.classes {
+			one := &search{classes: s.classes[i : i+1]}
+			b.Run(fmt.Sprintf("%s/%d_of_%d_by_%d", name, len(s.classes[i].patterns), len(s.classes[i].patterns[0]), s.classes[i].step), func(b *testing.B) {
+				b.SetBytes(int64(text.Len()))
+				for b.Loop() {
+					one.each(text.Bytes(), func(hit) bool { return true })
+				}
+			})
+		}
+	}
 }
 
 // BenchmarkSearch searches access log lines for IDs that are not in them.

@@ -68,10 +68,26 @@ func mixedLogs(rng *rand.Rand) (files map[string]string, ids []string) {
 				return stamp + " stdout F " + strings.Replace(rec, "200", "500", 1)
 			case 1:
 				return stamp + " stdout P " + rec[:60] + "\n" + stamp + " stdout F " + rec[60:]
+			case 3:
+				return stamp + ` stdout F {"time":"` + at.Format(time.RFC3339Nano) + `","level":"ERROR","msg":"of another library","request_id":"` + id + `"}`
 			case 2:
 				return stamp + " stderr F Error: no price\n" + stamp + " stderr F     at total (/srv/recs/price.js:12:9)"
 			}
 			return stamp + " stdout F " + rec
+		},
+		"lb-1/haproxy.log": func(at time.Time, id string, kind int) string {
+			stamp := at.Format("Jan _2 15:04:05") + " lb-1 haproxy[1074]: "
+			switch kind {
+			case 0:
+				return stamp + "Server be_orders/app-2 is DOWN, reason: Layer4 connection problem, info: \"Connection refused\", check duration: 0ms. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue."
+			case 1:
+				return stamp + "Proxy be_orders stopped (cumulated conns: FE: 0, BE: 17)."
+			}
+			status := 200
+			if kind == 2 {
+				status = 502
+			}
+			return stamp + fmt.Sprintf(`10.0.6.2:58098 [%s] fe_shop be_orders/app-2 0/0/0/17/17 %d 170 - - ---- 10/16/1/0/0 0/0 {%s} "GET /x HTTP/1.1"`, at.Format("02/Jan/2006:15:04:05.000"), status, id)
 		},
 		"edge-1/access.log": func(at time.Time, id string, kind int) string {
 			status := 200

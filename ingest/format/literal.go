@@ -7,11 +7,13 @@ import (
 	"sync"
 )
 
-// A Literal is a text for which bytes can be searched. Where Fold is set the text is in
-// lower case, and letters of the other case count too.
+// A Literal is a text for which bytes can be searched.
 type Literal struct {
 	Text string
+	// Fold: the text is in lower case, and letters of the other case count too.
 	Fold bool
+	// Status: the text ends in the first digit of a status of three.
+	Status bool
 }
 
 // leastLiteral is how long a literal must be to tell anything.
@@ -33,7 +35,7 @@ func literalsOf(text string) []Literal {
 		if len(run) < leastLiteral {
 			return nil
 		}
-		out = append(out, Literal{run, l.Fold})
+		out = append(out, Literal{Text: run, Fold: l.Fold})
 	}
 	return out
 }
@@ -80,7 +82,7 @@ func needsOf(re *syntax.Regexp) needs {
 	case syntax.OpLiteral:
 		l := Literal{Text: string(re.Rune)}
 		if re.Flags&syntax.FoldCase != 0 {
-			l = Literal{strings.ToLower(l.Text), true}
+			l = Literal{Text: strings.ToLower(l.Text), Fold: true}
 		}
 		return needs{exact: []Literal{l}}
 	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
@@ -163,7 +165,7 @@ func needsOfAll(subs []*syntax.Regexp) needs {
 		var next []Literal
 		for _, a := range run {
 			for _, b := range n.exact {
-				next = append(next, Literal{a.Text + b.Text, a.Fold || b.Fold})
+				next = append(next, Literal{Text: a.Text + b.Text, Fold: a.Fold || b.Fold})
 			}
 		}
 		run = next

@@ -39,7 +39,9 @@ type screened struct {
 type beginning struct{ mask, want [beginWords]uint64 }
 
 const (
-	beginWords = 4  // of 8 bytes
+	usualWords = 4  // of 8 bytes
+	beginWords = 10 // at most, where wrappers stand in front
+	innerLeast = 16 // of what is in wrappers must be among them
 	maxBegins  = 24 // of one stream
 	learnLines = 48 // of the head are looked at
 	// learnShare is the share of these lines that the beginnings found must tell.
@@ -66,14 +68,26 @@ func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
 		return sc
 	}
 	var lines [][]byte
+	most, least := usualWords, 2
 	head = bytes.TrimPrefix(whole(head), bom)
 	for len(head) > 0 && len(lines) < learnLines {
 		line, rest, _ := bytes.Cut(head, []byte{'\n'})
-		if head = rest; len(line) > 0 && sc.reads(line) {
-			lines = append(lines, line)
+		if head = rest; len(line) == 0 || !sc.reads(line) {
+			continue
+		}
+		lines = append(lines, line)
+		if len(outer) > 0 && !sc.guests() {
+			at := sc.inner(line, outer)
+			if at < 0 {
+				return nil
+			}
+			least = max(least, (at+innerLeast+7)/8)
 		}
 	}
-	for width := beginWords; width >= 2; width-- {
+	if most = max(most, least); most > beginWords {
+		return nil
+	}
+	for width := most; width >= least; width-- {
 		sc.width, sc.begins = width, sc.begins[:0]
 		told := 0
 		for _, l := range lines {
@@ -86,6 +100,24 @@ func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
 		}
 	}
 	return nil
+}
+
+// guests says whether what guests write is looked for too: where they are few, or their
+// lines are not told from others.
+func (sc *Screen) guests() bool { return sc.lines || sc.main.spec.Stream != streamApp }
+
+// inner gives where in a line that is read what is inside the wrappers begins; -1 if that
+// does not stand there as it is.
+func (sc *Screen) inner(line []byte, outer []*compiled) int {
+	p, ok := sc.reader().route(plain(trimLine(line)))
+	if !ok {
+		return -1
+	}
+	text := p.text[:min(len(p.text), innerLeast)]
+	for i := len(outer) - 1; i >= 0; i-- {
+		text = outer[i].escape(text)
+	}
+	return bytes.Index(line, text)
 }
 
 // single gives the one format to whose records a route leads, and the wrappers before it;
@@ -134,7 +166,7 @@ func (sc *Screen) reader() *Reader {
 func (sc *Screen) literals(outer []*compiled) {
 	sc.failedKnown, sc.lifeKnown = sc.format.Literals != nil, true
 	own := append([]*compiled{sc.main}, sc.set.special[sc.main]...)
-	if sc.alike { // a guest's lines are not told from others
+	if sc.guests() {
 		for _, g := range sc.set.guestsOf(sc.main) {
 			if !slices.Contains(own, g.c) {
 				own = append(own, g.c)
@@ -149,7 +181,7 @@ func (sc *Screen) literals(outer []*compiled) {
 			for i := len(outer) - 1; i >= 0; i-- {
 				l = outer[i].escape(l)
 			}
-			sc.failed = append(sc.failed, Literal{Text: string(l)})
+			sc.failed = append(sc.failed, Literal{Text: string(l), Status: c.beginsStatus(l)})
 		}
 	}
 	for _, c := range slices.Concat(own, outer) {
@@ -158,6 +190,13 @@ func (sc *Screen) literals(outer []*compiled) {
 		sc.life = append(sc.life, ls...)
 	}
 	sc.failed, sc.life = fewest(sc.failed), fewest(sc.life)
+}
+
+// beginsStatus says whether a literal of the failed records of c ends in the first digit of
+// a status: only that makes one of a digit.
+func (c *compiled) beginsStatus(l []byte) bool {
+	return bytes.HasSuffix(l, []byte("5")) && !bytes.HasSuffix(l, []byte("m5")) && // a colour
+		slices.ContainsFunc(c.failed, func(w cond) bool { return w.lo == 500 })
 }
 
 // fewest drops literals that hold another one.
@@ -171,7 +210,7 @@ next:
 			if o.Fold {
 				text = string(bytes.ToLower([]byte(text)))
 			}
-			if (o.Fold || !l.Fold) && bytes.Contains([]byte(text), []byte(o.Text)) {
+			if (o.Fold || !l.Fold) && (l.Status || !o.Status) && bytes.Contains([]byte(text), []byte(o.Text)) {
 				continue next
 			}
 		}
@@ -199,18 +238,14 @@ func (sc *Screen) Strange(text []byte) bool { return !sc.alike && !sc.tells(text
 
 // tells says whether lines of the stream's own format are known to begin so.
 func (sc *Screen) tells(text []byte) bool {
-	if len(text) < 8*beginWords {
+	if len(text) < 8*sc.width {
 		return false
-	}
-	var w [beginWords]uint64
-	for i := range w {
-		w[i] = binary.LittleEndian.Uint64(text[8*i:])
 	}
 next:
 	for i := range sc.begins {
 		b := &sc.begins[i]
 		for j := range sc.width {
-			if w[j]&b.mask[j] != b.want[j] {
+			if binary.LittleEndian.Uint64(text[8*j:])&b.mask[j] != b.want[j] {
 				continue next
 			}
 		}
@@ -243,7 +278,7 @@ func (sc *Screen) reads(line []byte) bool {
 
 // add notes how a line begins; false if there is no room for it.
 func (sc *Screen) add(line []byte) bool {
-	if len(line) < 8*beginWords {
+	if len(line) < 8*sc.width {
 		return false
 	}
 	if sc.tells(line) {
