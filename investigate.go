@@ -27,6 +27,10 @@ type Options struct {
 	Anchors []timeline.Anchor
 	// Roles are what the user says of services: service.name -> role.
 	Roles map[string]timeline.Role
+	// Stop ends the reading once it is closed, and what is known by then is judged: cases are
+	// partial, and no verdict is more than possible. nil: nothing does.
+	Stop  <-chan struct{}
+	Watch *timeline.Watch // is told how far the reading is; may be nil
 }
 
 // A NotFoundError says that an ID is in none of the sources.
@@ -152,6 +156,8 @@ func collect(ctx context.Context, srcs []timeline.Named, o Options, want timelin
 		Clocks:  o.Clocks,
 		Anchors: o.Anchors,
 		Roles:   o.Roles,
+		Stop:    o.Stop,
+		Watch:   o.Watch,
 	})
 }
 

@@ -178,3 +178,57 @@ func TestClocksAreThoseOfTheRequest(t *testing.T) {
 		t.Errorf("in hundreds of milliseconds: got %v, want %s", got, want)
 	}
 }
+
+// stopping is a source that has more events after the reading was stopped.
+type stopping struct {
+	memory
+	after int
+	stop  chan struct{}
+}
+
+func (s *stopping) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
+	return func(yield func(*timeline.Event, error) bool) {
+		for e, err := range s.memory.Events(ctx, f) {
+			if s.after--; s.after == 0 {
+				close(s.stop)
+				<-ctx.Done()
+			}
+			if ctx.Err() != nil {
+				yield(nil, ctx.Err())
+				return
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// What was read before it was stopped is judged, and nothing of it is called certain.
+func TestStop(t *testing.T) {
+	var events []*timeline.Event
+	for i := range 20 {
+		events = append(events, exchange(fmt.Sprintf("%032x", i+1), i, 500, "/x"))
+	}
+	src := &stopping{memory{events, nil}, 12, make(chan struct{})}
+	var w timeline.Watch
+	d, err := correlate.Batch(t.Context(), []timeline.Named{{Name: "logs", Source: src}},
+		correlate.Options{Rules: rules.Builtin(), Stop: src.stop, Watch: &w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Cases) != 11 || !d.Partial || d.Sources[0].Err != "" {
+		t.Errorf("%d cases, partial: %v, source: %q; want 11 and a partial digest of a source without error", len(d.Cases), d.Partial, d.Sources[0].Err)
+	}
+	if len(d.Skipped) != 1 || d.Skipped[0].What != "left out: reading was stopped before its end" {
+		t.Errorf("skipped is %+v", d.Skipped)
+	}
+	for _, c := range d.Cases {
+		if !c.Partial || c.Verdict.Certainty != rules.Possible || c.Verdict.Confidence > 0.5 {
+			t.Errorf("%s is judged as %v, %v, partial: %v", c.RequestID, c.Verdict.Certainty, c.Verdict.Confidence, c.Partial)
+		}
+	}
+	if w.Failures() != 11 || w.Round() == 0 {
+		t.Errorf("%d failures were found in %d rounds", w.Failures(), w.Round())
+	}
+}

@@ -31,6 +31,7 @@ const (
 	inferredAtMost    = 0.9  // it rests on a record without ID for which this is the only request
 	toldAtMost        = 0.75 // the same, of several requests it is the one that something tells apart
 	callerUsualAtMost = 0.5  // the client's status is not known
+	partialAtMost     = 0.5  // records of the request were not read
 	likelyFrom        = 0.7
 	fallbackAtMost    = 0.6
 	provenFrom        = 0.9
@@ -50,6 +51,7 @@ type grounds struct {
 	deathOf     int      // requests that a death may be of, which would make the dead hop the origin; 0 if there is none
 	fallback    bool     // no rule knew better
 	callerUsual bool     // the outermost logged hop usually has a caller
+	partial     bool     // not all records of the request were read
 }
 
 // assess turns grounds into certainty and confidence. It is the only place that does.
@@ -91,6 +93,9 @@ func assess(g grounds) (Certainty, float64) {
 	}
 	for range g.doubts {
 		p *= perDoubt
+	}
+	if g.partial {
+		p = math.Min(p, partialAtMost)
 	}
 	if g.callerUsual {
 		p = math.Min(p, callerUsualAtMost)

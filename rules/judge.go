@@ -78,7 +78,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		return j.undetermined(best, contender), nil
 	}
 	v := &Verdict{Origin: j.trail.Origin, Effect: j.effect()}
-	g := grounds{doubts: len(j.trail.Doubts), callerUsual: j.request.CallerUsual, agreed: callerAgrees(j.trail.Origin)}
+	g := grounds{doubts: len(j.trail.Doubts), callerUsual: j.request.CallerUsual, partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
 	if j.request.CallerUsual {
 		g.doubts-- // that doubt has its own bound
 	}

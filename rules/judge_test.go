@@ -340,6 +340,7 @@ func TestAssess(t *testing.T) {
 		{"inferred, one of eight", grounds{kinds: []string{"stated"}, inferred: true, candidates: 8}, Possible, 0.13},
 		{"a death that may be of four: 1-1/4", grounds{kinds: []string{"stated", "timing"}, deathOf: 4}, Likely, 0.75},
 		{"a death that may be of two", grounds{kinds: []string{"stated"}, deathOf: 2}, Possible, 0.5},
+		{"part of the request was not read", grounds{kinds: []string{"stated", "both_ends"}, partial: true}, Possible, 0.5},
 		{"the client's status is not known", grounds{kinds: []string{"stated"}, callerUsual: true}, Possible, 0.5},
 		{"nothing", grounds{}, Possible, 0},
 	} {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,7 +22,20 @@ type Query struct {
 	Roles   map[string]Role          // service -> role, if the user says so
 	Clocks  map[string]string        // host -> the name of the clock that it shares with all hosts of that name, if the user says so
 	Anchors []Anchor                 // records of which the user says that they are of one moment
+	// Stop ends the reading once it is closed: what was read until then is all that there is,
+	// and the collection is truncated. nil: nothing does.
+	Stop  <-chan struct{}
+	Watch *Watch // is told how far it is; nil: nobody asks
 }
+
+// A Watch tells how far a collection is, while others collect. Its zero value is ready.
+type Watch struct{ round, failures atomic.Int64 }
+
+// Round gives the number of the pass over the sources, from 1 on; 0 before the first.
+func (w *Watch) Round() int { return int(w.round.Load()) }
+
+// Failures gives how many records of failures were found so far.
+func (w *Watch) Failures() int { return int(w.failures.Load()) }
 
 // A Collection is the requests that a query wants, with what is known around them.
 type Collection struct {
@@ -66,6 +80,18 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	for i, s := range srcs {
 		c.left[i] = s.Timeout
 	}
+	var cancel context.CancelFunc
+	c.reading, cancel = context.WithCancel(ctx)
+	defer cancel()
+	if q.Stop != nil {
+		go func() {
+			select {
+			case <-q.Stop:
+				cancel()
+			case <-c.reading.Done():
+			}
+		}()
+	}
 	c.first()
 	c.byKeys()
 	c.neighbourhoods()
@@ -87,10 +113,13 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 }
 
 type collector struct {
-	ctx  context.Context
-	srcs []Named
-	q    Query
-	lim  Limits
+	ctx context.Context
+	// reading is ctx until somebody stops it.
+	reading context.Context
+	stopped bool
+	srcs    []Named
+	q       Query
+	lim     Limits
 
 	graph     *aliasGraph
 	events    map[Pos]*Event  // with identity keys, of wanted and sampled requests
@@ -139,17 +168,26 @@ func (c *collector) scan(wants []Want, each func(source int, e *Event)) {
 
 // scanWithin does the work of scan with a filter that has its bounds.
 func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
+	if w := c.q.Watch; w != nil {
+		w.round.Add(1)
+	}
+	if c.reading.Err() != nil {
+		c.stop()
+		return
+	}
 	var wg sync.WaitGroup
 	for i, s := range c.srcs {
 		if c.errs[i] != nil {
 			continue
 		}
 		wg.Go(func() {
-			wait(c.ctx, s, f, &c.left[i], func(e *Event, err error) {
+			wait(c.reading, s, f, &c.left[i], func(e *Event, err error) {
 				var bad *RecordError
 				switch {
 				case errors.As(err, &bad):
 					c.skip(s.Name, bad.What, bad.Pos.String())
+				case err != nil && c.reading.Err() != nil:
+					// It was stopped, which is told once.
 				case err != nil:
 					c.errs[i] = err
 				default:
@@ -160,6 +198,17 @@ func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
 		})
 	}
 	wg.Wait()
+	if c.reading.Err() != nil {
+		c.stop()
+	}
+}
+
+// stop notes that the reading was stopped.
+func (c *collector) stop() {
+	if !c.stopped && c.ctx.Err() == nil {
+		c.stopped = true
+		c.skip("", "left out: reading was stopped before its end", "")
+	}
 }
 
 // read gives what keep lets through, cloned, by source in the order of its positions. At
@@ -266,6 +315,9 @@ func (c *collector) first() {
 		return carries(e, c.wanted)
 	}
 	keep := func(e *Event) bool {
+		if w := c.q.Watch; w != nil && all.Match(e) {
+			w.failures.Add(1)
+		}
 		return e.Lifecycle != NoLifecycle || all.Match(e) || isWanted(e) || hasIdentity(e)
 	}
 	sample := map[place][]sampleKey{}
@@ -617,7 +669,7 @@ func (c *collector) finish() *Collection {
 			continue
 		}
 		for _, r := range rs {
-			r.Truncated = c.cut[set]
+			r.Truncated = c.cut[set] || c.stopped
 			if c.inBounds(r) {
 				out.Requests = append(out.Requests, r)
 			}

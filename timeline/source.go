@@ -30,6 +30,15 @@ type Info struct {
 	Skipped  []Skipped // what it could not read, in order of position
 }
 
+// A Progresser is a Source that can tell how far the pass over it is that began last.
+type Progresser interface{ Progress() Progress }
+
+// Progress is how far a pass is.
+type Progress struct {
+	Done, Total      int64 // bytes as stored
+	FilesDone, Files int
+}
+
 // A Named source is a source with the name by which results speak of it.
 type Named struct {
 	Name   string

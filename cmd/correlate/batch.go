@@ -43,7 +43,9 @@ per group.`,
 				return err
 			}
 			defer src.close()
-			d, err := correlate.Batch(cmd.Context(), src.named, o)
+			ctx, end := src.attend(cmd.Context(), s, &o)
+			d, err := correlate.Batch(ctx, src.named, o)
+			end()
 			wipe()
 			if judge.dryRun {
 				return dryRun(err)
@@ -60,6 +62,9 @@ per group.`,
 				err = report.DigestText(s.out, d, text)
 			}
 			if err != nil {
+				return err
+			}
+			if err := interrupted(cmd.Context(), s); err != nil {
 				return err
 			}
 			return judge.strictly(d.Sources)

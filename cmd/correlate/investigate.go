@@ -62,17 +62,25 @@ then all arguments are sources.`,
 				return err
 			}
 			defer src.close()
-			c, err := correlate.Investigate(cmd.Context(), src.named, id, o)
+			ctx, end := src.attend(cmd.Context(), s, &o)
+			c, err := correlate.Investigate(ctx, src.named, id, o)
+			end()
 			if judge.dryRun {
 				return dryRun(err)
 			}
 			if e, ok := errors.AsType[*correlate.NotFoundError](err); ok {
+				if cmd.Context().Err() != nil {
+					return cmd.Context().Err() // it may be in what was not read
+				}
 				return notFound(s, e)
 			}
 			if err != nil {
 				return err
 			}
 			if err := printCase(s.out, c, &output, text); err != nil {
+				return err
+			}
+			if err := interrupted(cmd.Context(), s); err != nil {
 				return err
 			}
 			if err := judge.strictly(c.Sources); err != nil {

@@ -8,20 +8,24 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clipperhouse/displaywidth"
 	"golang.org/x/sys/unix"
+
+	"github.com/correlatehq/correlate"
+	"github.com/correlatehq/correlate/timeline"
 )
 
-// inTerminal runs the program with a pseudo terminal of so many columns as its
-// stdout and gives what it wrote there.
-func inTerminal(t *testing.T, columns int, args ...string) string {
+// terminal opens a pseudo terminal of so many columns. What is written to it comes from
+// read once it is closed.
+func terminal(t *testing.T, columns int) (tty *os.File, read <-chan string) {
 	t.Helper()
 	ptm, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ptm.Close()
+	t.Cleanup(func() { ptm.Close() })
 	fd := int(ptm.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
@@ -33,15 +37,23 @@ func inTerminal(t *testing.T, columns int, args ...string) string {
 	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: uint16(columns)}); err != nil {
 		t.Fatal(err)
 	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := make(chan string)
+	all := make(chan string)
 	go func() {
 		b, _ := io.ReadAll(ptm) // ends with an error when the other side is closed
-		read <- string(b)
+		all <- string(b)
 	}()
+	return tty, all
+}
+
+// inTerminal runs the program with a pseudo terminal of so many columns as its
+// stdout and gives what it wrote there.
+func inTerminal(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	tty, read := terminal(t, columns)
 	var stderr strings.Builder
 	if code := run(context.Background(), args, strings.NewReader(""), tty, &stderr); code != exitOK {
 		t.Errorf("exit %d: %s", code, &stderr)
@@ -81,5 +93,47 @@ func TestTerminal(t *testing.T) {
 		if out := inTerminal(t, 100, "investigate", "r-1234567890", "orders.log", "--color", c.flag); strings.Contains(out, "\x1b") {
 			t.Errorf("%+v: there is colour: %q", c, out)
 		}
+	}
+}
+
+// slow is a source that is half done.
+type slow struct{ brokenSource }
+
+func (slow) Progress() timeline.Progress {
+	return timeline.Progress{Done: 500_000_000, Total: 1_000_000_000, FilesDone: 54, Files: 108}
+}
+
+// While files are read the terminal shows how far that is, and nothing of it stays. An
+// interrupt ends the reading and not the pipeline.
+func TestProgress(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	tty, read := terminal(t, 120)
+	ctx, interrupt := context.WithCancel(t.Context())
+	var opt correlate.Options
+	o := &opened{named: []timeline.Named{{Source: slow{}}, {Source: slow{}}, {Source: brokenSource{}}}}
+	pipeline, end := o.attend(ctx, streams{err: tty}, &opt)
+	time.Sleep(progressAfter + 3*progressEvery)
+	interrupt()
+	select {
+	case <-opt.Stop:
+	case <-time.After(time.Minute):
+		t.Error("the interrupt does not stop the reading")
+	}
+	if pipeline.Err() != nil {
+		t.Errorf("the interrupt ends the pipeline: %v", pipeline.Err())
+	}
+	end()
+	end()
+	if err := tty.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := <-read
+	for _, want := range []string{"108 of 216 files", "0 failures found", "1.0/2.0 GB"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+	if i := strings.LastIndexByte(got, '\r'); i < 0 || strings.TrimSpace(strings.TrimPrefix(got[i+1:], "\x1b[K")) != "" {
+		t.Errorf("something stays: %q", got)
 	}
 }

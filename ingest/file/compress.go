@@ -140,6 +140,11 @@ func (e *brokenError) Unwrap() error { return e.err }
 // plain file no more than size bytes are given, so that all passes over a file that
 // grows see the same.
 func openStored(path string, size int64) (*stored, error) {
+	return openCounted(path, size, func(r io.Reader) io.Reader { return r })
+}
+
+// openCounted does the work of openStored; through is put between the file and what unpacks it.
+func openCounted(path string, size int64, through func(io.Reader) io.Reader) (*stored, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, bare(err)
@@ -163,7 +168,7 @@ func openStored(path string, size int64) (*stored, error) {
 		return nil, bare(err)
 	}
 	s := &stored{file: f, how: compressionOf(magic[:n])}
-	limited := io.LimitReader(f, size)
+	limited := through(io.LimitReader(f, size))
 	if s.how == nil {
 		s.Reader = limited
 		return s, nil

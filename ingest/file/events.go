@@ -124,6 +124,7 @@ func (s *Source) run(ctx context.Context, pl *plan) iter.Seq2[*timeline.Event, e
 		for _, st := range s.streams {
 			parts = append(parts, st.parts...)
 		}
+		s.progress.begin(parts)
 		workers := min(runtime.GOMAXPROCS(0), len(parts))
 		queues := make([]chan []item, len(parts))
 		for i := range queues {
@@ -244,16 +245,31 @@ type partReader struct {
 	hits     []hit
 	skipped  map[string]skip
 	from, to time.Time
+	read     int64 // bytes as stored
 }
 
 // read reads one part whole, unless the context ends.
 func (s *Source) read(ctx context.Context, pl *plan, p *filePart, out *batcher) {
 	r := &partReader{s: s, p: p, pl: pl, out: out, skipped: map[string]skip{}}
 	r.pos = timeline.Pos{Source: s.name, Path: p.path, Part: p.number}
+	defer r.passed()
 	if r.pass(ctx) && ctx.Err() == nil {
 		s.commit(p, r.skipped)
 		s.saw(r.from, r.to)
 	}
+}
+
+// open opens the part for a pass over it.
+func (r *partReader) open() (*stored, error) {
+	return openCounted(r.p.open, r.p.size, func(in io.Reader) io.Reader {
+		return &counter{r: in, to: &r.s.progress, read: &r.read}
+	})
+}
+
+// passed counts the part as done, whatever was not read of it or was read twice.
+func (r *partReader) passed() {
+	r.s.progress.done.Add(r.p.size - r.read)
+	r.s.progress.filesDone.Add(1)
 }
 
 // commit keeps what a whole pass over the part skipped.
@@ -336,7 +352,7 @@ func (r *partReader) pass(ctx context.Context) bool {
 			return true
 		}
 	}
-	f, err := openStored(r.p.open, r.p.size)
+	f, err := r.open()
 	if err != nil {
 		return r.broken(r.pos, err)
 	}
@@ -351,7 +367,7 @@ func (r *partReader) pass(ctx context.Context) bool {
 // skim reads what may be wanted of the part, if its bytes can tell; false, false says that
 // they cannot.
 func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
-	f, err := openStored(r.p.open, r.p.size)
+	f, err := r.open()
 	if err != nil {
 		return true, r.broken(r.pos, err)
 	}
@@ -445,7 +461,7 @@ func (r *partReader) onlyBytes() bool {
 // than allowed and so to be reported. It does not look for records, only for how far
 // apart the ends of blocks are from the next newline.
 func (r *partReader) scan(ctx context.Context) (bool, error) {
-	f, err := openStored(r.p.open, r.p.size)
+	f, err := r.open()
 	if err != nil {
 		return false, err
 	}

@@ -63,6 +63,8 @@ type Source struct {
 
 	literals sync.Map // *format.Format -> *search for its literals
 
+	progress progress
+
 	mu       sync.Mutex
 	from, to time.Time // of the raw stamps seen
 }
