@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -28,7 +29,7 @@ type compression struct {
 }
 
 var compressions = []compression{
-	{"gzip", []byte{0x1f, 0x8b}, func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }, 10},
+	{"gzip", []byte{0x1f, 0x8b}, openGzip, 10},
 	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd, 12},
 	{"bzip2", []byte("BZh"), func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }, 14},
 	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, openXZ, 14},
@@ -39,13 +40,57 @@ var compressions = []compression{
 	{"journal export", []byte("__REALTI"), openJournal, 1},
 }
 
-func openZstd(r io.Reader) (io.ReadCloser, error) {
-	// One goroutine is the caller's own; the window is bounded since the file may be hostile.
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxDictionary))
+// Passes over many files use the same few decoders again, which hold megabytes.
+var (
+	gzips sync.Pool // of *gzip.Reader
+	zstds sync.Pool // of *zstd.Decoder
+)
+
+func openGzip(r io.Reader) (io.ReadCloser, error) {
+	if z, ok := gzips.Get().(*gzip.Reader); ok {
+		if err := z.Reset(r); err != nil {
+			gzips.Put(z)
+			return nil, err
+		}
+		return pooled{z, func() { gzips.Put(z) }}, nil
+	}
+	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, err
 	}
-	return d.IOReadCloser(), nil
+	return pooled{z, func() { gzips.Put(z) }}, nil
+}
+
+func openZstd(r io.Reader) (io.ReadCloser, error) {
+	d, ok := zstds.Get().(*zstd.Decoder)
+	if ok {
+		if err := d.Reset(r); err != nil {
+			return nil, err
+		}
+	} else {
+		// One goroutine is the caller's own; the window is bounded since the file may be hostile.
+		var err error
+		d, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxDictionary))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pooled{d, func() {
+		if d.Reset(nil) == nil { // lets go of what it read
+			zstds.Put(d)
+		}
+	}}, nil
+}
+
+// pooled is a decoder that is given back when it is closed.
+type pooled struct {
+	io.Reader
+	back func()
+}
+
+func (p pooled) Close() error {
+	p.back()
+	return nil
 }
 
 // maxDictionary bounds the memory for unpacking one file, which a hostile one may

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/correlatehq/correlate/timeline"
 
@@ -110,8 +111,19 @@ func (k *skimmer) onlyWindows() bool {
 	return len(k.search) == 0 && !k.look && !k.r.sampler.on && k.r.stamps == nil
 }
 
+// buffers are those of passes that are over.
+var buffers = sync.Pool{New: func() any { return new([]byte(make([]byte, 0, 2*blockSize))) }}
+
 // run goes through the part; false says that it was stopped.
 func (k *skimmer) run(ctx context.Context, f *stored) bool {
+	b := buffers.Get().(*[]byte)
+	k.buf = *b
+	defer func() {
+		if cap(k.buf) <= 4*blockSize { // what a long record made large is not kept
+			*b = k.buf[:0]
+		}
+		buffers.Put(b)
+	}()
 	if !k.onlyWindows() {
 		return k.through(ctx, math.MaxInt64)
 	}
@@ -120,8 +132,8 @@ func (k *skimmer) run(ctx context.Context, f *stored) bool {
 		size = int64(len(k.r.index.ranges)+1) << stretchBits // what is behind counts as one
 	}
 	runs := k.r.index.runs(k.r.near, size)
-	if f.how != nil && len(runs) > 0 {
-		return k.through(ctx, math.MaxInt64)
+	if f.how != nil && len(runs) > 0 { // nothing is passed over, but for the end
+		return k.through(ctx, runs[len(runs)-1].to)
 	}
 	for _, x := range runs {
 		k.in = &cancelReader{ctx, io.NewSectionReader(f.file, x.from.offset, size-x.from.offset)}

@@ -3,6 +3,7 @@ package file
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +189,11 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 				t.Fatalf("%s: only %d records are wanted", round.name, len(all))
 			}
 			got[round.name] = read()
+			cores := runtime.GOMAXPROCS(1)
+			if one := read(); !slices.Equal(one, got[round.name]) {
+				t.Errorf("%s: on one core %d other records come", round.name, len(one))
+			}
+			runtime.GOMAXPROCS(cores)
 			if d := cmp.Diff(all, got[round.name]); d != "" {
 				t.Errorf("%s (-all +skimmed):\n%s", round.name, d)
 			}
