@@ -226,6 +226,9 @@ func (sc *Screen) Failed() ([]Literal, bool) { return sc.failed, sc.failedKnown 
 // Lifecycle gives the same of the records of process lives.
 func (sc *Screen) Lifecycle() ([]Literal, bool) { return sc.life, sc.lifeKnown }
 
+// Lines says whether every line is a record.
+func (sc *Screen) Lines() bool { return sc.lines }
+
 // Alike says whether every line is a record of the stream's own format, and none strange.
 func (sc *Screen) Alike() bool { return sc.alike }
 
