@@ -77,11 +77,19 @@ func panicCase() *correlate.Case {
 		}
 		e.Hop.Events = append(e.Hop.Events, e)
 	}
+	claims := []rules.Claim{
+		{Words: "inventory answered 200."},
+		{Words: "orders panicked in (*Pricer).Total, price.go:88: nil pointer dereference.", Evidence: []*timeline.Joined{&r.Events[4]}},
+		{Words: "The connection broke;", Evidence: []*timeline.Joined{&r.Events[1]}},
+		{Words: "lb-1 answered 502,", Evidence: []*timeline.Joined{&r.Events[1]}},
+		{Words: "and edge turned it into 500 by its error_page.", Evidence: []*timeline.Joined{&r.Events[0], &r.Events[1]}},
+	}
 	return &correlate.Case{
 		RequestID: r.ID, Request: r, Near: &timeline.Surroundings{},
 		Verdict: &rules.Verdict{Origin: orders, CauseClass: "unhandled_exception", Rule: "panic", Certainty: rules.Proven, Confidence: 0.98,
-			Summary: "orders panicked in (*Pricer).Total, price.go:88: nil pointer dereference. The connection broke; lb-1 answered 502, and edge turned it into 500 by its error_page. inventory had answered 200 before.",
-			Effect:  "unknown", Evidence: []*timeline.Joined{&r.Events[4], &r.Events[1]}, Exception: x,
+			Summary: "inventory answered 200. orders panicked in (*Pricer).Total, price.go:88: nil pointer dereference. The connection broke; lb-1 answered 502, and edge turned it into 500 by its error_page.",
+			Claims:  claims, Effect: "unknown", EffectBy: "POST /reservations to inventory had succeeded before",
+			Evidence: []*timeline.Joined{&r.Events[4], &r.Events[1], &r.Events[0]}, Exception: x,
 			Rivals:     []rules.Rival{{Hop: recs, CauseClass: "unhandled_exception", ExcludedBy: `orders logged "recs unavailable, going on" and worked for another 26 ms`, Event: &r.Events[3]}},
 			Missing:    []rules.Missing{{What: "no log of postgres in these sources", WhyItMatters: "nothing points to it"}},
 			NextChecks: []string{"price.go:88 with the input of this request", "the same panic: 14 requests since 11:58 (correlate batch --since 1h)"}},
@@ -117,6 +125,8 @@ func steppedClocks() []timeline.HostClock {
 func steppedCase() *correlate.Case {
 	c := panicCase()
 	c.Clocks, c.ClocksWeak = steppedClocks(), true
+	c.Verdict.Retries = []rules.Retry{{Caller: c.Request.Hops[1], Party: "orders", Method: "POST", Target: "/api/orders", Attempts: 3, Record: &c.Request.Events[1]}}
+	c.Verdict.Slowest = &rules.Slowest{Hop: c.Request.Hops[2], Total: 38 * time.Millisecond, Own: 38 * time.Millisecond, AtLeast: true}
 	c.Request.Contradictions = []timeline.Contradiction{
 		{Call: c.Request.Calls[1], What: "orders was at work after lb-1 had its answer"},
 		{What: "the records of several hosts deny the order in which they must have happened"},
@@ -161,7 +171,8 @@ func lanesCase() *correlate.Case {
 	r.Hops = append(r.Hops[:4:4], query, second, recs)
 	r.Events[2].Start = at(10, 6)
 	r.Events[3].Start.Spread = 200 * time.Microsecond
-	c.Verdict.Evidence = []*timeline.Joined{&r.Events[4], &r.Events[5]}
+	c.Verdict.Evidence, c.Verdict.Claims = []*timeline.Joined{&r.Events[4], &r.Events[5]}, nil
+	c.Verdict.Slowest = &rules.Slowest{Hop: inventory, Total: 1402 * time.Millisecond, Own: 402 * time.Millisecond}
 	return c
 }
 

@@ -75,8 +75,33 @@ type verdictJSON struct {
 	Certainty  string         `json:"certainty"`
 	Rule       string         `json:"rule,omitempty"`
 	Summary    string         `json:"summary"`
+	Claims     []claimJSON    `json:"claims"` // the parts of summary, in order
 	Effect     string         `json:"effect,omitempty"`
+	EffectBy   string         `json:"effect_by,omitempty"` // the fact that shows it
+	Retries    []retryJSON    `json:"retried_writes"`
+	SlowestHop *slowestJSON   `json:"slowest_hop,omitempty"` // of a timeout
 	Evidence   []evidenceJSON `json:"evidence"`
+}
+
+type claimJSON struct {
+	Text     string         `json:"text"`
+	Evidence []evidenceJSON `json:"evidence"`
+}
+
+type retryJSON struct {
+	Hop      int    `json:"hop"` // that sent it again
+	To       string `json:"to"`
+	Method   string `json:"method"`
+	Target   string `json:"target,omitempty"`
+	Attempts int    `json:"attempts"`
+	Event    int    `json:"event,omitempty"`
+}
+
+type slowestJSON struct {
+	Hop        int      `json:"hop"`
+	DurationMS *float64 `json:"duration_ms"`
+	OwnMS      *float64 `json:"own_ms"`             // without waiting for those that it called
+	AtLeast    bool     `json:"at_least,omitempty"` // what its caller saw of it
 }
 
 type originJSON struct {
@@ -249,15 +274,27 @@ func caseValue(c *correlate.Case, o JSONOptions) *caseJSON {
 func verdictValue(out *caseJSON, v *rules.Verdict, o JSONOptions) {
 	out.Verdict = &verdictJSON{
 		Component: valid(v.Component), CauseClass: v.CauseClass, Confidence: round(v.Confidence, 1e4), Certainty: string(v.Certainty),
-		Rule: v.Rule, Summary: valid(v.Summary), Effect: v.Effect, Evidence: []evidenceJSON{},
+		Rule: v.Rule, Summary: valid(v.Summary), Claims: []claimJSON{}, Effect: v.Effect, EffectBy: valid(v.EffectBy),
+		Retries: []retryJSON{}, Evidence: evidenceValues(v.Evidence),
+	}
+	for _, c := range v.Claims {
+		out.Verdict.Claims = append(out.Verdict.Claims, claimJSON{valid(c.Words), evidenceValues(c.Evidence)})
+	}
+	for _, t := range v.Retries {
+		j := retryJSON{To: valid(t.Party), Method: valid(t.Method), Target: valid(t.Target), Attempts: t.Attempts}
+		if t.Caller != nil {
+			j.Hop = t.Caller.ID
+		}
+		if t.Record != nil {
+			j.Event = t.Record.ID
+		}
+		out.Verdict.Retries = append(out.Verdict.Retries, j)
+	}
+	if s := v.Slowest; s != nil && s.Hop != nil {
+		out.Verdict.SlowestHop = &slowestJSON{s.Hop.ID, millis(s.Total), millis(s.Own), s.AtLeast}
 	}
 	if h := v.Origin; h != nil {
 		out.Verdict.OriginHop = &originJSON{h.ID, valid(h.Service), valid(h.Host), h.Role.String()}
-	}
-	for _, e := range v.Evidence {
-		if e != nil {
-			out.Verdict.Evidence = append(out.Verdict.Evidence, evidenceJSON{e.ID})
-		}
 	}
 	if x := v.Exception; x != nil {
 		out.ErrorLocation = &locationJSON{valid(x.Type), valid(x.Message), valid(x.File), valid(x.Function), x.Line}
@@ -289,6 +326,16 @@ func verdictValue(out *caseJSON, v *rules.Verdict, o JSONOptions) {
 		out.Missing = append(out.Missing, missingJSON{valid(m.What), valid(m.WhyItMatters)})
 	}
 	out.NextChecks = validAll(v.NextChecks)
+}
+
+func evidenceValues(events []*timeline.Joined) []evidenceJSON {
+	out := []evidenceJSON{}
+	for _, e := range events {
+		if e != nil {
+			out = append(out, evidenceJSON{e.ID})
+		}
+	}
+	return out
 }
 
 func hopValue(h *timeline.Hop, o JSONOptions) hopJSON {

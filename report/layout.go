@@ -127,22 +127,23 @@ func (p *printer) label(name string, s string) string {
 	return ""
 }
 
-// logLine prints one log line behind its position.
-func (p *printer) logLine(name, pos string, posCols int, text, note string) {
+// logLine prints one log line behind its number and its position.
+func (p *printer) logLine(name string, number int, pos string, posCols int, text, note string) {
 	pos = Visible(pos)
+	n := fmt.Sprintf("%2d  ", number)
 	if note != "" {
 		note = "  (" + note + ")"
 	}
 	room := 0
 	if p.o.Width > 0 {
-		room = p.o.Width - labelCols - max(displaywidth.String(pos), posCols) - 2 - displaywidth.String(note)
+		room = p.o.Width - labelCols - len(n) - max(displaywidth.String(pos), posCols) - 2 - displaywidth.String(note)
 		if room < lineCols {
-			p.put(span{pad(name, labelCols), bold}, span{pos, dim}, span{note, dim})
+			p.put(span{pad(name, labelCols), bold}, span{n, plain}, span{pos, dim}, span{note, dim})
 			p.put(span{"    ", plain}, span{cutLine(text, max(p.o.Width-4, 1)), plain})
 			return
 		}
 	}
-	p.put(span{pad(name, labelCols), bold}, span{pad(pos, posCols) + "  ", dim}, span{cutLine(text, room), plain}, span{note, dim})
+	p.put(span{pad(name, labelCols), bold}, span{n, plain}, span{pad(pos, posCols) + "  ", dim}, span{cutLine(text, room), plain}, span{note, dim})
 }
 
 // cutLine makes the first line of a record visible and cuts it: to room columns in

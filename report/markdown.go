@@ -41,11 +41,11 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 	if v == nil {
 		v = &rules.Verdict{}
 	}
-	if v.Summary != "" {
-		fmt.Fprintf(&b, "%s\n\n", mdText(v.Summary))
+	if s := summary(v); s != "" {
+		fmt.Fprintf(&b, "%s\n\n", mdText(s))
 	}
 	if v.Exception != nil {
-		fmt.Fprintf(&b, "Error at %s\n\n", mdCode(location(v.Exception), false))
+		fmt.Fprintf(&b, "Error at %s\n\n", mdCode(location(v.Exception, ""), false))
 	}
 	if s := clientNote(c.Request); s != "" {
 		fmt.Fprintf(&b, "%s\n\n", mdText(s))
@@ -59,13 +59,18 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 			title = "Seen"
 		}
 		fmt.Fprintf(&b, "## %s\n\n", title)
-		for _, e := range v.Evidence {
+		for i, e := range v.Evidence {
+			fmt.Fprintf(&b, "%s ", mdText(fmt.Sprintf("[%d]", i+1)))
 			mdRecord(&b, c, e, o)
 		}
 	}
+	if s := slowestText(v.Slowest); s != "" {
+		mdList(&b, "Slowest hop", []string{mdText(s)})
+	}
+	mdList(&b, "Effect", mdAll(effectLines(c, v, len(v.Evidence))))
 	var points []string
-	for _, r := range v.Rivals {
-		points = append(points, mdText(rivalText(r)))
+	for _, r := range rivals(c, v) {
+		points = append(points, mdText(rivalText(v, r, len(v.Evidence))))
 	}
 	mdList(&b, "Other hops that show a failure", points)
 	points = nil
@@ -75,11 +80,7 @@ func Markdown(w io.Writer, c *correlate.Case, o MarkdownOptions) error {
 	mdList(&b, "What lies behind", points)
 	points = nil
 	for _, m := range v.Missing {
-		s := m.What
-		if m.WhyItMatters != "" {
-			s += "; " + m.WhyItMatters
-		}
-		points = append(points, mdText(s))
+		points = append(points, mdText(missingText(m)))
 	}
 	mdList(&b, "Missing", points)
 	next := "Next"

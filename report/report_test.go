@@ -110,7 +110,7 @@ func hostileCase() *correlate.Case {
 		h.Host += evil
 	}
 	for _, k := range r.Calls {
-		k.Error = evil
+		k.Error = "call: " + evil
 	}
 	for i := range r.Events {
 		e := *r.Events[i].Event
@@ -119,7 +119,10 @@ func hostileCase() *correlate.Case {
 		r.Events[i].Reason = evil
 	}
 	v := c.Verdict
-	v.Summary, v.Component = evil, evil
+	v.Summary, v.Component, v.EffectBy = evil, evil, evil
+	v.Claims = []rules.Claim{{Words: evil + ".", Evidence: v.Evidence}, {Words: evil}}
+	v.Retries = []rules.Retry{{Caller: r.Hops[1], Party: evil, Method: evil, Target: evil, Attempts: 2, Record: v.Evidence[0]}, {Attempts: 2}}
+	v.Slowest = &rules.Slowest{Hop: r.Hops[2], Total: time.Second, Own: time.Second}
 	v.NextChecks = []string{evil}
 	v.Missing = []rules.Missing{{What: evil, WhyItMatters: evil}}
 	v.Rivals[0].ExcludedBy = evil

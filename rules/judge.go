@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types/traits"
@@ -59,6 +58,7 @@ type judgement struct {
 	request *timeline.Request
 	near    *timeline.Surroundings
 	trail   timeline.Trail
+	doubts  []Missing // what would decide what the judge is not sure of, besides those of the trail
 	views   *views
 	certain *views // the same without inferred events; nil if there are none
 }
@@ -77,7 +77,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	if contender != nil {
 		return j.undetermined(best, contender), nil
 	}
-	v := &Verdict{Origin: j.trail.Origin, Effect: j.effect()}
+	v := &Verdict{Origin: j.trail.Origin}
 	g := grounds{doubts: len(j.trail.Doubts), callerUsual: j.request.CallerUsual, partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
 	if j.request.CallerUsual {
 		g.doubts-- // that doubt has its own bound
@@ -86,25 +86,25 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		// Every request that failed is somebody's; a set without fallback cannot say why.
 		v.CauseClass = "other"
 		g.kinds, g.fallback = []string{"absence"}, true
-		v.Summary = j.summary(originWords(j.trail.Origin), "")
+		v.Claims = j.claims(originWords(j.trail.Origin), "", nil)
 	} else {
 		v.Rule, v.CauseClass, v.Component = best.rule.Name, best.rule.CauseClass, best.component
 		g.kinds, g.fallback, g.tied = best.rule.RestsOn, best.rule.Fallback, tied
 		g.inferred, g.candidates, g.told = best.inferred, best.candidates, best.told
 		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
-			j.trail.Doubts = append(j.trail.Doubts, w.doubt)
+			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
 			g.doubts++
 		}
 		if doubt := j.views.near.unsureDown(j.trail.Origin.FailedBy); doubt != "" && v.CauseClass == "deploy_restart" {
-			j.trail.Doubts = append(j.trail.Doubts, doubt)
+			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", doubt})
 			g.doubts++
 		}
-		words, err := j.words(ctx, best)
+		text, err := j.words(ctx, best)
 		if err != nil {
 			return nil, err
 		}
-		v.Summary = j.summary(words, v.Component)
+		v.Claims = j.claims(text, v.Component, best.evidence)
 	}
 	for _, h := range j.trail.Path {
 		if k := h.Inferred(); k > 0 {
@@ -121,10 +121,13 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	}
 	if k, doubt := j.openDeath(); k > 0 {
 		g.deathOf = k
-		j.trail.Doubts = append(j.trail.Doubts, doubt)
+		j.doubts = append(j.doubts, doubt)
 	}
 	v.Certainty, v.Confidence = assess(g)
-	v.Evidence = j.evidence(best, v.Component)
+	v.Summary = words(v.Claims)
+	v.Effect, v.EffectBy = j.effect(v.CauseClass)
+	v.Retries, v.Slowest = j.retries(), j.slowest(v.CauseClass)
+	v.Evidence = j.evidence(v.Claims, best, v.Component)
 	v.Rivals, err = j.rivals(ctx, v.Origin)
 	if err != nil {
 		return nil, err
@@ -161,32 +164,33 @@ const victimsOfCrash = 4
 // openDeath looks whether the callee of the origin's failing call may have died of this
 // request's own work, so that it would be the origin: a record of its death fits
 // several requests, or its process crashed with several in flight. It gives their
-// number, and what to say about it.
-func (j *judgement) openDeath() (int, string) {
+// number, and what is missing to tell.
+func (j *judgement) openDeath() (int, Missing) {
 	c := j.trail.Origin.FailedBy
 	if c == nil || c.Callee == nil || c.Callee.Sent.Known() || c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
-		return 0, ""
+		return 0, Missing{}
 	}
+	what := "which request made " + name(c.Callee) + " die: a request ID in its last words"
 	for _, e := range c.Callee.Events {
 		if !e.Held() && (e.Exception != nil && e.Exception.Escaped || e.Lifecycle.OfItsWork()) {
-			return e.Candidates, fmt.Sprintf("%s tells of a death of %s that fits %d requests, this one among them", e.Pos, name(c.Callee), e.Candidates)
+			return e.Candidates, Missing{what, fmt.Sprintf("%s fits %d requests, this one among them", e.Pos, e.Candidates)}
 		}
 	}
 	state, p := j.views.near.state(c)
 	if state != stateCrashed && state != stateOOMKilled {
-		return 0, ""
+		return 0, Missing{}
 	}
 	if p.Killer != "" && p.Killer != j.request.ID {
 		if p.KillerOf == 1 {
-			return 0, ""
+			return 0, Missing{}
 		}
-		return p.KillerOf, fmt.Sprintf("%s died with %d requests in flight, most likely of the work of %s and not of this one's", name(c.Callee), p.KillerOf, p.Killer)
+		return p.KillerOf, Missing{what, fmt.Sprintf("it died with %d requests in flight, most likely of the work of %s and not of this one's", p.KillerOf, p.Killer)}
 	}
 	k := victimsOfCrash
 	if slices.Contains(p.InFlight, j.request.ID) {
 		k = max(2, len(p.InFlight))
 	}
-	return k, fmt.Sprintf("%s died with this request in flight, and nothing shows which request made it die", name(c.Callee))
+	return k, Missing{what, "it died with this request and others in flight"}
 }
 
 // findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
@@ -470,7 +474,8 @@ func (j *judgement) undetermined(best, other *finding) *Verdict {
 		{Hop: origin, CauseClass: cause, ExcludedBy: "not excluded: it failed, and " + b + " may have failed before it knew"},
 		{Hop: other.hop.hop, CauseClass: other.rule.CauseClass, ExcludedBy: "not excluded: its own records tell of an error, and it has no record of its call to " + a},
 	}
-	v.Summary = fmt.Sprintf("%s and %s both failed, and the clocks do not show which came first.", a, b)
+	v.Claims = told(fmt.Sprintf("%s and %s both failed, and the clocks do not show which came first", a, b), v.Evidence...)
+	v.Summary = words(v.Claims)
 	v.Missing = append(j.missing(v), Missing{
 		What:         fmt.Sprintf("a record of %s about its call to %s", b, a),
 		WhyItMatters: "it would show whether the failure of " + a + " had come when " + b + " answered",
@@ -480,9 +485,10 @@ func (j *judgement) undetermined(best, other *finding) *Verdict {
 }
 
 func (j *judgement) withoutHops() *Verdict {
+	claims := told("The request failed, and no record tells which service handled it")
 	return &Verdict{
 		Certainty: Undetermined, Effect: "unknown",
-		Summary:    "The request failed, and no record tells which service handled it.",
+		Claims: claims, Summary: words(claims),
 		Missing:    []Missing{{"the log of any hop of this request", "without it no hop can be named"}},
 		NextChecks: []string{"give the logs of the outermost proxy or gateway as a source"},
 	}
@@ -493,22 +499,24 @@ func (j *judgement) notFailed() *Verdict {
 	root := j.request.Root()
 	if root == nil {
 		v.Certainty, v.Confidence, v.Effect = Undetermined, 0, "unknown"
-		v.Summary = "No hop of this request is known."
+		v.Claims = told("No hop of this request is known")
+		v.Summary = words(v.Claims)
 		return v
 	}
 	st := root.Status()
 	if !st.Known() {
 		v.Effect = "unknown"
 	}
+	first := clause{evidence: known([]*timeline.Joined{record(root)})}
 	switch {
 	case root.Lineage == timeline.Aborted:
 		v.Effect = "unknown"
-		v.Summary = "The client left before " + name(root) + " had answered."
+		first.text = "the client left before " + name(root) + " had answered"
 	case st.Known():
-		v.Summary = fmt.Sprintf("The request did not fail: %s answered %s.", name(root), st)
+		first.text = fmt.Sprintf("the request did not fail: %s answered %s", name(root), st)
 	default:
 		v.Certainty, v.Confidence = Undetermined, 0
-		v.Summary = "No record tells what " + name(root) + " answered, so that it is not known whether the request failed."
+		first.text = "no record tells what " + name(root) + " answered, so that it is not known whether the request failed"
 		v.Missing = []Missing{{"the status that " + name(root) + " sent", "without it nobody can say whether the request failed"}}
 		v.NextChecks = []string{"the access log of " + name(root) + " or of what calls it"}
 	}
@@ -517,18 +525,27 @@ func (j *judgement) notFailed() *Verdict {
 			v.Rivals = append(v.Rivals, j.rival(h, "", root))
 		}
 	}
+	all := []sentence{{first}}
 	if n := len(v.Rivals); n > 0 {
-		v.Summary += " " + v.Rivals[0].words()
+		r := v.Rivals[0]
+		below := clause{text: r.words(), evidence: known([]*timeline.Joined{record(r.Hop), r.Event})}
 		if n > 1 {
-			v.Summary += fmt.Sprintf(", and %d more failed on the way", n-1)
+			below.text += fmt.Sprintf(", and %d more failed on the way", n-1)
 		}
-		v.Summary += "."
+		all = append(all, sentence{below})
+	}
+	v.Claims = claimsOf(all...)
+	v.Summary = words(v.Claims)
+	v.Retries = j.retries()
+	for _, c := range v.Claims {
+		v.Evidence = append(v.Evidence, c.Evidence...)
 	}
 	for _, h := range j.request.Hops {
 		if e := record(h); e != nil && (h == root || h.Failed()) {
 			v.Evidence = append(v.Evidence, e)
 		}
 	}
+	v.Evidence = unique(v.Evidence)
 	return v
 }
 
@@ -543,241 +560,4 @@ func (j *judgement) words(ctx context.Context, f *finding) (string, error) {
 		return "", fmt.Errorf("rule %s: %w", f.rule.Name, err)
 	}
 	return text(v), nil
-}
-
-// evidenceShown bounds the events that a verdict cites.
-const evidenceShown = 12
-
-// evidence gives the events that prove a verdict: what the rule cites, the origin's
-// own records, then what each caller logged of it up to the root.
-func (j *judgement) evidence(best *finding, component string) []*timeline.Joined {
-	var out []*timeline.Joined
-	if best != nil {
-		out = append(out, best.evidence...)
-	}
-	origin := j.trail.Origin
-	if d := origin.DiedOf(); d != nil {
-		out = append(out, d)
-	}
-	for i := len(j.trail.Path) - 1; i >= 0; i-- {
-		h := j.trail.Path[i]
-		if e := record(h); e != nil {
-			out = append(out, e)
-		}
-		if h.Caller != nil && h.Caller.Record != nil {
-			out = append(out, h.Caller.Record)
-		}
-	}
-	if c := origin.FailedBy; c != nil {
-		if c.Record != nil {
-			out = append(out, c.Record)
-		}
-		if c.Callee != nil {
-			if e := record(c.Callee); e != nil {
-				out = append(out, e)
-			}
-		}
-	}
-	for _, h := range j.request.Hops {
-		if component != "" && name(h) == component {
-			out = append(out, telling(h)...)
-		}
-	}
-	out = unique(out)
-	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return max(a.Candidates, 1) - max(b.Candidates, 1) })
-	return out[:min(len(out), evidenceShown)]
-}
-
-// telling gives what the component itself says of the exchange: its record of it, and what
-// it logged as failed.
-func telling(h *timeline.Hop) []*timeline.Joined {
-	var out []*timeline.Joined
-	for _, e := range h.Events {
-		if e.Kind == timeline.ServerSpan || e.Event.Failed {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// record is the event by which a hop tells its own exchange, else a message with its status.
-func record(h *timeline.Hop) *timeline.Joined {
-	var message *timeline.Joined
-	for _, e := range h.Events {
-		switch {
-		case e.Kind == timeline.ServerSpan:
-			return e
-		case e.Kind == timeline.LogRecord && e.StatusCode != 0:
-			message = e
-		}
-	}
-	return message
-}
-
-func unique(events []*timeline.Joined) []*timeline.Joined {
-	seen := map[*timeline.Joined]bool{}
-	var out []*timeline.Joined
-	for _, e := range events {
-		if !seen[e] {
-			seen[e] = true
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// effect says whether the work that failed took effect.
-func (j *judgement) effect() string {
-	origin := j.trail.Origin
-	c := origin.FailedBy
-	if c == nil {
-		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused()) {
-			return "not_started"
-		}
-		return "unknown"
-	}
-	other := false // something else was done before
-	for _, k := range origin.Calls {
-		other = other || k != c && !k.Failed() && k.Method != "" && k.Method != "GET" && k.Method != "HEAD"
-	}
-	switch {
-	case succeeded(c.Sent):
-		return "completed"
-	case other:
-		return "unknown"
-	}
-	switch c.Ended {
-	case timeline.Refused, timeline.ConnectGaveUp, timeline.NotSent:
-		return "not_started"
-	}
-	if c.Received.Refused() && !c.OwnMade {
-		return "not_started"
-	}
-	return "unknown"
-}
-
-// succeeded says whether a status is a success: 499 is none, though it is no failure of the server's.
-func succeeded(s timeline.Status) bool { return s.Known() && asHTTP(s) < 400 }
-
-// missing tells what the sources do not hold of the way of the failure.
-func (j *judgement) missing(v *Verdict) []Missing {
-	var out []Missing
-	told := map[string]bool{}
-	add := func(what, why string) {
-		if !told[what] {
-			told[what] = true
-			out = append(out, Missing{what, why})
-		}
-	}
-	for _, h := range j.trail.Path {
-		if h.Silent {
-			add("the log of "+name(h), "it may have passed on a failure that came from further below")
-		}
-	}
-	if o := v.Origin; o != nil && o.FailedBy != nil {
-		if callee := o.FailedBy.Callee; callee != nil && callee.Silent && o.FailedBy.Ended != timeline.NotSent {
-			add("the log of "+name(callee), "it would tell why "+calleeFailed(o.FailedBy))
-		}
-	}
-	if !j.request.Tied {
-		for _, h := range j.trail.Path {
-			if h.Host != "" && !h.Silent && (!h.Start.Known() || h.Start.Slack() > untiedSlack) {
-				add("a tie of the clock of "+h.Host+" to the other hosts", "what "+name(h)+" did cannot be ordered with what the others did")
-			}
-		}
-	}
-	for _, d := range j.trail.Doubts {
-		if !strings.HasPrefix(d, "no log of ") {
-			add("certainty about the way of the failure", d)
-		}
-	}
-	if j.request.Truncated {
-		add("part of this request", "a limit was hit while its records were gathered")
-	}
-	return out
-}
-
-// untiedSlack is from when on the clock of a host says nothing of use about a request.
-const untiedSlack = 500_000_000 // 500 ms
-
-func calleeFailed(c *timeline.Call) string {
-	switch c.Ended {
-	case timeline.GaveUp:
-		return "it did not answer in time"
-	case timeline.Refused, timeline.ConnectGaveUp:
-		return "it could not be reached"
-	case timeline.Reset, timeline.Truncated:
-		return "the connection broke"
-	}
-	return "the call failed"
-}
-
-func (j *judgement) nextChecks(best *finding, v *Verdict) []string {
-	var checks []string
-	if best != nil {
-		checks = append(checks, best.rule.next...)
-	}
-	if len(checks) == 0 {
-		checks = checksFor[v.CauseClass]
-	}
-	component := v.Component
-	if component == "" {
-		component = name(v.Origin)
-	}
-	replace := strings.NewReplacer("{service}", name(v.Origin), "{host}", hostOf(v.Origin), "{component}", component, "{path}", pathOf(j.request))
-	var out []string
-	for _, c := range checks {
-		out = append(out, replace.Replace(c))
-	}
-	if n := j.near.Same(v.Exception); n > 0 {
-		what := "other requests failed"
-		if n == 1 {
-			what = "other request failed"
-		}
-		out = append(out, fmt.Sprintf("the same error: %d %s with it", n, what))
-	}
-	return out
-}
-
-func pathOf(r *timeline.Request) string {
-	switch {
-	case r.Route != "":
-		return r.Route
-	case r.Path != "":
-		return r.Path
-	}
-	return "this request"
-}
-
-// exception finds the error in code behind a verdict: of the deepest hop of the
-// failure's way that shows one, at the origin or at its component.
-func (j *judgement) exception(v *Verdict) *timeline.Exception {
-	origin := j.views.hops[v.Origin]
-	if c := v.Origin.FailedBy; c != nil && c.Callee != nil && v.Component != "" {
-		for _, h := range j.views.request.Hops {
-			if h.Service == v.Component && inside(h.hop, c.Callee) {
-				if e := h.ownException(); e != nil {
-					return e.joined.Exception
-				}
-			}
-		}
-	}
-	if e := origin.ownException(); e != nil {
-		return e.joined.Exception
-	}
-	return nil
-}
-
-// inside says whether h is top or below it.
-func inside(h, top *timeline.Hop) bool {
-	for range 1000 {
-		if h == top {
-			return true
-		}
-		if h.Caller == nil || h.Caller.Caller == nil {
-			return false
-		}
-		h = h.Caller.Caller
-	}
-	return false
 }

@@ -227,7 +227,7 @@ edge gateway 0ms +41ms 500
 		{"too late", `
 gateway gateway 0ms +1000ms 504
   orders app 5ms +4000ms 200 ended=gave_up received=504 own_made
-`, "gateway gave up waiting for orders after 995 ms and answered 504. orders answered 200 all the same, too late."},
+`, "gateway gave up waiting for orders after 995 ms and answered 504. orders answered 200 all the same, 3 s too late."},
 		{"hostile text is one line", `
 orders app 0ms +30ms 500
   - error 20ms exception="E: a\nb\nc" "x"

@@ -197,8 +197,8 @@ func TestEveryCauseIsCovered(t *testing.T) {
 		if _, ok := specificity[c]; !ok {
 			t.Errorf("%s has no rank in causes.go", c)
 		}
-		if len(checksFor[c]) == 0 {
-			t.Errorf("%s has no next checks in causes.go", c)
+		if len(playbook()[c]) == 0 {
+			t.Errorf("%s has no checks in playbook.yaml", c)
 		}
 		if !ruled[c] {
 			t.Errorf("%s has no rule", c)
@@ -206,6 +206,29 @@ func TestEveryCauseIsCovered(t *testing.T) {
 	}
 	if n := len(specificity); n != len(CauseClasses) {
 		t.Errorf("causes.go ranks %d classes, there are %d", n, len(CauseClasses))
+	}
+}
+
+func TestBadPlaybook(t *testing.T) {
+	var all strings.Builder
+	all.WriteString("doc: x\nchecks:\n")
+	for _, c := range CauseClasses[1:] {
+		fmt.Fprintf(&all, "  %s: ['look at {service}']\n", c)
+	}
+	_, errs := readPlaybook("p.yaml", []byte(all.String()+"  dns: [x]\n"))
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "dns") {
+		t.Errorf("a repeated cause: %v", errs)
+	}
+	_, errs = readPlaybook("p.yaml", []byte(strings.Replace(all.String(), "  tls: ['look at {service}']\n", "  tls: [['look at {service}', 'look at {moon}']]\n  nonsense: [x]\n", 1)))
+	var got []string
+	for _, e := range errs {
+		got = append(got, e.Error())
+	}
+	slices.Sort(got)
+	for i, w := range []string{`unknown placeholder {moon}`, `no checks for unhandled_exception`, `unknown cause class "nonsense"`} {
+		if len(got) != 3 || !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "p.yaml:") && strings.Contains(s, w) }) {
+			t.Errorf("error %d, %s, is not among %q", i, w, got)
+		}
 	}
 }
 

@@ -231,11 +231,6 @@ func (s *Set) Signals() []Signal {
 // ruleName is the form of a rule's name, which is that of its file.
 var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// placeholder is what next_checks may hold.
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
-
-var placeholders = []string{"{service}", "{host}", "{component}", "{path}"}
-
 func readRule(fsys fs.FS, name string, signals map[string]*Signal) (*rule, []error) {
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
@@ -304,10 +299,8 @@ func (c *ruleChecker) rule(f *ruleFile) *rule {
 		c.at([]string{"falsepositives"}, "no falsepositives: say where the rule is wrong, as far as is known")
 	}
 	for i, n := range f.NextChecks {
-		for _, p := range placeholder.FindAllString(n, -1) {
-			if !slices.Contains(placeholders, p) {
-				c.at([]string{"next_checks", strconv.Itoa(i)}, "unknown placeholder %s: one of %s", p, strings.Join(placeholders, ", "))
-			}
+		if what := unknownPlaceholder(n); what != "" {
+			c.at([]string{"next_checks", strconv.Itoa(i)}, "%s", what)
 		}
 	}
 	r := &rule{

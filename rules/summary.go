@@ -2,81 +2,318 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
 )
 
-// summary tells in at most three sentences what happened: the origin's act, the way
-// of the failure to the client, and what else somebody at 3 a.m. should know.
-func (j *judgement) summary(words, component string) string {
-	origin := j.trail.Origin
-	first := strings.TrimRight(shorten(words, 400), ". ")
-	if st := origin.Sent; st.Known() && !strings.Contains(first, st.String()) && origin.Lineage != timeline.Died {
-		if strings.HasPrefix(first, name(origin)+" ") && !strings.Contains(first, "; ") {
-			first += " and answered " + st.String()
-		} else {
-			first += "; " + name(origin) + " answered " + st.String()
-		}
-	}
-	sentences := []string{strings.TrimRight(first, ",") + "."}
-	if s := j.wayUp(); s != "" {
-		sentences = append(sentences, s+".")
-	}
-	if s := j.aside(component); s != "" {
-		sentences = append(sentences, s+".")
-	}
-	return strings.Join(sentences, " ")
+// A clause is a part of a sentence: a claim, and what stands between it and the clause
+// before, punctuation first: " ", "; ", ", and ".
+type clause struct {
+	join, text string
+	evidence   []*timeline.Joined
 }
 
-// wayUp tells how the failure went from the origin to the client.
-func (j *judgement) wayUp() string {
-	var parts []string
+type sentence []clause
+
+// claimsOf writes sentences as claims, each with the punctuation that ends it.
+func claimsOf(sentences ...sentence) []Claim {
+	var out []Claim
+	for _, s := range sentences {
+		for i, c := range s {
+			text, stop := c.text, "."
+			if i == 0 {
+				text = capital(text)
+			} else {
+				_, after := punctuation(c.join)
+				text = after + text
+			}
+			if i+1 < len(s) {
+				stop, _ = punctuation(s[i+1].join)
+			} else {
+				text = strings.TrimRight(text, ". ")
+			}
+			out = append(out, Claim{text + stop, unique(c.evidence)})
+		}
+	}
+	return out
+}
+
+// punctuation cuts what joins two clauses: "; " into ";" and "", ", and " into "," and "and ".
+func punctuation(join string) (stop, after string) {
+	stop, after, _ = strings.Cut(join, " ")
+	return stop, after
+}
+
+// capital begins a sentence with a capital, unless it begins with somebody's name.
+func capital(s string) string {
+	first, _, _ := strings.Cut(s, " ")
+	switch first {
+	case "the", "a", "an", "while", "no", "nobody":
+		return strings.ToUpper(s[:1]) + s[1:]
+	}
+	return s
+}
+
+// words joins claims to a summary.
+func words(claims []Claim) string {
+	all := make([]string, len(claims))
+	for i, c := range claims {
+		all[i] = c.Words
+	}
+	return strings.Join(all, " ")
+}
+
+// told makes claims of one plain sentence.
+func told(text string, evidence ...*timeline.Joined) []Claim {
+	return claimsOf(sentence{{text: text, evidence: known(evidence)}})
+}
+
+func known(events []*timeline.Joined) []*timeline.Joined {
+	return slices.DeleteFunc(events, func(e *timeline.Joined) bool { return e == nil })
+}
+
+// claims tells in at most three sentences what happened, in the order in which it
+// happened: what came before, the origin's act, the way of the failure to the client,
+// and what came too late. text is what a rule says of the origin's act.
+func (j *judgement) claims(text, component string, cited []*timeline.Joined) []Claim {
+	var all []sentence
+	before, beside := j.handled(component)
+	if before = append(before, j.attempts(len(before) > 0)...); len(before) > 0 {
+		all = append(all, before)
+	}
+	all = append(all, j.act(text, component, cited))
+	if way := j.wayUp(); len(way) > 0 {
+		all = append(all, way)
+	}
+	if late := append(j.late(), beside...); len(late) > 0 {
+		if len(all) == 3 {
+			late[0].join = "; "
+			all[2] = append(all[2], late...)
+		} else {
+			all = append(all, late)
+		}
+	}
+	return claimsOf(all...)
+}
+
+// act tells what the origin did, with the error of the call on which its failure rests, and
+// what it answered unless the words say so.
+func (j *judgement) act(text, component string, cited []*timeline.Joined) sentence {
+	origin := j.trail.Origin
+	first := clause{text: strings.TrimRight(shorten(text, 400), ". "), evidence: foremost(cited)}
+	if c := origin.FailedBy; c != nil {
+		if e := shorten(c.Error, 160); e != "" && !strings.Contains(first.text, strings.TrimSuffix(e, "...")) {
+			first.text += " (" + e + ")"
+		}
+	}
+	if h := j.hopNamed(component); h != nil && h != origin {
+		// The other end's own words.
+		if e := record(h); e != nil {
+			first.evidence = append(first.evidence, e)
+		} else if own := telling(h); len(own) > 0 {
+			first.evidence = append(first.evidence, own[0])
+		}
+	}
+	st := origin.Sent
+	if !st.Known() || origin.Lineage == timeline.Died {
+		return sentence{first}
+	}
+	answer := clause{" ", "and answered " + st.String(), known([]*timeline.Joined{record(origin)})}
+	switch {
+	case strings.Contains(text, "answered "+st.String()) || strings.Contains(text, "with "+st.String()):
+		return sentence{first}
+	case !strings.HasPrefix(text, name(origin)+" ") || strings.Contains(text, "; "):
+		answer.join, answer.text = "; ", name(origin)+" answered "+st.String()
+	}
+	return sentence{first, answer}
+}
+
+// citedMost bounds the records that one claim cites.
+const citedMost = 3
+
+// foremost gives the records that show a claim best, those that belong to the request the
+// most certainly first. Those that may as well be another's are left out where others show it.
+func foremost(events []*timeline.Joined) []*timeline.Joined {
+	out := unique(events)
+	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return doubtful(a) - doubtful(b) })
+	if len(out) > 0 && doubtful(out[0]) < guessed {
+		out = slices.DeleteFunc(out, func(e *timeline.Joined) bool { return doubtful(e) >= guessed })
+	}
+	return out[:min(len(out), citedMost)]
+}
+
+// wayUp tells how the failure went from the origin to the client; hops next to each
+// other that did the same are told of together.
+func (j *judgement) wayUp() sentence {
+	var out sentence
+	var who []string
+	did := ""
 	path := j.trail.Path
 	for i := len(path) - 2; i >= 0; i-- {
 		h, below := path[i], path[i+1]
-		sent, got := h.Status(), h.Received
-		if !sent.Known() {
+		does := act(h, below)
+		if does == "" {
 			continue
 		}
-		switch {
-		case !got.Known():
-			lost := ""
-			if below.Lineage == timeline.Died || h.FailedBy != nil && h.FailedBy.Ended == timeline.Reset {
-				lost = "lost the connection to " + name(below) + " and "
-			}
-			parts = append(parts, fmt.Sprintf("%s %sanswered %s", name(h), lost, sent))
-		case got != sent:
-			parts = append(parts, fmt.Sprintf("%s turned the %s into %s", name(h), got, sent))
-		default:
-			parts = append(parts, fmt.Sprintf("%s passed the %s on", name(h), sent))
+		shows := known([]*timeline.Joined{record(h)})
+		if does == did {
+			last := &out[len(out)-1]
+			who = append(who, name(h))
+			last.text, last.evidence = list(who)+" "+does, append(last.evidence, shows...)
+			continue
 		}
+		who, did = []string{name(h)}, does
+		out = append(out, clause{", ", name(h) + " " + does, shows})
 	}
-	switch len(parts) {
-	case 0:
-		return ""
-	case 1:
-		return parts[0]
+	if n := len(out); n > 1 {
+		out[n-1].join = ", and "
 	}
-	return strings.Join(parts[:len(parts)-1], ", ") + ", and " + parts[len(parts)-1]
+	return out
 }
 
-// aside tells what the failure left behind, or what looks like a cause and is none.
-func (j *judgement) aside(component string) string {
-	origin := j.trail.Origin
-	if c := origin.FailedBy; c != nil && c.Ended == timeline.GaveUp && succeeded(c.Sent) && c.Callee != nil {
-		return fmt.Sprintf("%s answered %s all the same, too late", name(c.Callee), c.Sent)
+// act is what h did with the failure of the hop below it, without its name; "" if it is not known.
+func act(h, below *timeline.Hop) string {
+	sent, got := h.Status(), h.Received
+	switch {
+	case !sent.Known():
+		return ""
+	case got.Known() && got != sent:
+		return fmt.Sprintf("turned the %s into %s", got, sent)
+	case got.Known():
+		return fmt.Sprintf("passed the %s on", sent)
+	case below.Lineage == timeline.Died || h.FailedBy != nil && h.FailedBy.Ended == timeline.Reset:
+		return fmt.Sprintf("lost the connection to %s and answered %s", name(below), sent)
 	}
+	return "answered " + sent.String()
+}
+
+func list(names []string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
+}
+
+// handled tells of failures that look like a cause and are none, because their callers
+// coped with them: those that were over before the origin failed, and those of which
+// the clocks do not show it.
+func (j *judgement) handled(component string) (before, beside sentence) {
+	var first *timeline.Hop
+	more := 0
 	for _, h := range j.request.Hops {
-		if h.HandledByCaller && h.Failed() && h.Caller != nil && h.Caller.Caller != nil && name(h) != component {
-			what := "failed"
-			if st := h.Status(); st.Known() {
-				what = "answered " + st.String()
-			}
-			return fmt.Sprintf("%s had %s before, and %s handled it", name(h), what, name(h.Caller.Caller))
+		up := h.Caller
+		if up == nil || up.Caller == nil || !h.HandledByCaller || !h.Failed() || name(h) == component || handledAbove(up.Caller) != nil || laterAttempt(up) != nil {
+			continue
+		}
+		if first == nil {
+			first = h
+		} else {
+			more++
 		}
 	}
-	return ""
+	if first == nil {
+		return nil, nil
+	}
+	what, caller := "failed", first.Caller.Caller
+	if st := first.Status(); st.Known() {
+		what = "answered " + st.String()
+	}
+	c := clause{text: fmt.Sprintf("%s %s, and %s handled it", name(first), what, name(caller)),
+		evidence: known([]*timeline.Joined{record(first), j.speaking(caller, first)})}
+	if more > 0 {
+		were := " were handled too"
+		if more == 1 {
+			were = " was handled too"
+		}
+		c.text += "; " + counted(more, "more failure") + were
+	}
+	if first.End.CertainlyBefore(j.trail.Origin.End) {
+		return sentence{c}, nil
+	}
+	return nil, sentence{c}
+}
+
+// attempts tells how often the call was tried on which the failure rests.
+func (j *judgement) attempts(further bool) sentence {
+	for i := len(j.trail.Path) - 1; i >= 0; i-- {
+		c := j.trail.Path[i].FailedBy
+		if c == nil || c.Attempt < 2 {
+			continue
+		}
+		var shows []*timeline.Joined
+		var got []string
+		for _, k := range c.Caller.Calls {
+			if k == c || k.Attempt >= c.Attempt || k.Purpose != c.Purpose || k.Method != c.Method || k.Target != c.Target {
+				continue
+			}
+			shows = append(shows, k.Record)
+			got = append(got, outcome(k))
+		}
+		if len(got) == 0 {
+			continue
+		}
+		out := clause{text: fmt.Sprintf("%s called %s %d times before and failed: %s", name(c.Caller), party(c), len(got), list(slices.Compact(got))), evidence: foremost(known(shows))}
+		if len(got) == 1 {
+			out.text = fmt.Sprintf("%s called %s once before and failed: %s", name(c.Caller), party(c), got[0])
+		}
+		if further {
+			out.join = "; "
+		}
+		return sentence{out}
+	}
+	return nil
+}
+
+// outcome says in a few words what came of a call.
+func outcome(c *timeline.Call) string {
+	if c.Received.Known() && !c.OwnMade {
+		return c.Received.String()
+	}
+	if w := outcomeWords[c.Ended]; w != "" {
+		return w
+	}
+	if c.Received.Known() {
+		return c.Received.String()
+	}
+	return "no answer"
+}
+
+var outcomeWords = map[timeline.Outcome]string{
+	timeline.GaveUp: "no answer in time", timeline.ConnectGaveUp: "no connection in time", timeline.Refused: "no connection",
+	timeline.Reset: "the connection broke", timeline.Truncated: "the answer broke off", timeline.Unusable: "an answer of no use", timeline.NotSent: "not sent",
+}
+
+// party names who was called.
+func party(c *timeline.Call) string {
+	switch {
+	case c.Callee != nil && c.Callee.Service != "":
+		return c.Callee.Service
+	case c.Peer != "":
+		return c.Peer
+	}
+	return "somebody"
+}
+
+// late tells of an answer that came after its caller had given up.
+func (j *judgement) late() sentence {
+	c := j.trail.Origin.FailedBy
+	if c == nil || c.Ended != timeline.GaveUp || !succeeded(c.Sent) || c.Callee == nil {
+		return nil
+	}
+	by := ""
+	if c.End.CertainlyBefore(c.Callee.End) {
+		by = durationWords(c.Callee.End.Time.Sub(c.End.Time)) + " "
+	}
+	return sentence{{text: fmt.Sprintf("%s answered %s all the same, %stoo late", name(c.Callee), c.Sent, by), evidence: known([]*timeline.Joined{record(c.Callee)})}}
+}
+
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 // originWords say what is known of a hop where no rule knows more.
@@ -105,11 +342,7 @@ func (h *HopView) errorText() string {
 			s = shorten(e.Body, 160)
 		}
 		if x.File != "" {
-			at := x.File[strings.LastIndexByte(x.File, '/')+1:]
-			if x.Line > 0 {
-				at = fmt.Sprintf("%s:%d", at, x.Line)
-			}
-			s += " (" + at + ")"
+			s += " (" + place(x.File, x.Line) + ")"
 		}
 		return s
 	}
@@ -122,6 +355,15 @@ func (h *HopView) errorText() string {
 		}
 	}
 	return ""
+}
+
+// place is the last part of a file's path, and the line if it is known.
+func place(file string, line int) string {
+	at := file[strings.LastIndexByte(file, '/')+1:]
+	if line > 0 {
+		at = fmt.Sprintf("%s:%d", at, line)
+	}
+	return at
 }
 
 // stateWords tells what the process of a call's callee did, and where that is written.

@@ -1,6 +1,10 @@
 package rules
 
-import "github.com/correlatehq/correlate/timeline"
+import (
+	"time"
+
+	"github.com/correlatehq/correlate/timeline"
+)
 
 // Certainty says in one word how far a verdict can be relied on.
 type Certainty string
@@ -20,15 +24,48 @@ type Verdict struct {
 	Rule       string        // name of the rule that said so
 	Certainty  Certainty
 	Confidence float64 // in [0, 1]; calibrated: of the verdicts given with 0.9, nine in ten are right
-	Summary    string  // what happened, in the order it happened, in at most three sentences
-	Effect     string  // whether the failed work took effect: "completed", "not_started", "unknown"
-	Evidence   []*timeline.Joined
+	Summary    string  // what happened, in the order it happened, in at most three sentences: the words of Claims
+	Claims     []Claim
+	Evidence   []*timeline.Joined // what Claims cite, then what else shows it
+	// Effect says whether the failed work took effect: "completed", "not_started" or
+	// "unknown"; EffectBy is the fact that shows it, "" if none does.
+	Effect, EffectBy string
+	// Retries are the writes that were sent again after an attempt that may have taken effect.
+	Retries []Retry
+	// Slowest is the hop that held the request the longest by itself; nil unless the
+	// failure is a timeout and times are known.
+	Slowest    *Slowest
 	Rivals     []Rival           // other hops that could be blamed, each with the fact that excludes it
 	Behind     []timeline.Behind // earlier events that explain the failure
 	Missing    []Missing
 	NextChecks []string
 	// Exception is the error in code behind the verdict and the event that shows it; nil if none is known.
 	Exception *timeline.Exception
+}
+
+// A Claim is a part of a verdict's summary, with what ends it ("," or "."), and the
+// records that show it; none if it tells of what is absent.
+type Claim struct {
+	Words    string
+	Evidence []*timeline.Joined
+}
+
+// A Retry is a call that changes something and was made more than once although an
+// earlier attempt reached the other side.
+type Retry struct {
+	Caller         *timeline.Hop
+	Party          string // who was called
+	Method, Target string
+	Attempts       int
+	Record         *timeline.Joined // the caller's of the last attempt; nil if it has none
+}
+
+// Slowest is the hop that held a request the longest by itself: how long it took in
+// all, and how long without waiting for those that it called.
+type Slowest struct {
+	Hop        *timeline.Hop
+	Total, Own time.Duration
+	AtLeast    bool // its own end is not known: it is what its caller saw of it
 }
 
 // A Rival is a hop that shows a failure and is not the origin.

@@ -574,15 +574,35 @@ func (h *HopView) signalling(id string) []*EventView {
 	return out
 }
 
-// ownException is the last error in code that tells of the hop's own failure; nil if there is none.
+// ownException is the last error in code that tells of the hop's own failure, of those that
+// belong to the request the most certainly; nil if there is none.
 func (h *HopView) ownException() *EventView {
+	var best *EventView
 	for i := len(h.Events) - 1; i >= 0; i-- {
 		e := h.Events[i]
-		if e.Exception != nil && e.Kind != "client" && !e.Handled {
-			return e
+		if e.Exception != nil && e.Kind != "client" && !e.Handled && (best == nil || doubtful(e.joined) < doubtful(best.joined)) {
+			best = e
 		}
 	}
-	return nil
+	return best
+}
+
+// guessed is from which rank on a record may as well be another request's.
+const guessed = 2
+
+// doubtful ranks how uncertain it is that a record is the request's: 0 if it carries its ID,
+// 1 if it was joined by inference, guessed if its time is not known either, and most if it
+// fits several requests.
+func doubtful(e *timeline.Joined) int {
+	switch {
+	case e.Candidates > 1:
+		return guessed + 1
+	case e.Join != timeline.ByInferred:
+		return 0
+	case e.Attrs.Get("log.time.inferred") != "":
+		return guessed
+	}
+	return 1
 }
 
 // stating gives the records by which the hop and its caller show how its failure came:

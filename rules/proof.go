@@ -1,0 +1,132 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// evidenceShown bounds the events that a verdict cites.
+const evidenceShown = 12
+
+// evidence gives the events that prove a verdict: what its claims and the rule cite, the
+// origin's own records, then what each caller logged of it up to the root.
+func (j *judgement) evidence(claims []Claim, best *finding, component string) []*timeline.Joined {
+	var out []*timeline.Joined
+	for _, c := range claims {
+		out = append(out, c.Evidence...)
+	}
+	if best != nil {
+		out = append(out, best.evidence...)
+	}
+	origin := j.trail.Origin
+	if d := origin.DiedOf(); d != nil {
+		out = append(out, d)
+	}
+	for i := len(j.trail.Path) - 1; i >= 0; i-- {
+		h := j.trail.Path[i]
+		if e := record(h); e != nil {
+			out = append(out, e)
+		}
+		if h.Caller != nil && h.Caller.Record != nil {
+			out = append(out, h.Caller.Record)
+		}
+	}
+	if c := origin.FailedBy; c != nil {
+		if c.Record != nil {
+			out = append(out, c.Record)
+		}
+		if c.Callee != nil {
+			if e := record(c.Callee); e != nil {
+				out = append(out, e)
+			}
+		}
+	}
+	for _, h := range j.request.Hops {
+		if component != "" && name(h) == component {
+			out = append(out, telling(h)...)
+		}
+	}
+	out = unique(out)
+	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return max(a.Candidates, 1) - max(b.Candidates, 1) })
+	return out[:min(len(out), evidenceShown)]
+}
+
+// telling gives what the component itself says of the exchange: its record of it, and what
+// it logged as failed.
+func telling(h *timeline.Hop) []*timeline.Joined {
+	var out []*timeline.Joined
+	for _, e := range h.Events {
+		if e.Kind == timeline.ServerSpan || e.Event.Failed {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// record is the event by which a hop tells its own exchange, else a message with its status.
+func record(h *timeline.Hop) *timeline.Joined {
+	var message *timeline.Joined
+	for _, e := range h.Events {
+		switch {
+		case e.Kind == timeline.ServerSpan:
+			return e
+		case e.Kind == timeline.LogRecord && e.StatusCode != 0:
+			message = e
+		}
+	}
+	return message
+}
+
+func unique(events []*timeline.Joined) []*timeline.Joined {
+	seen := map[*timeline.Joined]bool{}
+	var out []*timeline.Joined
+	for _, e := range events {
+		if !seen[e] {
+			seen[e] = true
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// exception finds the error in code behind a verdict: of the deepest hop of the
+// failure's way that shows one, at the origin or at its component. One that may as well
+// be another request's counts only if the process died of it with this request in flight.
+func (j *judgement) exception(v *Verdict) *timeline.Exception {
+	c := v.Origin.FailedBy
+	if c != nil && c.Callee != nil && v.Component != "" {
+		for _, h := range j.views.request.Hops {
+			if h.Service != v.Component || !inside(h.hop, c.Callee) {
+				continue
+			}
+			if e := h.ownException(); e != nil && (e.Candidates <= 1 || j.diedOf(c, e.joined)) {
+				return e.joined.Exception
+			}
+		}
+	}
+	if e := j.views.hops[v.Origin].ownException(); e != nil && e.Candidates <= 1 {
+		return e.joined.Exception
+	}
+	return nil
+}
+
+// diedOf says whether the process of a call's callee crashed with the words of e.
+func (j *judgement) diedOf(c *timeline.Call, e *timeline.Joined) bool {
+	state, p := j.views.near.state(c)
+	return state == stateCrashed && slices.ContainsFunc(p.Events, func(o *timeline.Event) bool { return o.Pos == e.Pos })
+}
+
+// inside says whether h is top or below it.
+func inside(h, top *timeline.Hop) bool {
+	for range 1000 {
+		if h == top {
+			return true
+		}
+		if h.Caller == nil || h.Caller.Caller == nil {
+			return false
+		}
+		h = h.Caller.Caller
+	}
+	return false
+}
