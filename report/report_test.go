@@ -142,10 +142,28 @@ func hostileDigest() *correlate.Digest {
 		Groups: []*correlate.Group{{Origin: evil, Component: evil, CauseClass: "other", Rule: evil, Route: evil, Cases: []*correlate.Case{c}, Share: 1, First: t0, Last: t0}}}
 }
 
+// hostileExplanation has text from an attacker in what rules saw of a request, and in a case that failed.
+func hostileExplanation(c *correlate.Case) (*rules.Explanation, *rules.TestRun) {
+	conditions := []rules.Condition{
+		{Text: evil, Holds: true, Seen: []rules.Seen{{Text: evil, Value: evil}}},
+		{How: "any", Text: evil, Parts: []rules.Condition{{Text: evil, Err: evil}}},
+	}
+	c.Verdict.Steps = []rules.Step{{Factor: "stated", Why: evil, Confidence: 0.95}}
+	x := &rules.Explanation{Verdict: c.Verdict, Hops: []rules.HopExplained{{Hop: c.Request.Hops[1], Role: "origin", Rules: []rules.RuleExplained{
+		{Name: "panic", CauseClass: "other", Fired: true, Decides: true, Component: evil, Evidence: c.Verdict.Evidence, Conditions: conditions},
+		{Name: "other", CauseClass: "other", Passed: evil, Conditions: conditions},
+	}}}}
+	return x, &rules.TestRun{Undecided: []string{"x"}, NeverTrue: []rules.UntriedCondition{{Rule: "x", Text: evil}}, Cases: []rules.CaseResult{
+		{Failure: rules.Failure{Rule: "x", Case: evil, Pos: evil + ":1:2", What: evil}, Verdict: c.Verdict, Request: c.Request, Explanation: x},
+		{Failure: rules.Failure{Case: evil, Pos: evil}},
+	}}
+}
+
 // No output may hold a byte that a terminal acts on, whatever the logs held.
 func TestHostileTextIsInert(t *testing.T) {
 	c, d := hostileCase(), hostileDigest()
 	clocks := &correlate.ClockReport{Hosts: c.Clocks, Skipped: c.Skipped}
+	explained, run := hostileExplanation(c)
 	for name, f := range map[string]func(io.Writer) error{
 		"text":     func(w io.Writer) error { return Text(w, c, TextOptions{}) },
 		"wide":     func(w io.Writer) error { return Text(w, c, TextOptions{Wide: true}) },
@@ -158,6 +176,10 @@ func TestHostileTextIsInert(t *testing.T) {
 		"groups":   func(w io.Writer) error { return DigestJSONL(w, d, true) },
 		"clocks":   func(w io.Writer) error { return ClocksText(w, clocks, TextOptions{}) },
 		"clocksj":  func(w io.Writer) error { return ClocksJSON(w, clocks) },
+		"explain":  func(w io.Writer) error { return ExplainText(w, c, explained, TextOptions{Wide: true}) },
+		"explainj": func(w io.Writer) error { return ExplainJSON(w, c, explained, JSONOptions{}) },
+		"tests":    func(w io.Writer) error { return TestText(w, run, 3, TextOptions{Width: 60}) },
+		"junit":    func(w io.Writer) error { return JUnit(w, run) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := render(t, f)

@@ -257,6 +257,7 @@ func TestEffectBy(t *testing.T) {
 	for _, c := range []struct{ hops, effect, by string }{
 		{"request POST /a\na app 0ms +30ms 500\n  b app 2ms +? - silent ended=refused", "not_started", "a had no connection to b"},
 		{"request POST /a\na app 0ms +30ms 500\n  b app 2ms +3ms 401 method=POST target=/b", "not_started", "b refused POST /b with 401"},
+		{"request POST /a\na gateway 0ms +30ms 500\n  b proxy 2ms +9ms 413\n    c app 3ms +5ms 413", "not_started", "c refused the call with 413"},
 		{"request POST /a\na gateway 0ms +30ms 504\n  b app 2ms +90ms 201 ended=gave_up received=504 own_made method=POST target=/a", "completed", "b answered 201 to POST /a"},
 		{"request POST /a\na app 0ms +30ms 500\n  b app 2ms +3ms 200 ended=unusable received=200 method=GET target=/b", "unknown", "what failed, GET /b to b, only reads"},
 		{"request POST /a\na app 0ms +30ms 500\n  c app 1ms +1ms 201 method=POST target=/c\n  b app 2ms +? - silent ended=refused", "unknown", "POST /c to c had succeeded before"},

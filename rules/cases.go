@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -146,79 +145,6 @@ func (c *ruleChecker) hopsPlace(path []string, err *notationError) (int, int) {
 	}
 	raw := lines[line-1]
 	return line, len(raw) - len(strings.TrimLeft(raw, " ")) + 1
-}
-
-// A Failure is a case that did not come out as its file says.
-type Failure struct {
-	Rule string // of whose file the case is part; "" for a file of cases alone
-	Case string
-	Pos  string
-	What string
-}
-
-func (f Failure) String() string {
-	if f.Rule == "" {
-		return fmt.Sprintf("%s: case %q: %s", f.Pos, f.Case, f.What)
-	}
-	return fmt.Sprintf("%s: rule %s, case %q: %s", f.Pos, f.Rule, f.Case, f.What)
-}
-
-// Test runs every case of every rule, and those of the files of cases, against the whole set.
-func (s *Set) Test() []Failure {
-	var out []Failure
-	test := func(rule string, cases []*ruleCase) {
-		for _, k := range cases {
-			if what := s.testCase(rule, k); what != "" {
-				out = append(out, Failure{rule, k.name, k.pos, what})
-			}
-		}
-	}
-	for _, r := range s.rules {
-		test(r.Name, r.cases)
-	}
-	for _, g := range s.caseFiles() {
-		test("", g.cases)
-	}
-	return out
-}
-
-func (s *Set) testCase(rule string, k *ruleCase) string {
-	req, near, nerr := parseHops(k.hops)
-	if nerr != nil {
-		return nerr.what
-	}
-	v, err := s.Judge(context.Background(), req, near)
-	if err != nil {
-		return err.Error()
-	}
-	if k.want.none && rule != "" {
-		if v.Rule == rule {
-			return "the rule decided it, and must not"
-		}
-		return ""
-	}
-	origin := "none"
-	if v.Origin != nil {
-		origin = v.Origin.Service
-	}
-	var bad []string
-	differ := func(what, got, wanted string) {
-		if wanted != "" && got != wanted {
-			bad = append(bad, fmt.Sprintf("%s is %q, want %q", what, got, wanted))
-		}
-	}
-	differ("origin", origin, k.want.origin)
-	differ("rule", v.Rule, k.want.rule)
-	differ("cause_class", v.CauseClass, k.want.cause)
-	differ("certainty", string(v.Certainty), k.want.certainty)
-	differ("effect", v.Effect, k.want.effect)
-	if k.want.componentSaid && v.Component != k.want.component {
-		bad = append(bad, fmt.Sprintf("component is %q, want %q", v.Component, k.want.component))
-	}
-	if !strings.Contains(v.Summary, k.want.summary) {
-		bad = append(bad, fmt.Sprintf("summary is %q, want it to contain %q", v.Summary, k.want.summary))
-	}
-	return strings.Join(bad, "; ")
 }
 
 // A notationError is a fault in the notation of a case.

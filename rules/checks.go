@@ -152,16 +152,21 @@ func (j *judgement) nextChecks(best *finding, v *Verdict) []string {
 
 // concrete puts the values of this request into a check; "" if one is not known.
 func (j *judgement) concrete(text string, v *Verdict) string {
-	known := true
-	s := placeholder.ReplaceAllStringFunc(text, func(p string) string {
-		value := shorten(j.value(p, v), 300)
-		known = known && value != ""
-		return value
-	})
-	if !known {
-		return ""
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		var name string
+		name, text, _ = strings.Cut(rest, "}")
+		value := j.value("{"+name+"}", v)
+		if value == "" {
+			return ""
+		}
+		b.WriteString(shorten(value, 300))
 	}
-	return s
 }
 
 // value gives what stands for a placeholder; "" if it is not known.

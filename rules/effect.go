@@ -54,7 +54,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 	case c.Ended == timeline.Refused || c.Ended == timeline.ConnectGaveUp:
 		return "not_started", name(origin) + " had no connection to " + party(c)
 	case c.Received.Refused() && !c.OwnMade:
-		return "not_started", fmt.Sprintf("%s refused %s with %s", party(c), what, c.Received)
+		return "not_started", fmt.Sprintf("%s refused %s with %s", j.views.hops[origin].refuser(), what, c.Received)
 	}
 	return "unknown", ""
 }

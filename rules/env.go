@@ -14,7 +14,10 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/ext"
+
+	"github.com/correlatehq/correlate/timeline"
 )
 
 // costLimit bounds one evaluation; a rule of the usual size needs less than a hundredth of it.
@@ -35,11 +38,52 @@ var (
 	nearType   = cel.ObjectType("rules.NearView")
 )
 
+// What the rule language may ask of a hop, by name. The second argument is "" for those that
+// take none (unasked).
+var (
+	hopTruths = map[string]func(*HopView, string) bool{
+		"says":          func(h *HopView, s string) bool { return h.says(s, false) },
+		"states":        func(h *HopView, s string) bool { return h.says(s, true) },
+		"means":         (*HopView).means,
+		"signal":        func(h *HopView, s string) bool { return len(h.signalling(s)) > 0 },
+		"remarks":       func(h *HopView, s string) bool { return len(h.remarking(s)) > 0 },
+		"own_exception": func(h *HopView, _ string) bool { return h.ownException() != nil },
+	}
+	hopTexts = map[string]func(*HopView, string) string{
+		"pointed":         (*HopView).pointed,
+		"told_by":         (*HopView).toldBy,
+		"named":           (*HopView).named,
+		"dependency":      func(h *HopView, s string) string { return h.called("", s) },
+		"error_text":      func(h *HopView, _ string) string { return h.errorText() },
+		"deepest_waiting": func(h *HopView, _ string) string { return h.deepestWaiting().name },
+		"usual_callee":    func(h *HopView, _ string) string { return h.usualCallee() },
+		"refuser":         func(h *HopView, _ string) string { return h.refuser() },
+	}
+	hopEvents = map[string]func(*HopView, string) []*EventView{
+		"saying":     func(h *HopView, s string) []*EventView { return h.saying(s, false) },
+		"remarking":  (*HopView).remarking,
+		"signalling": (*HopView).signalling,
+		"told":       (*HopView).told,
+		"stating":    func(h *HopView, _ string) []*EventView { return h.stating() },
+		"telling":    func(h *HopView, _ string) []*EventView { return h.telling() },
+	}
+	// nearTexts are what it may ask of the surroundings about a call.
+	nearTexts = map[string]func(*NearView, *timeline.Call) string{
+		"state":       func(n *NearView, c *timeline.Call) string { s, _ := n.state(c); return s },
+		"state_words": (*NearView).stateWords,
+	}
+	// nearTruths are those that are answered by yes or no.
+	nearTruths = map[string]func(*NearView, *timeline.Call) bool{
+		"refused_since_start": (*NearView).refusedSinceStart,
+	}
+	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "refuser", "stating", "telling"}
+)
+
 func newLanguage() (*cel.Env, error) {
 	var adapter types.Adapter // known only when the environment is made
-	list := func(events []*EventView) ref.Val { return adapter.NativeToValue(events) }
-	env, err := cel.NewEnv(
+	options := []cel.EnvOption{
 		cel.OptionalTypes(),
+		cel.EnableMacroCallTracking(), // conditions are written out as they were written
 		ext.Strings(),
 		ext.NativeTypes(ext.ParseStructTags(true),
 			reflect.TypeFor[StatusView](), reflect.TypeFor[MomentView](), reflect.TypeFor[ExceptionView](),
@@ -51,63 +95,6 @@ func newLanguage() (*cel.Env, error) {
 		cel.Variable("near", nearType),
 		cel.Variable("component", cel.StringType),
 
-		member("says", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
-			return types.Bool(len(h.saying(s, false)) > 0)
-		}),
-		member("states", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
-			return types.Bool(len(h.saying(s, true)) > 0)
-		}),
-		member("means", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
-			return types.Bool(h.means(s))
-		}),
-		member("signal", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
-			return types.Bool(len(h.signalling(s)) > 0)
-		}),
-		member("saying", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
-			return list(h.saying(s, false))
-		}),
-		member("remarks", hopType, cel.StringType, cel.BoolType, func(h *HopView, s string) ref.Val {
-			return types.Bool(len(h.remarking(s)) > 0)
-		}),
-		member("remarking", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
-			return list(h.remarking(s))
-		}),
-		member("signalling", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
-			return list(h.signalling(s))
-		}),
-		member("pointed", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
-			return types.String(h.pointed(s))
-		}),
-		member("told", hopType, cel.StringType, cel.ListType(eventType), func(h *HopView, s string) ref.Val {
-			return list(h.told(s))
-		}),
-		member("told_by", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
-			return types.String(h.toldBy(s))
-		}),
-		member("named", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
-			return types.String(h.named(s))
-		}),
-		member("dependency", hopType, cel.StringType, cel.StringType, func(h *HopView, s string) ref.Val {
-			return types.String(h.called("", s))
-		}),
-		method("own_exception", hopType, cel.BoolType, func(h *HopView) ref.Val { return types.Bool(h.ownException() != nil) }),
-		method("error_text", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.errorText()) }),
-		method("stating", hopType, cel.ListType(eventType), func(h *HopView) ref.Val { return list(h.stating()) }),
-		method("telling", hopType, cel.ListType(eventType), func(h *HopView) ref.Val { return list(h.telling()) }),
-		method("deepest_waiting", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.deepestWaiting().name) }),
-		method("usual_callee", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.usualCallee()) }),
-		method("refuser", hopType, cel.StringType, func(h *HopView) ref.Val { return types.String(h.refuser()) }),
-
-		member("refused_since_start", nearType, callType, cel.BoolType, func(n *NearView, c *CallView) ref.Val {
-			return types.Bool(n.refusedSinceStart(c.call))
-		}),
-		member("state", nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val {
-			s, _ := n.state(c.call)
-			return types.String(s)
-		}),
-		member("state_words", nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val {
-			return types.String(n.stateWords(c.call))
-		}),
 		cel.Function("was_restarting", cel.MemberOverload("near_was_restarting", []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
 			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
 				at := value[MomentView](args[3]).instant
@@ -126,7 +113,30 @@ func newLanguage() (*cel.Env, error) {
 				v, _ := d.Value().(time.Duration)
 				return types.String(durationWords(v))
 			}))),
-	)
+	}
+	of := func(name string, result *cel.Type, f func(*HopView, string) ref.Val) {
+		if slices.Contains(unasked, name) {
+			options = append(options, method(name, hopType, result, func(h *HopView) ref.Val { return f(h, "") }))
+			return
+		}
+		options = append(options, member(name, hopType, cel.StringType, result, f))
+	}
+	for name, f := range hopTruths {
+		of(name, cel.BoolType, func(h *HopView, s string) ref.Val { return types.Bool(f(h, s)) })
+	}
+	for name, f := range hopTexts {
+		of(name, cel.StringType, func(h *HopView, s string) ref.Val { return types.String(f(h, s)) })
+	}
+	for name, f := range hopEvents {
+		of(name, cel.ListType(eventType), func(h *HopView, s string) ref.Val { return adapter.NativeToValue(f(h, s)) })
+	}
+	for name, f := range nearTruths {
+		options = append(options, member(name, nearType, callType, cel.BoolType, func(n *NearView, c *CallView) ref.Val { return types.Bool(f(n, c.call)) }))
+	}
+	for name, f := range nearTexts {
+		options = append(options, member(name, nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val { return types.String(f(n, c.call)) }))
+	}
+	env, err := cel.NewEnv(options...)
 	if err != nil {
 		return nil, err
 	}
@@ -201,10 +211,15 @@ func durationWords(d time.Duration) string {
 
 func trimZero(s string) string { return strings.TrimSuffix(s, ".0") }
 
-// An expression is one compiled CEL expression of a rule.
+// An expression is one checked CEL expression of a rule.
 type expression struct {
 	source  string
+	checked *ast.AST
+	quick   *quick // nil: only CEL can evaluate it
+
+	plan    sync.Once
 	program cel.Program
+	planErr error
 }
 
 // A celError is a complaint about an expression, at a place in it.
@@ -234,11 +249,26 @@ func compile(source string, want *cel.Type, known map[string]*Signal) (*expressi
 	if errs := checkNames(checked, known); len(errs) > 0 {
 		return nil, errs
 	}
-	program, err := env.Program(checked, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery), cel.EvalOptions(cel.OptOptimize))
-	if err != nil {
-		return nil, []celError{{1, 1, err.Error()}}
+	x := &expression{source: source, checked: checked.NativeRep(), quick: quicken(checked.NativeRep(), checked.NativeRep().Expr())}
+	if x.quick == nil {
+		if err := x.planned(); err != nil {
+			return nil, []celError{{1, 1, err.Error()}}
+		}
 	}
-	return &expression{source, program}, nil
+	return x, nil
+}
+
+// planned makes the program by which CEL evaluates x, once.
+func (x *expression) planned() error {
+	x.plan.Do(func() {
+		env, err := language()
+		if err != nil {
+			x.planErr = err
+			return
+		}
+		x.program, x.planErr = env.PlanProgram(x.checked, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery), cel.EvalOptions(cel.OptOptimize))
+	})
+	return x.planErr
 }
 
 // checkNames finds literals that name no cause class or no signal: they would make a
@@ -276,10 +306,62 @@ func checkNames(checked *cel.Ast, known map[string]*Signal) []celError {
 	return errs
 }
 
-func (x *expression) eval(ctx context.Context, vars any) (ref.Val, error) {
-	out, _, err := x.program.ContextEval(ctx, vars)
+// eval lets CEL evaluate x.
+func (x *expression) eval(ctx context.Context, of *subject) (ref.Val, error) {
+	if err := x.planned(); err != nil {
+		return nil, err
+	}
+	of.hop.complete()
+	out, _, err := x.program.ContextEval(ctx, map[string]any{"hop": of.hop, "request": of.hop.from.request, "near": of.hop.from.near, "component": of.component})
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %q: %w", shorten(x.source, 80), err)
+	}
+	return out, nil
+}
+
+// truth evaluates a condition.
+func (x *expression) truth(ctx context.Context, of *subject) (bool, error) {
+	if x.quick != nil && x.quick.truth != nil {
+		return x.quick.truth(of), nil
+	}
+	v, err := x.eval(ctx, of)
+	if err != nil {
+		return false, err
+	}
+	b, _ := v.Value().(bool)
+	return b, nil
+}
+
+// text evaluates what gives a text.
+func (x *expression) text(ctx context.Context, of *subject) (string, error) {
+	if x.quick != nil && x.quick.text != nil {
+		return x.quick.text(of), nil
+	}
+	v, err := x.eval(ctx, of)
+	if err != nil {
+		return "", err
+	}
+	return text(v), nil
+}
+
+// events evaluates what gives events.
+func (x *expression) events(ctx context.Context, of *subject) ([]*EventView, error) {
+	if x.quick != nil && x.quick.events != nil {
+		return x.quick.events(of), nil
+	}
+	v, err := x.eval(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := v.(traits.Lister)
+	if !ok {
+		return nil, nil
+	}
+	var out []*EventView
+	for it := l.Iterator(); it.HasNext().Value() == true; {
+		if e, ok := it.Next().Value().(*EventView); ok && e != nil && e.joined != nil {
+			out = append(out, e)
+		}
 	}
 	return out, nil
 }

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types/traits"
-
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -34,22 +31,21 @@ type finding struct {
 // The structure of the request decides which hop it was ([timeline.TraceOrigin]); the
 // findings at that hop decide the cause. All rules run; none has a priority.
 func (s *Set) Judge(ctx context.Context, r *timeline.Request, near *timeline.Surroundings) (*Verdict, error) {
-	if near == nil {
-		near = &timeline.Surroundings{}
-	}
-	trail := timeline.TraceOrigin(r)
-	j := &judgement{set: s, request: r, near: near, trail: trail}
-	j.views = newViews(r, near, s.signals, false)
-	if j.views.inferred {
-		j.certain = newViews(r, near, s.signals, true)
-	}
+	j := s.newJudgement(r, near)
 	switch {
-	case trail.Origin != nil:
+	case j.trail.Origin != nil:
 		return j.failed(ctx)
 	case r.Failed:
 		return j.withoutHops(), nil
 	}
 	return j.notFailed(), nil
+}
+
+func (s *Set) newJudgement(r *timeline.Request, near *timeline.Surroundings) *judgement {
+	if near == nil {
+		near = &timeline.Surroundings{}
+	}
+	return &judgement{set: s, request: r, near: near, trail: timeline.TraceOrigin(r), views: newViews(r, near, s.signals)}
 }
 
 // A judgement is one request while it is judged.
@@ -60,7 +56,7 @@ type judgement struct {
 	trail   timeline.Trail
 	doubts  []Missing // what would decide what the judge is not sure of, besides those of the trail
 	views   *views
-	certain *views // the same without inferred events; nil if there are none
+	certain *views // the same without inferred events; made when first needed
 }
 
 func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
@@ -78,9 +74,9 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		return j.undetermined(best, contender), nil
 	}
 	v := &Verdict{Origin: j.trail.Origin}
-	g := grounds{doubts: len(j.trail.Doubts), callerUsual: j.request.CallerUsual, partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
+	g := grounds{doubts: slices.Clone(j.trail.Doubts), callerUsual: j.request.CallerUsual, partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
 	if j.request.CallerUsual {
-		g.doubts-- // that doubt has its own bound
+		g.doubts = g.doubts[:len(g.doubts)-1] // the last: it has its own bound
 	}
 	if best == nil {
 		// Every request that failed is somebody's; a set without fallback cannot say why.
@@ -94,12 +90,13 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
-			g.doubts++
+			g.doubts = append(g.doubts, w.doubt)
 		}
 		if doubt := j.views.near.unsureDown(j.trail.Origin.FailedBy); doubt != "" && v.CauseClass == "deploy_restart" {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", doubt})
-			g.doubts++
+			g.doubts = append(g.doubts, doubt)
 		}
+		g.oneSided = j.oneSided(v.CauseClass)
 		text, err := j.words(ctx, best)
 		if err != nil {
 			return nil, err
@@ -123,7 +120,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.deathOf = k
 		j.doubts = append(j.doubts, doubt)
 	}
-	v.Certainty, v.Confidence = assess(g)
+	v.Certainty, v.Confidence, v.Steps = assess(g)
 	v.Summary = words(v.Claims)
 	v.Effect, v.EffectBy = j.effect(v.CauseClass)
 	v.Retries, v.Slowest = j.retries(), j.slowest(v.CauseClass)
@@ -157,9 +154,17 @@ func (j *judgement) behind(v *Verdict) []timeline.Behind {
 	return out
 }
 
-// victimsOfCrash is how many requests a process that crashed is held to have had in
-// flight where nobody can count them.
-const victimsOfCrash = 4
+// oneSided says that the cause lies in what the other side of a call did, and that nothing
+// but the caller's records tells of it: neither a log nor a process.
+func (j *judgement) oneSided(cause string) bool {
+	switch cause {
+	case "upstream_reset", "upstream_timeout", "upstream_connect_failure":
+		c := j.trail.Origin.FailedBy
+		state, _ := j.views.near.state(c)
+		return c != nil && (c.Callee == nil || c.Callee.Silent) && state == stateUnknown
+	}
+	return false
+}
 
 // openDeath looks whether the callee of the origin's failing call may have died of this
 // request's own work, so that it would be the origin: a record of its death fits
@@ -186,7 +191,7 @@ func (j *judgement) openDeath() (int, Missing) {
 		}
 		return p.KillerOf, Missing{what, fmt.Sprintf("it died with %d requests in flight, most likely of the work of %s and not of this one's", p.KillerOf, p.Killer)}
 	}
-	k := victimsOfCrash
+	k := int(number("death_of"))
 	if slices.Contains(p.InFlight, j.request.ID) {
 		k = max(2, len(p.InFlight))
 	}
@@ -195,14 +200,13 @@ func (j *judgement) openDeath() (int, Missing) {
 
 // findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
 func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error) {
-	vars := map[string]any{"hop": h, "request": h.from.request, "near": h.from.near, "component": ""}
-	activation, err := cel.NewActivation(vars)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	var out []*finding
+	at := &subject{hop: h, keep: true, known: make([]truth, 0, 128)}
 	for _, r := range j.set.rules {
-		fired, err := fires(ctx, r, activation)
+		fired, err := r.fires(ctx, at)
 		if err != nil {
 			return nil, err
 		}
@@ -211,13 +215,11 @@ func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error
 		}
 		f := &finding{rule: r, hop: h}
 		if r.component != nil {
-			c, err := r.component.eval(ctx, activation)
-			if err != nil {
+			if f.component, err = r.component.text(ctx, at); err != nil {
 				return nil, fmt.Errorf("rule %s: %w", r.Name, err)
 			}
-			f.component, _ = c.Value().(string)
 		}
-		if f.evidence, err = ruleEvidence(ctx, r, h, activation); err != nil {
+		if f.evidence, err = r.cites(ctx, at); err != nil {
 			return nil, err
 		}
 		if err := j.weigh(ctx, f); err != nil {
@@ -231,35 +233,31 @@ func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error
 	return out, nil
 }
 
-func fires(ctx context.Context, r *rule, activation any) (bool, error) {
-	v, err := r.when.eval(ctx, activation)
+// fires says whether the rule's condition holds: by what can be told cheaply, else by CEL.
+func (r *rule) fires(ctx context.Context, at *subject) (bool, error) {
+	switch r.condition.cheaply(at) {
+	case yes:
+		return true, nil
+	case no:
+		return false, nil
+	}
+	fired, err := r.when.truth(ctx, at)
 	if err != nil {
 		return false, fmt.Errorf("rule %s: %w", r.Name, err)
 	}
-	fired, _ := v.Value().(bool)
 	return fired, nil
 }
 
-// ruleEvidence gives the events that a rule cites, or what the hop and its caller state.
-func ruleEvidence(ctx context.Context, r *rule, h *HopView, activation any) ([]*timeline.Joined, error) {
+// cites gives the events that the rule cites, or what the hop and its caller state.
+func (r *rule) cites(ctx context.Context, at *subject) ([]*timeline.Joined, error) {
 	if r.evidence == nil {
-		return joined(h.stating()), nil
+		return joined(at.hop.stating()), nil
 	}
-	v, err := r.evidence.eval(ctx, activation)
+	events, err := r.evidence.events(ctx, at)
 	if err != nil {
 		return nil, fmt.Errorf("rule %s: %w", r.Name, err)
 	}
-	l, ok := v.(traits.Lister)
-	if !ok {
-		return nil, nil
-	}
-	var out []*timeline.Joined
-	for it := l.Iterator(); it.HasNext().Value() == true; {
-		if e, ok := it.Next().Value().(*EventView); ok && e != nil && e.joined != nil {
-			out = append(out, e.joined)
-		}
-	}
-	return out, nil
+	return joined(events), nil
 }
 
 func joined(events []*EventView) []*timeline.Joined {
@@ -273,13 +271,12 @@ func joined(events []*EventView) []*timeline.Joined {
 // weigh adds to a finding what its evidence is worth: whether it needs inferred
 // records, whether its signals are ambiguous, whether the other end agrees.
 func (j *judgement) weigh(ctx context.Context, f *finding) error {
-	if j.certain != nil && f.hop.from == j.views && hasInferred(f.hop) {
-		h := j.certain.hops[f.hop.hop]
-		activation, err := cel.NewActivation(map[string]any{"hop": h, "request": j.certain.request, "near": j.certain.near, "component": ""})
-		if err != nil {
-			return err
+	if f.hop.from == j.views && hasInferred(f.hop) {
+		if j.certain == nil {
+			j.certain = j.views.certainly(j.request)
 		}
-		again, err := fires(ctx, f.rule, activation)
+		h := j.certain.hops[f.hop.hop]
+		again, err := f.rule.fires(ctx, &subject{hop: h})
 		if err != nil {
 			return err
 		}
@@ -296,11 +293,7 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 	f.place, f.ambiguous = meaning(f)
 	if f.place > 0 && f.rule.CauseClass != "unhandled_exception" {
 		// What the structure shows needs no signal: it does not matter what these may mean first.
-		activation, err := cel.NewActivation(map[string]any{"hop": f.hop.withoutSignals(), "request": f.hop.from.request, "near": f.hop.from.near, "component": ""})
-		if err != nil {
-			return err
-		}
-		again, err := fires(ctx, f.rule, activation)
+		again, err := f.rule.fires(ctx, &subject{hop: f.hop.withoutSignals()})
 		if err != nil {
 			return err
 		}
@@ -551,13 +544,9 @@ func (j *judgement) notFailed() *Verdict {
 
 // words evaluates a rule's summary for its finding.
 func (j *judgement) words(ctx context.Context, f *finding) (string, error) {
-	activation, err := cel.NewActivation(map[string]any{"hop": f.hop, "request": f.hop.from.request, "near": f.hop.from.near, "component": f.component})
-	if err != nil {
-		return "", err
-	}
-	v, err := f.rule.summary.eval(ctx, activation)
+	s, err := f.rule.summary.text(ctx, &subject{hop: f.hop, component: f.component})
 	if err != nil {
 		return "", fmt.Errorf("rule %s: %w", f.rule.Name, err)
 	}
-	return text(v), nil
+	return s, nil
 }

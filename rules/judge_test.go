@@ -228,6 +228,10 @@ edge gateway 0ms +41ms 500
 gateway gateway 0ms +1000ms 504
   orders app 5ms +4000ms 200 ended=gave_up received=504 own_made
 `, "gateway gave up waiting for orders after 995 ms and answered 504. orders answered 200 all the same, 3 s too late."},
+		{"an error that speaks of statuses and ends in a comma", `
+orders app 0ms +30ms 500
+  - error 20ms "sum of 500 with 500, {host},"
+`, `orders logged an error of its own, "sum of 500 with 500, {host}," and answered 500.`},
 		{"hostile text is one line", `
 orders app 0ms +30ms 500
   - error 20ms exception="E: a\nb\nc" "x"
@@ -331,10 +335,11 @@ func TestAssess(t *testing.T) {
 		{"timing", grounds{kinds: []string{"timing"}}, Likely, 0.7},
 		{"population", grounds{kinds: []string{"population"}}, Possible, 0.6},
 		{"fallback", grounds{kinds: []string{"absence"}, fallback: true, agreed: true}, Possible, 0.6},
-		{"a doubt: 0.95*0.7", grounds{kinds: []string{"stated"}, doubts: 1}, Possible, 0.66},
-		{"two doubts: 0.95*0.7*0.7", grounds{kinds: []string{"stated"}, doubts: 2}, Possible, 0.47},
+		{"a doubt: 0.95*0.7", grounds{kinds: []string{"stated"}, doubts: []string{"a"}}, Possible, 0.66},
+		{"two doubts: 0.95*0.7*0.7", grounds{kinds: []string{"stated"}, doubts: []string{"a", "b"}}, Possible, 0.47},
 		{"tied: 0.95*0.6", grounds{kinds: []string{"stated"}, tied: true}, Possible, 0.57},
 		{"ambiguous", grounds{kinds: []string{"stated"}, ambiguous: true}, Likely, 0.75},
+		{"one end of a broken call", grounds{kinds: []string{"stated"}, agreed: true, oneSided: true}, Likely, 0.85},
 		{"inferred, the only candidate", grounds{kinds: []string{"stated"}, inferred: true, candidates: 1}, Likely, 0.9},
 		{"inferred, one of two", grounds{kinds: []string{"stated"}, inferred: true, candidates: 2}, Possible, 0.5},
 		{"inferred, one of eight", grounds{kinds: []string{"stated"}, inferred: true, candidates: 8}, Possible, 0.13},
@@ -344,7 +349,7 @@ func TestAssess(t *testing.T) {
 		{"the client's status is not known", grounds{kinds: []string{"stated"}, callerUsual: true}, Possible, 0.5},
 		{"nothing", grounds{}, Possible, 0},
 	} {
-		if certainty, p := assess(c.g); certainty != c.certainty || p != c.p {
+		if certainty, p, _ := assess(c.g); certainty != c.certainty || p != c.p {
 			t.Errorf("%s: %s, %v; want %s, %v", c.name, certainty, p, c.certainty, c.p)
 		}
 	}
@@ -425,6 +430,18 @@ func TestRequiredLiterals(t *testing.T) {
 		got, folded := requiredLiterals(c.pattern)
 		if diff := cmp.Diff(c.want, got); diff != "" || folded != c.folded {
 			t.Errorf("%s: folded %v (-want +got):\n%s", c.pattern, folded, diff)
+		}
+	}
+	for pattern, want := range map[string][][]string{
+		"abc.*defgh":             {{"abc"}, {"defgh"}},
+		"(?:ab|cd).*x?(e+fg)":    {{"ab", "cd"}, {"fg"}},
+		"(?i:abc) de":            {{" de"}},
+		"(?i)abc de":             nil,
+		"abc|de":                 nil,
+		`(?:HTTPError)\b.*\b401`: {{"HTTPError"}, {"401"}},
+	} {
+		if diff := cmp.Diff(want, furtherLiterals(pattern)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", pattern, diff)
 		}
 	}
 }

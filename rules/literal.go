@@ -19,6 +19,7 @@ type textSignals struct {
 	folded []int            // of those whose literals are lower case, whatever the text's is
 	grams  map[uint32][]int // indices by four bytes of a literal in lower case
 	seen   [128]uint64      // a bit for each hash of these
+	known  remembered
 }
 
 // A textSignal is one of them.
@@ -26,20 +27,68 @@ type textSignal struct {
 	signal   *Signal
 	literals []string              // none: the expression is always run
 	folded   bool                  // the literals are lower case and the text may be in any case
+	more     func() [][]string     // a match contains one of each of these too
 	re       func() *regexp.Regexp // compiled when it is first run, most never are; nil: the literals decide
 }
 
-func (s *textSignal) match(value string) bool {
-	if len(s.literals) > 0 && !s.folded && !slices.ContainsFunc(s.literals, func(l string) bool { return strings.Contains(value, l) }) {
+// mayMatch says whether the literals let value through.
+func (s *textSignal) mayMatch(value string) bool {
+	if len(s.literals) > 0 && !s.folded && !containsOne(value, s.literals) {
 		return false
 	}
-	return s.re == nil || s.re().MatchString(value)
+	return s.re == nil || !slices.ContainsFunc(s.more(), func(l []string) bool { return !containsOne(value, l) })
+}
+
+func containsOne(value string, literals []string) bool {
+	return slices.ContainsFunc(literals, func(l string) bool { return strings.Contains(value, l) })
+}
+
+// remembered is whether expressions matched texts: the same message is logged again and
+// again. It is safe for concurrent use.
+type remembered struct {
+	mu    sync.RWMutex
+	found map[attempt]bool
+}
+
+// An attempt is one expression tried on one text.
+type attempt struct {
+	signal *Signal
+	text   string
+}
+
+// Bounds of what is remembered: longer texts seldom come again, and of too many all is forgotten.
+const (
+	rememberedMost  = 2048
+	rememberedBytes = 1024
+)
+
+func (r *remembered) match(s *textSignal, value string) bool {
+	if len(value) > rememberedBytes {
+		return s.re().MatchString(value)
+	}
+	key := attempt{s.signal, value}
+	r.mu.RLock()
+	found, ok := r.found[key]
+	r.mu.RUnlock()
+	if ok {
+		return found
+	}
+	found = s.re().MatchString(value)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.found) >= rememberedMost || r.found == nil {
+		r.found = map[attempt]bool{}
+	}
+	key.text = strings.Clone(value)
+	r.found[key] = found
+	return found
 }
 
 func (t *textSignals) add(s *Signal) {
 	x := textSignal{signal: s, literals: []string{s.Pattern}}
 	if s.Match == "regex" {
 		x.literals, x.folded = requiredLiterals(s.Pattern)
+		x.more = sync.OnceValue(func() [][]string { return furtherLiterals(s.Pattern) })
 		x.re = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s.Pattern) })
 	}
 	i := len(t.all)
@@ -106,7 +155,7 @@ func (t *textSignals) find(value string, found []*Signal) []*Signal {
 	}
 	slices.Sort(tried)
 	for k, i := range tried {
-		if (k == 0 || tried[k-1] != i) && t.all[i].match(value) {
+		if x := &t.all[i]; (k == 0 || tried[k-1] != i) && x.mayMatch(value) && (x.re == nil || t.known.match(x, value)) {
 			found = append(found, t.all[i].signal)
 		}
 	}
@@ -127,6 +176,27 @@ func requiredLiterals(pattern string) (literals []string, folded bool) {
 		}
 	}
 	return literals, folded
+}
+
+// furtherLiterals gives, of each part of a pattern that every match has in any case as
+// written, texts of which it contains one.
+func furtherLiterals(pattern string) [][]string {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	re = re.Simplify()
+	if re.Op != syntax.OpConcat {
+		return nil
+	}
+	var out [][]string
+	for _, sub := range re.Sub {
+		folded := false
+		if l := literalsOf(sub, &folded); len(l) > 0 && !folded {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // literalsOf sets folded if one of the texts that it gives may be in any case.

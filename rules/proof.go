@@ -9,12 +9,12 @@ import (
 // evidenceShown bounds the events that a verdict cites.
 const evidenceShown = 12
 
-// evidence gives the events that prove a verdict: what its claims and the rule cite, the
-// origin's own records, then what each caller logged of it up to the root.
+// evidence gives the events that prove a verdict: what its claims cite, in their order, then, the most
+// certain first, what the rule cites, the origin's own records and what each caller logged of it.
 func (j *judgement) evidence(claims []Claim, best *finding, component string) []*timeline.Joined {
-	var out []*timeline.Joined
+	var cited, out []*timeline.Joined
 	for _, c := range claims {
-		out = append(out, c.Evidence...)
+		cited = append(cited, c.Evidence...)
 	}
 	if best != nil {
 		out = append(out, best.evidence...)
@@ -47,8 +47,8 @@ func (j *judgement) evidence(claims []Claim, best *finding, component string) []
 			out = append(out, telling(h)...)
 		}
 	}
-	out = unique(out)
-	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return max(a.Candidates, 1) - max(b.Candidates, 1) })
+	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return doubtful(a) - doubtful(b) })
+	out = unique(append(cited, out...))
 	return out[:min(len(out), evidenceShown)]
 }
 
@@ -78,12 +78,11 @@ func record(h *timeline.Hop) *timeline.Joined {
 	return message
 }
 
+// unique gives the events in their order, each once. They are few.
 func unique(events []*timeline.Joined) []*timeline.Joined {
-	seen := map[*timeline.Joined]bool{}
-	var out []*timeline.Joined
+	out := make([]*timeline.Joined, 0, len(events))
 	for _, e := range events {
-		if !seen[e] {
-			seen[e] = true
+		if !slices.Contains(out, e) {
 			out = append(out, e)
 		}
 	}
@@ -100,12 +99,12 @@ func (j *judgement) exception(v *Verdict) *timeline.Exception {
 			if h.Service != v.Component || !inside(h.hop, c.Callee) {
 				continue
 			}
-			if e := h.ownException(); e != nil && (e.Candidates <= 1 || j.diedOf(c, e.joined)) {
+			if e := h.ownException(); e != nil && (e.joined.Held() || j.diedOf(c, e.joined)) {
 				return e.joined.Exception
 			}
 		}
 	}
-	if e := j.views.hops[v.Origin].ownException(); e != nil && e.Candidates <= 1 {
+	if e := j.views.hops[v.Origin].ownException(); e != nil && e.joined.Held() {
 		return e.joined.Exception
 	}
 	return nil

@@ -42,6 +42,7 @@ type Set struct {
 type rule struct {
 	Info
 	when      *expression
+	condition *condition  // of when
 	component *expression // nil: the origin itself is at fault
 	summary   *expression
 	evidence  *expression // nil: what the judge finds by itself
@@ -313,6 +314,9 @@ func (c *ruleChecker) rule(f *ruleFile) *rule {
 		summary:   c.compile("summary", f.Summary, cel.StringType),
 		evidence:  c.compile("evidence", f.Evidence, cel.ListType(eventType)),
 		next:      f.NextChecks,
+	}
+	if r.when != nil {
+		r.condition = conditionOf(r.when)
 	}
 	c.cases(r, f.Tests)
 	return r

@@ -12,9 +12,9 @@ import (
 	"github.com/correlatehq/correlate/internal/golden"
 )
 
-// Tests of this package read the files of the signals, so that a signal can be tried
+// TestMain lets the tests of this package read the files of the signals, so that a signal can be tried
 // before the index is written anew.
-func init() {
+func TestMain(m *testing.M) {
 	builtinSignals = sync.OnceValue(func() []*Signal {
 		signals, errs := loadSignals(os.DirFS("."), nil)
 		if len(errs) > 0 {
@@ -22,6 +22,7 @@ func init() {
 		}
 		return signals
 	})
+	m.Run()
 }
 
 // The index holds what the files say.

@@ -102,7 +102,8 @@ func (j *judgement) claims(text, component string, cited []*timeline.Joined) []C
 // what it answered unless the words say so.
 func (j *judgement) act(text, component string, cited []*timeline.Joined) sentence {
 	origin := j.trail.Origin
-	first := clause{text: strings.TrimRight(shorten(text, 400), ". "), evidence: foremost(cited)}
+	text = strings.TrimRight(shorten(text, 400), ".,; ")
+	first := clause{text: text, evidence: foremost(cited)}
 	if c := origin.FailedBy; c != nil {
 		if e := shorten(c.Error, 160); e != "" && !strings.Contains(first.text, strings.TrimSuffix(e, "...")) {
 			first.text += " (" + e + ")"
@@ -122,7 +123,7 @@ func (j *judgement) act(text, component string, cited []*timeline.Joined) senten
 	}
 	answer := clause{" ", "and answered " + st.String(), known([]*timeline.Joined{record(origin)})}
 	switch {
-	case strings.Contains(text, "answered "+st.String()) || strings.Contains(text, "with "+st.String()):
+	case strings.HasPrefix(text, name(origin)+" answered "+st.String()):
 		return sentence{first}
 	case !strings.HasPrefix(text, name(origin)+" ") || strings.Contains(text, "; "):
 		answer.join, answer.text = "; ", name(origin)+" answered "+st.String()

@@ -23,6 +23,7 @@ type Verdict struct {
 	CauseClass string        // one of CauseClasses; "" if undetermined
 	Rule       string        // name of the rule that said so
 	Certainty  Certainty
+	Steps      []Step  // how Confidence came about
 	Confidence float64 // in [0, 1]; calibrated: of the verdicts given with 0.9, nine in ten are right
 	Summary    string  // what happened, in the order it happened, in at most three sentences: the words of Claims
 	Claims     []Claim

@@ -188,10 +188,9 @@ type views struct {
 	near    *NearView
 	hops    map[*timeline.Hop]*HopView
 	calls   map[*timeline.Call]*CallView
-	// certainOnly leaves out what was joined by inference.
-	certainOnly bool
-	// inferred says that some event was, or would have been, left out.
+	// inferred says that some event was joined by inference.
 	inferred bool
+	whole    bool // complete was called
 }
 
 func statusView(s timeline.Status) StatusView {
@@ -234,14 +233,43 @@ func momentView(a timeline.Instant) *MomentView {
 	return &MomentView{a.Earliest, a.Time, a.Latest, a.Known(), a}
 }
 
-// newViews makes the views of a request. With certainOnly the events that were joined
-// by inference are left out.
-func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalTable, certainOnly bool) *views {
+// newViews makes the views of a request, without what only CEL reads of them: see complete.
+func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalTable) *views {
+	all := 0
+	for _, h := range r.Hops {
+		all += len(h.Events)
+	}
+	events := make([]EventView, all) // all at once: there are many
+	return makeViews(r, nearView(near), func(h *HopView, e *timeline.Joined) *EventView {
+		ev := &events[0]
+		events = events[1:]
+		ev.fill(e, h.hop, signals)
+		return ev
+	}, func(h *HopView) *EventView { return answerView(h, signals) })
+}
+
+// certainly gives the same views without the events that were joined by inference.
+func (v *views) certainly(r *timeline.Request) *views {
+	return makeViews(r, v.near, func(h *HopView, e *timeline.Joined) *EventView {
+		if e.Join == timeline.ByInferred {
+			return nil
+		}
+		return v.hops[h.hop].view(e)
+	}, func(h *HopView) *EventView {
+		if h.Caller == nil || h.Caller.call.Record == nil || h.Caller.call.Record.Join == timeline.ByInferred {
+			return nil
+		}
+		return v.hops[h.hop].answer
+	})
+}
+
+// makeViews makes the views of a request, of its events by event and of the answers that
+// callers kept by answer; those for which these give nil are left out.
+func makeViews(r *timeline.Request, near *NearView, event func(*HopView, *timeline.Joined) *EventView, answer func(*HopView) *EventView) *views {
 	v := &views{
-		hops:        make(map[*timeline.Hop]*HopView, len(r.Hops)),
-		calls:       make(map[*timeline.Call]*CallView, len(r.Calls)),
-		near:        nearView(near),
-		certainOnly: certainOnly,
+		hops:  make(map[*timeline.Hop]*HopView, len(r.Hops)),
+		calls: make(map[*timeline.Call]*CallView, len(r.Calls)),
+		near:  near,
 	}
 	v.request = &RequestView{
 		ID:     r.ID,
@@ -251,18 +279,25 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 		Failed: r.Failed,
 		Hops:   make([]*HopView, 0, len(r.Hops)),
 	}
-	for _, h := range r.Hops {
-		hv := hopView(h)
+	hops, calls := make([]HopView, len(r.Hops)), 0
+	for i, h := range r.Hops {
+		hv := &hops[i]
+		hv.fill(h)
 		hv.from = v
 		v.hops[h] = hv
+		calls += len(h.Calls)
 		v.request.Hops = append(v.request.Hops, hv)
 	}
 	if len(v.request.Hops) > 0 {
 		v.request.Root = v.request.Hops[0]
 	}
+	callViews := make([]CallView, calls)
 	for _, hv := range v.request.Hops {
+		hv.Calls = make([]*CallView, 0, len(hv.hop.Calls))
 		for _, c := range hv.hop.Calls {
-			cv := v.callView(c, hv)
+			cv := &callViews[0]
+			callViews = callViews[1:]
+			v.fillCall(cv, c, hv)
 			cv.Contradicted = slices.ContainsFunc(r.Contradictions, func(x timeline.Contradiction) bool { return x.Call == c })
 			hv.Calls = append(hv.Calls, cv)
 			if cv.Callee != nil {
@@ -275,18 +310,16 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 		}
 	}
 	for _, hv := range v.request.Hops {
+		hv.Events = make([]*EventView, 0, len(hv.hop.Events))
 		for _, e := range hv.hop.Events {
-			if e.Join == timeline.ByInferred {
-				v.inferred = true
-				if certainOnly {
-					continue
-				}
+			v.inferred = v.inferred || e.Join == timeline.ByInferred
+			if ev := event(hv, e); ev != nil {
+				hv.Events = append(hv.Events, ev)
 			}
-			hv.Events = append(hv.Events, eventView(e, hv.hop, signals))
 		}
 	}
 	for _, hv := range v.request.Hops {
-		hv.answer = v.answerView(hv, signals)
+		hv.answer = answer(hv)
 	}
 	return v
 }
@@ -294,8 +327,8 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 // answerView is the record in which the caller of a hop kept its answer, with what the
 // signals say of that; of a hop that wrote no log, with those too by which the caller says
 // that the failure was made there. nil if there is none or they say nothing.
-func (v *views) answerView(h *HopView, signals *signalTable) *EventView {
-	if h.Caller == nil || h.Caller.call.Record == nil || v.certainOnly && h.Caller.call.Record.Join == timeline.ByInferred {
+func answerView(h *HopView, signals *signalTable) *EventView {
+	if h.Caller == nil || h.Caller.call.Record == nil {
 		return nil
 	}
 	e := h.Caller.call.Record
@@ -311,32 +344,29 @@ func (v *views) answerView(h *HopView, signals *signalTable) *EventView {
 	if len(found) == 0 {
 		return nil
 	}
-	ev := recordView(e)
-	ev.sign(found, meaning)
+	ev := &EventView{signals: found, meaning: meaning}
+	ev.record(e)
 	return ev
 }
 
-func hopView(h *timeline.Hop) *HopView {
-	hv := &HopView{
+func (hv *HopView) fill(h *timeline.Hop) {
+	*hv = HopView{
 		ID: h.ID, Service: h.Service, Host: h.Host, System: h.System, Role: h.Role.String(), Depth: h.Depth, Attempt: h.Attempt,
 		Lineage: h.Lineage.String(), Ended: h.Ended.String(), Sent: statusView(h.Status()), Received: statusView(h.Received),
 		Failed: h.Failed(), HandledByCaller: h.HandledByCaller, Silent: h.Silent,
-		Start: momentView(h.Start), End: momentView(h.End),
 		hop: h,
 	}
 	hv.HTTP.Response.StatusCode = hv.Sent.HTTP
 	if h.Start.Known() && h.End.Known() {
 		hv.Duration = h.End.Time.Sub(h.Start.Time)
 	}
-	return hv
 }
 
-func (v *views) callView(c *timeline.Call, caller *HopView) *CallView {
-	cv := &CallView{
+func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
+	*cv = CallView{
 		Peer: c.Peer, Party: c.Peer, Caller: caller, Purpose: c.Purpose.String(), Attempt: c.Attempt, Method: c.Method, Target: c.Target,
 		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade, Told: c.Ended != timeline.OutcomeUnknown || c.Received.Known() && !c.OwnMade,
 		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil,
-		Start: momentView(c.Start), End: momentView(c.End),
 		call: c,
 	}
 	if c.Start.Known() && c.End.Known() {
@@ -356,44 +386,91 @@ func (v *views) callView(c *timeline.Call, caller *HopView) *CallView {
 		}
 	}
 	v.calls[c] = cv
-	return cv
 }
 
-func eventView(e *timeline.Joined, h *timeline.Hop, signals *signalTable) *EventView {
-	ev := recordView(e)
+func (ev *EventView) fill(e *timeline.Joined, h *timeline.Hop, signals *signalTable) {
+	ev.signals = signals.find(e.Event)
+	ev.meaning = narrowest(ev.signals)
+	ev.record(e)
 	ev.Handled = tellsOfHandled(e, h)
-	found := signals.find(e.Event)
-	ev.sign(found, narrowest(found))
-	return ev
 }
 
-// sign gives the event the signals that were found in it, and which of them say why the hop failed.
-func (e *EventView) sign(found, meaning []*Signal) {
-	e.signals, e.meaning = found, meaning
-	for _, s := range found {
-		e.Signals = append(e.Signals, s.ID)
-	}
-}
-
-// recordView is an event by itself, without signals.
-func recordView(e *timeline.Joined) *EventView {
-	ev := &EventView{
-		Kind: e.Kind.String(), Service: e.Service, Host: e.Host, System: e.System, Severity: e.Severity, Body: e.Body, Text: eventText(e.Event),
+// record fills in what the event says by itself, without signals.
+func (ev *EventView) record(e *timeline.Joined) {
+	*ev = EventView{
+		signals: ev.signals, meaning: ev.meaning,
+		Kind: e.Kind.String(), Service: e.Service, Host: e.Host, System: e.System, Severity: e.Severity, Body: e.Body,
 		HTTP:      HTTPView{Response: HTTPResponseView{e.StatusCode}},
 		Lifecycle: e.Lifecycle.String(), Join: e.Join.String(), Candidates: e.Candidates,
-		Start: momentView(e.Start), End: momentView(e.End),
 		joined: e,
-	}
-	if len(e.Attrs) > 0 {
-		ev.Attributes = make(map[string]string, len(e.Attrs))
-		for _, a := range e.Attrs {
-			ev.Attributes[a.Name] = a.Value
-		}
 	}
 	if x := e.Exception; x != nil {
 		ev.Exception = &ExceptionView{x.Type, x.Message, x.File, x.Function, x.Line, x.Escaped}
 	}
-	return ev
+}
+
+// text is all that the event says in words.
+func (e *EventView) text() string {
+	if e.Text == "" {
+		e.Text = eventText(e.joined.Event)
+	}
+	return e.Text
+}
+
+// carries says whether the event has a signal.
+func (e *EventView) carries(id string) bool {
+	return slices.ContainsFunc(e.signals, func(s *Signal) bool { return s.ID == id })
+}
+
+// complete fills in what only CEL reads: moments, attributes, texts, signals by name, processes.
+func (h *HopView) complete() {
+	if v := h.from; !v.whole {
+		v.whole = true
+		for _, hv := range v.request.Hops {
+			hv.moments()
+			for _, c := range hv.Calls {
+				c.Start, c.End = momentView(c.call.Start), momentView(c.call.End)
+			}
+			for e := range hv.signalled {
+				e.complete()
+			}
+			for _, e := range hv.Events {
+				e.complete()
+			}
+		}
+		v.near.complete()
+	}
+	// Of a copy.
+	h.moments()
+	for e := range h.signalled {
+		e.complete()
+	}
+	for _, e := range h.Events {
+		e.complete()
+	}
+}
+
+func (h *HopView) moments() {
+	if h.Start == nil {
+		h.Start, h.End = momentView(h.hop.Start), momentView(h.hop.End)
+	}
+}
+
+func (e *EventView) complete() {
+	if e.Start != nil {
+		return
+	}
+	e.Start, e.End = momentView(e.joined.Start), momentView(e.joined.End)
+	e.text()
+	if len(e.joined.Attrs) > 0 {
+		e.Attributes = make(map[string]string, len(e.joined.Attrs))
+		for _, a := range e.joined.Attrs {
+			e.Attributes[a.Name] = a.Value
+		}
+	}
+	for _, s := range e.signals {
+		e.Signals = append(e.Signals, s.ID)
+	}
 }
 
 // narrowest gives the signals by which their writer made the failing status, but for those
@@ -475,14 +552,19 @@ func nearView(n *timeline.Surroundings) *NearView {
 	if n == nil {
 		n = &timeline.Surroundings{}
 	}
-	v := &NearView{FailedBefore: n.FailedBefore, near: n}
-	for _, p := range n.Processes {
+	return &NearView{FailedBefore: n.FailedBefore, near: n}
+}
+
+func (v *NearView) complete() {
+	if v.Processes != nil {
+		return
+	}
+	for _, p := range v.near.Processes {
 		v.Processes = append(v.Processes, &ProcessView{
 			Service: p.Service, Host: p.Host, Start: momentView(p.Start), Ready: momentView(p.Ready), Stopping: momentView(p.Stopping),
 			End: momentView(p.End), HowEnded: p.HowEnded.String(), InFlight: p.InFlight,
 		})
 	}
-	return v
 }
 
 // telling gives the events that may speak of the hop's own failure.
@@ -516,11 +598,8 @@ func (h *HopView) signalled(yield func(*EventView) bool) {
 func (h *HopView) saying(cause string, alone bool) []*EventView {
 	var out []*EventView
 	for e := range h.signalled {
-		for _, s := range e.meaning {
-			if s.place(cause) >= 0 && (!alone || len(s.MayMean) == 1) {
-				out = append(out, e)
-				break
-			}
+		if e.says(cause, alone) {
+			out = append(out, e)
 		}
 	}
 	return out
@@ -536,6 +615,27 @@ func (h *HopView) withoutSignals() *HopView {
 		bare.Events[i] = &plain
 	}
 	return &bare
+}
+
+// says says whether there is an event that saying gives.
+func (h *HopView) says(cause string, alone bool) bool {
+	for e := range h.signalled {
+		if e.says(cause, alone) {
+			return true
+		}
+	}
+	return false
+}
+
+// says says whether a signal of the event, by which its writer made the failing status,
+// may mean the cause; with alone, whether it means nothing else.
+func (e *EventView) says(cause string, alone bool) bool {
+	for _, s := range e.meaning {
+		if s.place(cause) >= 0 && (!alone || len(s.MayMean) == 1) {
+			return true
+		}
+	}
+	return false
 }
 
 // means says whether a telling event has a signal of a status made by its writer of which
@@ -567,7 +667,7 @@ func (h *HopView) remarking(cause string) []*EventView {
 func (h *HopView) signalling(id string) []*EventView {
 	var out []*EventView
 	for e := range h.signalled {
-		if slices.Contains(e.Signals, id) {
+		if e.carries(id) {
 			out = append(out, e)
 		}
 	}
@@ -595,7 +695,7 @@ const guessed = 2
 // fits several requests.
 func doubtful(e *timeline.Joined) int {
 	switch {
-	case e.Candidates > 1:
+	case !e.Held():
 		return guessed + 1
 	case e.Join != timeline.ByInferred:
 		return 0
@@ -614,7 +714,7 @@ func (h *HopView) stating() []*EventView {
 			out = append(out, r)
 		}
 		for _, e := range h.Events {
-			if e.Kind == "log" && !e.Handled && (f.Error != "" && strings.Contains(e.Text, f.Error) || names(e.Text, f.Party) && e.joined.Failed) {
+			if e.Kind == "log" && !e.Handled && (f.Error != "" && strings.Contains(e.text(), f.Error) || names(e.text(), f.Party) && e.joined.Failed) {
 				out = append(out, e)
 			}
 		}
@@ -707,7 +807,7 @@ func (h *HopView) pointed(cause string) string {
 		if h.FailedBy != nil {
 			return h.FailedBy.Party
 		}
-		if p := h.called(e.Text, system); p != "" {
+		if p := h.called(e.text(), system); p != "" {
 			return p
 		}
 		if p := h.usualCallee(); next && p != "" {
@@ -749,7 +849,7 @@ func (h *HopView) named(cause string) string {
 		if h.FailedBy != nil {
 			return h.FailedBy.Party
 		}
-		if p := h.called(e.Text, ""); p != "" {
+		if p := h.called(e.text(), ""); p != "" {
 			return p
 		}
 	}
@@ -797,7 +897,7 @@ func (h *HopView) usualCallee() string {
 		}
 	}
 	for _, e := range h.Events {
-		if name := e.Attributes["haproxy.backend"]; name != "" {
+		if name := e.joined.Attrs.Get("haproxy.backend"); name != "" {
 			return name
 		}
 	}

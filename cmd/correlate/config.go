@@ -25,6 +25,19 @@ import (
 // configFile is the configuration file as written.
 type configFile struct {
 	Sources []configSource `yaml:"sources"`
+	Rules   configPaths    `yaml:"rules"` // directories with rules of one's own
+}
+
+// configPaths are paths, written as one or as a list.
+type configPaths []string
+
+// UnmarshalYAML reads a text or a list of texts.
+func (p *configPaths) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*p = configPaths{n.Value}
+		return nil
+	}
+	return n.Decode((*[]string)(p))
 }
 
 type configSource struct {
@@ -58,6 +71,7 @@ type configService struct {
 type config struct {
 	file    string // "" if there is none
 	sources []sourceConfig
+	rules   []string                 // directories
 	roles   map[string]timeline.Role // service.name -> role
 	notes   []string                 // what is not as it should be and stops nothing
 }
@@ -112,7 +126,17 @@ func loadConfig(flag string, formats *format.Set) (*config, error) {
 		return nil, err
 	}
 	k := &configChecker{file: c.file, root: root, clocks: map[string]time.Duration{}}
-	if len(f.Sources) == 0 {
+	for i, dir := range f.Rules {
+		switch {
+		case dir == "":
+			k.at([]string{"rules", strconv.Itoa(i)}, "no directory")
+		case filepath.IsAbs(dir):
+			c.rules = append(c.rules, dir)
+		default:
+			c.rules = append(c.rules, filepath.Join(filepath.Dir(k.file), dir))
+		}
+	}
+	if len(f.Sources) == 0 && len(f.Rules) == 0 {
 		k.at([]string{"sources"}, "no sources: list at least one, as '- source: PATH'")
 	}
 	names := map[string]bool{}

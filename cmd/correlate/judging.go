@@ -24,7 +24,7 @@ import (
 // judgeFlags say which requests are looked at and by what they are judged.
 type judgeFlags struct {
 	sourceFlags
-	rules  string
+	rules  []string
 	route  string
 	status string
 }
@@ -41,8 +41,8 @@ func (f *judgeFlags) addChoice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.status, "status", "", "what counts as a failure: 500, 5xx, 500-504, or several with commas (default: 5xx and broken answers)")
 }
 
-func addRules(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "rules", "", "directory with rules of your own, beside those that come with the program")
+func addRules(cmd *cobra.Command, dirs *[]string) {
+	cmd.Flags().StringArrayVar(dirs, "rules", nil, "directory with rules of your own, beside those that come with the program; may be given several times")
 }
 
 // ready opens the sources and gives the options of the pipeline.
@@ -51,37 +51,67 @@ func (f *judgeFlags) ready(ctx context.Context, s streams, args []string) (*open
 	if err != nil {
 		return nil, correlate.Options{}, err
 	}
-	set, _, err := loadRules(f.rules)
-	if err != nil {
-		return nil, correlate.Options{}, err
-	}
 	src, err := f.open(ctx, s, args, format.Builtin())
 	if err != nil {
 		return nil, correlate.Options{}, err
 	}
+	set, err := loadRules(append(src.rules, f.rules...))
+	if err != nil {
+		src.close()
+		return nil, correlate.Options{}, err
+	}
 	o := src.options()
-	o.Rules, o.Route, o.Status = set, f.route, status
+	o.Rules, o.Route, o.Status = set.all, f.route, status
 	return src, o, nil
 }
 
-// loadRules gives the rules that come with the program together with those of dir,
-// and these alone (nil if dir is "").
-func loadRules(dir string) (all, own *rules.Set, err error) {
-	all = rules.Builtin()
-	if dir == "" {
-		return all, nil, nil
+// ruleSets are the rules that come with the program together with those of the user.
+type ruleSets struct {
+	all *rules.Set
+	own []ownRules
+}
+
+// ownRules are the rules of one directory.
+type ownRules struct {
+	dir string
+	set *rules.Set
+}
+
+// loadRules reads the rules of the directories, each once.
+func loadRules(dirs []string) (*ruleSets, error) {
+	out := &ruleSets{all: rules.Builtin()}
+	var seen []string
+	for _, dir := range dirs {
+		if slices.Contains(seen, filepath.Clean(dir)) {
+			continue
+		}
+		seen = append(seen, filepath.Clean(dir))
+		files, err := ownFiles(dir, "rules")
+		if err != nil {
+			return nil, err
+		}
+		own, err := rules.Load(files)
+		if err != nil {
+			return nil, within(dir, err)
+		}
+		if out.all, err = out.all.With(own); err != nil {
+			return nil, within(dir, err)
+		}
+		out.own = append(out.own, ownRules{dir, own})
 	}
-	files, err := ownFiles(dir, "rules")
-	if err != nil {
-		return nil, nil, err
+	return out, nil
+}
+
+// dirOf finds the directory of the rule, or of the file of cases, with this name; "" if
+// it comes with the program.
+func (s *ruleSets) dirOf(rule, caseFile string) string {
+	for _, o := range s.own {
+		if rule != "" && slices.ContainsFunc(o.set.List(), func(r rules.Info) bool { return r.Name == rule }) ||
+			rule == "" && slices.ContainsFunc(o.set.CaseFiles(), func(f rules.CaseFile) bool { return f.Pos == caseFile }) {
+			return o.dir
+		}
 	}
-	if own, err = rules.Load(files); err != nil {
-		return nil, nil, within(dir, err)
-	}
-	if all, err = all.With(own); err != nil {
-		return nil, nil, within(dir, err)
-	}
-	return all, own, nil
+	return ""
 }
 
 // ownFiles opens the directory in which the user keeps rules or formats.

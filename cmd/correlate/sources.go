@@ -75,6 +75,7 @@ func (levelFlag) Type() string { return "level" }
 type opened struct {
 	named   []timeline.Named
 	roles   map[string]timeline.Role
+	rules   []string // directories that the configuration names
 	offsets map[string]time.Duration
 	clocks  map[string]string // host -> name of the clock that it shares
 	anchors []timeline.Anchor
@@ -115,7 +116,7 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 	if err != nil {
 		return nil, err
 	}
-	o.roles = cfg.roles
+	o.roles, o.rules = cfg.roles, cfg.rules
 	for _, n := range cfg.notes {
 		s.say("%s", n)
 	}
@@ -243,8 +244,12 @@ func (w *wantedSource) network() bool {
 func chooseSources(cfg *config, args []string) ([]wantedSource, error) {
 	var out []wantedSource
 	if len(args) == 0 {
-		if cfg.file == "" {
-			return nil, ingest.WithHint(errors.New("no source was given, and there is no configuration file"),
+		if len(cfg.sources) == 0 {
+			what := "there is no configuration file"
+			if cfg.file != "" {
+				what = cfg.file + " names none"
+			}
+			return nil, ingest.WithHint(errors.New("no source was given, and "+what),
 				"name a file, a directory, a quoted glob such as 'logs/**/*.log*', or - for standard input")
 		}
 		for _, s := range cfg.sources {

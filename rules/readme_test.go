@@ -1,0 +1,64 @@
+package rules
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/correlatehq/correlate/internal/golden"
+)
+
+// TestReadme compares the parts of README.md that stand between marks with what they tell
+// of: the scheme of confidence, what a check may name, the rules. -update writes them anew.
+func TestReadme(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(page), "\r\n", "\n")
+	for name, part := range map[string]string{"scheme": schemeTable(), "placeholders": placeholderTable(), "rules": ruleTable()} {
+		begin, end := "<!-- "+name+", by make update -->\n", "<!-- end of "+name+" -->"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !ok || !closed {
+			t.Fatalf("README.md has no %q with its end", strings.TrimSpace(begin))
+		}
+		text = before + begin + "\n" + part + "\n" + end + after
+	}
+	golden.Compare(t, "README.md", []byte(text))
+}
+
+func schemeTable() string {
+	var b strings.Builder
+	b.WriteString("| factor | | | when |\n|---|---|---:|---|\n")
+	for _, f := range scheme {
+		fmt.Fprintf(&b, "| `%s` | %s | %v | %s |\n", f.name, f.acts, f.value, f.doc)
+	}
+	return b.String()
+}
+
+func placeholderTable() string {
+	var b strings.Builder
+	b.WriteString("| placeholder | stands for |\n|---|---|\n")
+	for _, p := range placeholders {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", p.name, p.doc)
+	}
+	return b.String()
+}
+
+func ruleTable() string {
+	var b strings.Builder
+	all := Builtin().List()
+	fmt.Fprintf(&b, "%d rules; [builtin/README.md](builtin/README.md) lists the signals too.\n\n| rule | cause | rests on | finds | wrong where |\n|---|---|---|---|---|\n", len(all))
+	for _, r := range all {
+		cells := []string{
+			"[" + r.Name + "](" + r.Pos + ")", r.CauseClass, strings.Join(r.RestsOn, ", "), r.Doc, strings.Join(r.FalsePositives, "; "),
+		}
+		for i := range cells {
+			cells[i] = strings.ReplaceAll(strings.Join(strings.Fields(cells[i]), " "), "|", "\\|")
+		}
+		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	return b.String()
+}
