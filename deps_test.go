@@ -72,6 +72,8 @@ var imports = []importRule{
 		"the lab and what measures on it use the program as its users do"},
 	{"bench/*", []string{"*"}, nil,
 		"measuring uses the program as its users do"},
+	{"internal/testserver/with", []string{"internal/testserver"}, nil,
+		"a program for the Makefile: it starts servers and knows nothing of logs"},
 	{"internal/*", []string{"timeline"}, nil,
 		"help for tests: it may know the model, not the stages"},
 }

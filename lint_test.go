@@ -166,10 +166,10 @@ var textRules = []textRule{
 }
 
 // ownProgram says whether the file is the main.go of a program beside the product:
-// the lab's services, what measures.
+// the lab's services, what measures, what starts servers for tests.
 func ownProgram(f goFile) bool {
 	return f.ast.Name.Name == "main" && path.Base(f.path) == "main.go" &&
-		(strings.HasPrefix(f.path, "fixtures/") || strings.HasPrefix(f.path, "bench/"))
+		(strings.HasPrefix(f.path, "fixtures/") || strings.HasPrefix(f.path, "bench/") || strings.HasPrefix(f.path, "internal/testserver/with/"))
 }
 
 // goFiles parses the project's own Go files; generated ones are left out.

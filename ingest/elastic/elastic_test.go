@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ import (
 	"github.com/correlatehq/correlate/timeline"
 )
 
-func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
+func TestMain(m *testing.M) { testserver.Main(m) }
 
 // both runs a test against both products.
 func both(t *testing.T, test func(t *testing.T, flavor, base string)) {

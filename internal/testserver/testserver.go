@@ -111,7 +111,7 @@ func Shared(tb testing.TB, k *Kind) string {
 }
 
 // Main runs the tests and stops the servers that they started.
-func Main(m *testing.M) int {
+func Main(m *testing.M) {
 	defer func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -119,7 +119,7 @@ func Main(m *testing.M) int {
 			s.Stop()
 		}
 	}()
-	return m.Run()
+	m.Run()
 }
 
 // Lookup finds a kind by its name; nil if there is none.
