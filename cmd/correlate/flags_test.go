@@ -245,29 +245,3 @@ func TestChooseSources(t *testing.T) {
 		t.Error("no source and no configuration: no error")
 	}
 }
-
-// Every folder with a source has its line in the list of schemes.
-func TestSchemesAreListed(t *testing.T) {
-	dirs, err := os.ReadDir("../../ingest")
-	if err != nil {
-		t.Fatal(err)
-	}
-	src, err := os.ReadFile("sources.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	notSources := map[string]bool{"format": true, "sourcetest": true, "otlp": true}
-	found := 0
-	for _, d := range dirs {
-		if !d.IsDir() || notSources[d.Name()] {
-			continue
-		}
-		found++
-		if !strings.Contains(string(src), "\t"+d.Name()+".Scheme") {
-			t.Errorf("ingest/%s is not in the list of schemes in sources.go", d.Name())
-		}
-	}
-	if found == 0 || len(schemes) < found {
-		t.Errorf("%d folders, %d schemes", found, len(schemes))
-	}
-}

@@ -28,7 +28,12 @@ import (
 )
 
 // schemes is the one list of sources, by URL scheme. What has no scheme is a file.
-var schemes = slices.Concat([]ingest.Scheme{file.Scheme}, elastic.Schemes, loki.Schemes, trace.Schemes)
+var schemes = slices.Concat(
+	file.Schemes,
+	elastic.Schemes,
+	loki.Schemes,
+	trace.Schemes,
+)
 
 // sourceFlags say what is read.
 type sourceFlags struct {

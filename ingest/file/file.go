@@ -32,14 +32,14 @@ import (
 // headSize is how much of a stream is looked at to find its format.
 const headSize = 64 << 10
 
-// Scheme is "file", which is also what a source without scheme is.
-var Scheme = ingest.Scheme{
+// Schemes is "file" alone, which is also what a source without scheme is.
+var Schemes = []ingest.Scheme{{
 	Name: "file",
 	Doc:  "a file, a directory (read recursively, rotated and compressed files included), a glob, or - for standard input",
 	Open: func(ctx context.Context, u *url.URL, c ingest.Config) (timeline.Source, error) {
 		return Open(ctx, pathOf(u), c)
 	},
-}
+}}
 
 // pathOf gives the path of a file URL, or of a bare path that was made a URL.
 func pathOf(u *url.URL) string {

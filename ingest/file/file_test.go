@@ -444,7 +444,7 @@ func TestNamesGivenTogether(t *testing.T) {
 		want(t, strings.Join(names, " "), events, all...)
 	}
 	u := &url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(dir, "edge-1"))}
-	src, err := Scheme.Open(t.Context(), u, ingest.Config{Formats: testFormats(t)})
+	src, err := Schemes[0].Open(t.Context(), u, ingest.Config{Formats: testFormats(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
