@@ -111,6 +111,14 @@ func (b *EndpointBook) Edge(caller, callee string) Edge {
 	return Edge{Caller: caller, Callee: callee}
 }
 
+// forwards says whether a service was seen to call others.
+func (b *EndpointBook) forwards(service string) bool {
+	if b == nil {
+		return false
+	}
+	return slices.ContainsFunc(b.Edges, func(e Edge) bool { return e.Caller == service && e.Calls >= alikeLeast })
+}
+
 // usualCaller says whether a service that is outermost here mostly is not: it was
 // called in more than half of the requests in which it was seen.
 func (b *EndpointBook) usualCaller(service string) bool {

@@ -314,6 +314,8 @@ func (c *collector) kin() bool {
 // is known by IDs denies it.
 func (c *collector) mayForward(upper, lower []*end) bool {
 	known := max(c.book.Edge(upper[0].at.service, lower[0].at.service).Calls, c.book.Edge(lower[0].at.service, upper[0].at.service).Calls) >= alikeLeast
+	// Whose IDs lead to other services than lower forwards to those.
+	known = known || c.book.forwards(upper[0].at.service) && c.book.Edge(upper[0].at.service, lower[0].at.service).Calls == 0
 	lines := map[string][]*end{}
 	for _, l := range lower {
 		if l.root {
