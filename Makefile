@@ -58,7 +58,7 @@ microbench: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 accuracy: ## judge every request of the shipped incident and compare with the truth
-	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing" -v ./fixtures -board
+	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing|TestLinesLost" -v ./fixtures -board
 
 # SEEDS and N are the lab's seeds and the number of requests, LABFLAGS what else lab.py takes
 # (fixtures/clocklab/README.md). LAB is one set of logs, to be aligned only.
