@@ -353,6 +353,14 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		e.Ended = d.outcome(c.ended, d.joined(c.endedOf))
 		c.calls.settle(d)
 	}
+	if c.cut != nil && e.Ended == timeline.OutcomeUnknown && d.brokeOff(c.cut) {
+		e.Ended = timeline.Truncated
+	}
+	if len(c.answer) > 0 && !anyHolds(c.cached, d) {
+		for _, f := range c.answer {
+			d.identity(timeline.KeyRequestID, d.get(f))
+		}
+	}
 	for _, f := range c.context {
 		if v := d.get(f); v != "" && v != "-" {
 			e.Keys = append(e.Keys, timeline.Key{Name: f.name, Value: v, Strength: timeline.Context})
@@ -369,6 +377,21 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	}
 	e.Failed = anyHolds(c.failed, d) && c.containsLiteral(rec)
 	return true
+}
+
+// brokeOff says whether fewer bytes of the answer's body were sent than its head announced. An answer to HEAD has no body, nor has one
+// of 1xx, 204 or 304 (RFC 9110, sections 6.4.1 and 15).
+func (d *decoding) brokeOff(c *cut) bool {
+	sent, err := strconv.ParseUint(d.get(c.sent), 10, 63)
+	if err != nil {
+		return false
+	}
+	announced, err := strconv.ParseUint(d.get(c.announced), 10, 63)
+	if err != nil || sent >= announced || d.ev.Kind != timeline.ServerSpan || d.ev.Attrs.Get("http.request.method") == "HEAD" {
+		return false
+	}
+	s := d.ev.StatusCode
+	return s >= 200 && s != 204 && s != 304
 }
 
 // severity brings the level into its usual form.

@@ -20,6 +20,9 @@ func (f *Format) IDs() (identity, context []string, free bool) {
 			usual = true
 		}
 	}
+	for _, a := range f.c.answer {
+		identity = append(identity, a.name)
+	}
 	if usual {
 		identity = append(identity, "the usual names")
 	}

@@ -116,6 +116,8 @@ type keysSpec struct {
 	Identity list         `yaml:"identity"`
 	Context  list         `yaml:"context"`
 	Find     findKeysSpec `yaml:"find"`
+	Answer   list         `yaml:"answer"` // request IDs that came with the answer
+	Cached   []condSpec   `yaml:"cached"` // when it was an answer to an earlier request, with that one's IDs
 }
 
 type findKeysSpec struct {
@@ -140,6 +142,13 @@ type entrySpec struct {
 type tableSpec struct {
 	Of    list        `yaml:"of"` // several are joined by a space, "-" for what is not there
 	Table []entrySpec `yaml:"table"`
+	Cut   *cutSpec    `yaml:"cut"` // where the table does not tell
+}
+
+// cutSpec names the fields by which an answer that broke off is told: fewer bytes of its body were sent than its head announced.
+type cutSpec struct {
+	Sent      string `yaml:"sent"`
+	Announced string `yaml:"announced"`
 }
 
 type failedSpec struct {
@@ -208,11 +217,14 @@ type compiled struct {
 	extract   []extraction
 	kinds     []kindRule
 	context   []field
+	answer    []field // IDs that came with the answer
+	cached    []cond
 	findIn    []field
 	find      []*expr
 	calls     *callRules
 	endedOf   []field
 	ended     []outcomeRule
+	cut       *cut
 	lifecycle []lifecycleRule
 	uncaught  []cond
 	failed    []cond
@@ -248,6 +260,9 @@ type outcomeRule struct {
 	re *expr
 	is timeline.Outcome
 }
+
+// A cut tells an answer that broke off by the bytes of its body.
+type cut struct{ sent, announced field }
 
 type lifecycleRule struct {
 	re *expr
@@ -400,6 +415,10 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 				timeline.KeyThread, timeline.KeyClient, timeline.KeyUpstream, timeline.KeyRequest)
 		}
 	}
+	for i, n := range sp.Keys.Answer {
+		c.answer = append(c.answer, k.field(at("keys", "answer", strconv.Itoa(i)), n))
+	}
+	c.cached = k.conds(at("keys", "cached"), sp.Keys.Cached)
 	for i, n := range sp.Keys.Find.In {
 		c.findIn = append(c.findIn, k.field(at("keys", "find", "in", strconv.Itoa(i)), n))
 	}
@@ -423,8 +442,13 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		c.calls.nginx = slices.Contains(nginxes, sp.System)
 	}
 	if sp.Ended != nil {
-		c.endedOf = k.fields(at("ended"), "of", sp.Ended.Of)
-		c.ended = k.outcomes(at("ended", "table"), sp.Ended.Table)
+		if len(sp.Ended.Of) > 0 || sp.Ended.Cut == nil {
+			c.endedOf = k.fields(at("ended"), "of", sp.Ended.Of)
+			c.ended = k.outcomes(at("ended", "table"), sp.Ended.Table)
+		}
+		if t := sp.Ended.Cut; t != nil {
+			c.cut = &cut{k.field(at("ended", "cut", "sent"), t.Sent), k.field(at("ended", "cut", "announced"), t.Announced)}
+		}
 	}
 	for _, name := range sortedKeys(sp.Lifecycle) {
 		if l, err := timeline.ParseLifecycle(name); err != nil || l == timeline.NoLifecycle {
