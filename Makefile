@@ -14,7 +14,7 @@ SERVERS ?= elasticsearch-8.17.4 opensearch-2.19.3
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-needs servers lint bench microbench accuracy clocklab update fuzz lab
+.PHONY: help demo build test test-needs servers lint bench microbench accuracy calibrate clocklab update fuzz lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,11 @@ bench: build ## time whole runs on generated logs next to the usual tools
 microbench: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-accuracy: ## judge every request of the shipped incident and compare with the truth
-	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing|TestLinesLost" -v ./fixtures -board
+accuracy: ## judge every request of the captured incidents, whole and with logs missing, and compare with the truth
+	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing|TestLinesLost|TestCalibration" -v ./fixtures -board
+
+calibrate: ## fit rules/calibration.yaml to the captured incidents; then make update
+	$(GO) test -count=1 -run TestCalibration ./fixtures -update
 
 # SEEDS and N are the lab's seeds and the number of requests, LABFLAGS what else lab.py takes
 # (fixtures/clocklab/README.md). LAB is one set of logs, to be aligned only.
