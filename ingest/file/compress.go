@@ -22,22 +22,24 @@ const blockSize = 256 << 10
 // A compression is a way in which a file may be stored.
 type compression struct {
 	name  string
-	magic []byte
+	magic []byte                 // with which the file begins; nil if is tells
+	is    func(head []byte) bool // by the first eight bytes
 	open  func(io.Reader) (io.ReadCloser, error)
 	// ratio is a common one for logs, for an estimate of what comes out.
 	ratio int64
 }
 
 var compressions = []compression{
-	{"gzip", []byte{0x1f, 0x8b}, openGzip, 10},
-	{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd, 12},
-	{"bzip2", []byte("BZh"), func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }, 14},
-	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, openXZ, 14},
+	{"gzip", []byte{0x1f, 0x8b}, nil, openGzip, 10},
+	{"zstd", zstdMagic, nil, openZstd, 12},
+	{"bzip2", []byte("BZh"), nil, func(r io.Reader) (io.ReadCloser, error) { return io.NopCloser(bzip2.NewReader(r)), nil }, 14},
+	{"xz", []byte{0xfd, '7', 'z', 'X', 'Z', 0}, nil, openXZ, 14},
 	// Windows writes its text so: what is read is UTF-8, as of an unpacked file.
-	{"utf-16", []byte{0xff, 0xfe}, openUTF16(binary.LittleEndian), 1},
-	{"utf-16", []byte{0xfe, 0xff}, openUTF16(binary.BigEndian), 1},
-	{"journal export", []byte("__CURSOR"), openJournal, 1},
-	{"journal export", []byte("__REALTI"), openJournal, 1},
+	{"utf-16", []byte{0xff, 0xfe}, nil, openUTF16(binary.LittleEndian), 1},
+	{"utf-16", []byte{0xfe, 0xff}, nil, openUTF16(binary.BigEndian), 1},
+	{"journal export", []byte("__CURSOR"), nil, openJournal, 1},
+	{"journal export", []byte("__REALTI"), nil, openJournal, 1},
+	{"otlp protobuf", nil, isOTLP, openOTLP, 3},
 }
 
 // Passes over many files use the same few decoders again, which hold megabytes.
@@ -144,8 +146,8 @@ func xzDictionary(head []byte) int64 {
 // compressionOf tells by the first bytes of a file how it is stored; nil is plain.
 func compressionOf(head []byte) *compression {
 	for i := range compressions {
-		if bytes.HasPrefix(head, compressions[i].magic) {
-			return &compressions[i]
+		if c := &compressions[i]; c.is == nil && bytes.HasPrefix(head, c.magic) || c.is != nil && c.is(head) {
+			return c
 		}
 	}
 	return nil
