@@ -64,7 +64,7 @@ func Select(f timeline.Filter) *Selection {
 	}
 	s.near = map[string][]timeline.Window{}
 	for host, ws := range near {
-		s.near[host] = mergeWindows(ws)
+		s.near[host] = JoinWindows(ws)
 		s.Near = s.Near || len(s.near[host]) > 0
 	}
 	return s
@@ -100,7 +100,7 @@ func (s *Selection) Windows(host string) []timeline.Window {
 	if host == "" || len(s.near[""]) == 0 {
 		return s.near[host]
 	}
-	return mergeWindows(slices.Concat(s.near[host], s.near[""]))
+	return JoinWindows(slices.Concat(s.near[host], s.near[""]))
 }
 
 // WindowHosts gives the hosts of which windows are wanted, in order; "" stands for all.
@@ -112,11 +112,11 @@ func (s *Selection) AllWindows() []timeline.Window {
 	for _, host := range slices.Sorted(maps.Keys(s.near)) {
 		all = append(all, s.near[host]...)
 	}
-	return mergeWindows(all)
+	return JoinWindows(all)
 }
 
-// mergeWindows sorts windows and joins those that overlap; of several hosts the first is named.
-func mergeWindows(ws []timeline.Window) []timeline.Window {
+// JoinWindows sorts windows and joins those that overlap; of several hosts the first is named.
+func JoinWindows(ws []timeline.Window) []timeline.Window {
 	slices.SortFunc(ws, func(a, b timeline.Window) int {
 		return cmp.Or(a.From.Compare(b.From), a.To.Compare(b.To), strings.Compare(a.Host, b.Host))
 	})

@@ -5,38 +5,18 @@ import (
 	"sort"
 	"time"
 
+	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/timeline"
 )
 
-// A span is a stretch of a raw clock: [from, to).
-type span struct{ from, to time.Time }
-
-// spans are sorted and do not touch.
-type spans []span
-
-// newSpans sorts the spans and joins those that overlap: thousands of failures ask
-// for thousands of windows, which are few stretches of time.
-func newSpans(all []span) spans {
-	slices.SortFunc(all, func(a, b span) int { return a.from.Compare(b.from) })
-	var out spans
-	for _, s := range all {
-		switch n := len(out); {
-		case !s.from.Before(s.to):
-		case n > 0 && !s.from.After(out[n-1].to):
-			if s.to.After(out[n-1].to) {
-				out[n-1].to = s.to
-			}
-		default:
-			out = append(out, s)
-		}
-	}
-	return out
-}
+// spans are windows of one clock, in order and apart from each other ([ingest.JoinWindows]): thousands of
+// failures ask for thousands of windows, which are few stretches of time.
+type spans []timeline.Window
 
 // meet says whether a moment of [first, last] lies in one of the spans.
 func (s spans) meet(first, last time.Time) bool {
-	i := sort.Search(len(s), func(i int) bool { return s[i].to.After(first) })
-	return i < len(s) && !s[i].from.After(last)
+	i := sort.Search(len(s), func(i int) bool { return s[i].To.After(first) })
+	return i < len(s) && !s[i].From.After(last)
 }
 
 // windows are the windows that a filter wants, by host; those of "" are every host's.
@@ -46,13 +26,13 @@ func newWindows(near []*timeline.Window) windows {
 	if len(near) == 0 {
 		return nil
 	}
-	byHost := map[string][]span{}
+	byHost := map[string][]timeline.Window{}
 	for _, w := range near {
-		byHost[w.Host] = append(byHost[w.Host], span{w.From, w.To})
+		byHost[w.Host] = append(byHost[w.Host], *w)
 	}
 	out := windows{}
 	for host, all := range byHost {
-		out[host] = newSpans(all)
+		out[host] = ingest.JoinWindows(all)
 	}
 	return out
 }
@@ -64,13 +44,13 @@ func (w windows) match(e *timeline.Event) bool {
 
 // of gives the windows of a stream's hosts; of all hosts if only its records can tell.
 func (w windows) of(st *stream) spans {
-	var all []span
+	var all []timeline.Window
 	for host, s := range w {
 		if host == "" || host == st.host || len(st.hosts) > 0 {
 			all = append(all, s...)
 		}
 	}
-	return newSpans(all)
+	return ingest.JoinWindows(all)
 }
 
 // stretchBits is the logarithm of the size in bytes of a stretch of an [index].
