@@ -65,6 +65,33 @@ const (
 	netTries   = 3 // where no connection can be had
 )
 
+// A Backoff says how long to wait between the tries of one request that a busy server refused. The zero
+// Backoff is ready for use.
+type Backoff struct{ tries int }
+
+// Pause gives the time to wait before the next try, and whether there is one.
+func (b *Backoff) Pause() (time.Duration, bool) {
+	if b.tries++; b.tries >= maxTries {
+		return 0, false
+	}
+	pause := firstPause << (b.tries - 1)
+	return pause + rand.N(pause/2), true
+}
+
+// Wait waits that time. It is false if no try is left or ctx has ended.
+func (b *Backoff) Wait(ctx context.Context) bool {
+	pause, ok := b.Pause()
+	if !ok {
+		return false
+	}
+	select {
+	case <-time.After(pause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // A retrier repeats requests.
 type retrier struct {
 	next http.RoundTripper
@@ -73,7 +100,7 @@ type retrier struct {
 
 // RoundTrip sends the request until an answer stands.
 func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
-	pause := firstPause
+	var backoff Backoff
 	for try := 1; ; try++ {
 		if try > 1 && req.Body != nil {
 			body, err := req.GetBody()
@@ -84,12 +111,11 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			req.Body = body
 		}
 		resp, err := r.next.RoundTrip(req)
-		again := err != nil && try < netTries || err == nil && busy(resp.StatusCode) && try < maxTries
+		wait, more := backoff.Pause()
+		again := more && (err != nil && try < netTries || err == nil && busy(resp.StatusCode))
 		if !again || req.Context().Err() != nil || req.Body != nil && req.GetBody == nil {
 			return resp, err
 		}
-		wait := pause + rand.N(pause/2)
-		pause *= 2
 		if err != nil {
 			r.log.Debug("no answer, asking again", "url", req.URL.Redacted(), "err", err, "in", wait)
 		} else {

@@ -32,6 +32,8 @@ type Scheme struct {
 	// Network says that the source asks a server: who opens it bounds the time for that, and
 	// the time range if the user gave none.
 	Network bool
+	// Cluster says that it may have several addresses (see Config.URLs).
+	Cluster bool
 	Open    func(ctx context.Context, u *url.URL, c Config) (timeline.Source, error)
 }
 
@@ -72,6 +74,9 @@ type Config struct {
 	// HTTP is how the server is reached: TLS, credentials, headers, proxy; nil is the default.
 	// Its secrets stand in files, or by a name that ends in _ref in environment variables.
 	HTTP *config.HTTPClientConfig
+	// URLs are further addresses of the same cluster, without index or query. They are asked where
+	// the one of the source does not answer.
+	URLs []*url.URL
 	// Flavor is the product that answers, where several speak nearly the same ("opensearch");
 	// "" to find it.
 	Flavor string
@@ -90,9 +95,6 @@ type Config struct {
 	// Query is told every query before it is sent; nil to tell none. It may be called from
 	// several goroutines.
 	Query func(Query)
-	// Progress is told how far a long pass is, in records; total is 0 if it is not known.
-	// nil to tell nothing. It may be called from several goroutines.
-	Progress func(done, total int64)
 	// Log is told what a user who looks for a fault wants to know; nil is nobody.
 	Log *slog.Logger
 }

@@ -37,6 +37,8 @@ type Progresser interface{ Progress() Progress }
 type Progress struct {
 	Done, Total      int64 // bytes as stored
 	FilesDone, Files int
+	// Records are those that a server has given, of so many that it found.
+	RecordsDone, Records int64
 }
 
 // A Named source is a source with the name by which results speak of it.

@@ -36,8 +36,6 @@ per group.`,
 			if err != nil {
 				return err
 			}
-			progress, wipe := showProgress(s)
-			judge.progress = progress
 			src, o, err := judge.ready(cmd.Context(), s, args)
 			if err != nil {
 				return err
@@ -46,7 +44,6 @@ per group.`,
 			ctx, end := src.attend(cmd.Context(), s, &o)
 			d, err := correlate.Batch(ctx, src.named, o)
 			end()
-			wipe()
 			if judge.dryRun {
 				return dryRun(err)
 			}

@@ -39,6 +39,7 @@ sources:
   # - source: elasticsearch+https://logs.example:9200/filebeat-*
   #   name: cluster
   #   flavor: elasticsearch  # or opensearch; found if it is not said
+  #   urls: ["https://logs-2.example:9200"]   # asked where the first address does not answer
   #   timeout: 1m            # how long the others wait for it
   #   since: 24h             # how far back it is asked if nothing is said
   #   fields:                # where they have other names than usual

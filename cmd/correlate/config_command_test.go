@@ -30,7 +30,7 @@ func TestConfigStart(t *testing.T) {
 		t.Fatalf("it has %d sources, want 2", len(c.sources))
 	}
 	server := c.sources[1]
-	if server.Timeout != time.Minute || server.Since != 24*time.Hour || len(server.Fields) != 2 || server.HTTP == nil || server.HTTP.TLSConfig.CAFile != filepath.Join(filepath.Dir(file), "ca.pem") {
+	if server.Timeout != time.Minute || server.Since != 24*time.Hour || len(server.Fields) != 2 || len(server.URLs) != 1 || server.HTTP == nil || server.HTTP.TLSConfig.CAFile != filepath.Join(filepath.Dir(file), "ca.pem") {
 		t.Errorf("the server is read as %+v", server)
 	}
 }

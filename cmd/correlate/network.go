@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v4"
@@ -25,6 +25,7 @@ import (
 // configNetwork is what a configuration says of a source over the network.
 type configNetwork struct {
 	Flavor  string                       `yaml:"flavor"` // of the server, where several products speak nearly the same
+	URLs    []string                     `yaml:"urls"`   // further addresses of the same cluster
 	Timeout string                       `yaml:"timeout"`
 	Since   string                       `yaml:"since"`  // how far back it is asked if nothing is said
 	Fields  map[string]configNames       `yaml:"fields"` // OpenTelemetry's name -> the server's
@@ -62,11 +63,12 @@ func schemeOf(source string) *ingest.Scheme {
 
 // network reads what the configuration says of a source over the network.
 func (k *configChecker) network(s configSource, out *sourceConfig, at func(...string) []string) {
-	if scheme := schemeOf(s.Source); scheme == nil || !scheme.Network {
+	scheme := schemeOf(s.Source)
+	if scheme == nil || !scheme.Network {
 		for _, f := range []struct {
 			name string
 			said bool
-		}{{"flavor", s.Flavor != ""}, {"timeout", s.Timeout != ""}, {"since", s.Since != ""}, {"fields", len(s.Fields) > 0}, {"http", s.HTTP != nil}} {
+		}{{"flavor", s.Flavor != ""}, {"urls", len(s.URLs) > 0}, {"timeout", s.Timeout != ""}, {"since", s.Since != ""}, {"fields", len(s.Fields) > 0}, {"http", s.HTTP != nil}} {
 			if f.said {
 				k.at(at(f.name), "%s is for a source that is a server", f.name)
 			}
@@ -77,6 +79,11 @@ func (k *configChecker) network(s configSource, out *sourceConfig, at func(...st
 		k.at(at("source"), "a password does not stand in a URL: basic_auth under http has password_file and password_ref")
 	}
 	out.Flavor = s.Flavor
+	for i, address := range s.URLs {
+		if u := k.address(address, scheme, at("urls", strconv.Itoa(i))); u != nil {
+			out.URLs = append(out.URLs, u)
+		}
+	}
 	out.Timeout = k.duration(s.Timeout, at("timeout"))
 	out.Since = k.duration(s.Since, at("since"))
 	if len(s.Fields) > 0 {
@@ -89,6 +96,22 @@ func (k *configChecker) network(s configSource, out *sourceConfig, at func(...st
 		s.HTTP.SetDirectory(filepath.Dir(k.file))
 		out.HTTP = s.HTTP
 	}
+}
+
+// address reads a further address of a cluster; nil if it is none.
+func (k *configChecker) address(s string, scheme *ingest.Scheme, at []string) *url.URL {
+	u, err := url.Parse(s)
+	switch {
+	case !scheme.Cluster:
+		k.at(at, "a source of %s has one address", scheme.Name)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		k.at(at, "%q is not an address such as https://logs-2.example:9200", s)
+	case u.User != nil:
+		k.at(at, "credentials stand under http, and are those of all addresses")
+	default:
+		return u
+	}
+	return nil
 }
 
 // duration reads a duration such as 90s or 7d; "" is 0.
@@ -116,32 +139,6 @@ func printQuery(s streams, source string, one *sync.Mutex) func(ingest.Query) {
 		}
 		for line := range strings.Lines(text) {
 			fmt.Fprintln(s.out, report.Visible(strings.TrimSuffix(line, "\n")))
-		}
-	}
-}
-
-// showProgress tells on a terminal how far the sources are, on one line that is wiped
-// by end.
-func showProgress(s streams) (of func(source string) func(done, total int64), end func()) {
-	file, ok := s.err.(*os.File)
-	if !ok || !isatty.IsTerminal(file.Fd()) {
-		return nil, func() {}
-	}
-	var one sync.Mutex
-	shown := false
-	of = func(source string) func(done, total int64) {
-		return func(done, total int64) {
-			one.Lock()
-			defer one.Unlock()
-			shown = true
-			fmt.Fprintf(s.err, "\r\x1b[Kcorrelate: %s: %d of %d records", report.Visible(source), done, total)
-		}
-	}
-	return of, func() {
-		one.Lock()
-		defer one.Unlock()
-		if shown {
-			fmt.Fprint(s.err, "\r\x1b[K")
 		}
 	}
 }

@@ -49,22 +49,34 @@ func (o *opened) show(f *os.File, w *timeline.Watch, stop, over <-chan struct{})
 	case <-over:
 		return
 	}
-	bar := progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionSetWidth(20))
+	newBar := func(bytes bool) *progressbar.ProgressBar {
+		return progressbar.NewOptions64(1, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(bytes), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionSetWidth(20))
+	}
+	bar, bytes := newBar(true), true
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
-	defer bar.Clear()
+	defer func() { bar.Clear() }()
 	round := 0
 	for {
 		p := o.progress()
-		if n := w.Round(); n != round || p.Done < int64(bar.State().CurrentNum) {
+		done, total := p.Done, p.Total
+		if total == 0 {
+			done, total = p.RecordsDone, p.Records
+		}
+		if bytes != (p.Total > 0) && total > 0 {
+			bytes = !bytes
+			bar.Clear()
+			bar = newBar(bytes)
+		}
+		if n := w.Round(); n != round || done < int64(bar.State().CurrentNum) {
 			round = n
 			bar.Reset()
 		}
-		if p.Total > 0 {
-			bar.ChangeMax64(p.Total + 1) // it is over when we say so
-			bar.Describe(fmt.Sprintf("pass %d, %d of %s, %s found", round, p.FilesDone, count(p.Files, "file"), count(w.Failures(), "failure")))
-			_ = bar.Set64(min(p.Done, p.Total)) // nothing is lost if it cannot be drawn
+		if total > 0 {
+			bar.ChangeMax64(total + 1) // it is over when we say so
+			bar.Describe(fmt.Sprintf("pass %d, %s%s found", round, far(p), count(w.Failures(), "failure")))
+			_ = bar.Set64(min(done, total)) // nothing is lost if it cannot be drawn
 		}
 		select {
 		case <-tick.C:
@@ -76,6 +88,18 @@ func (o *opened) show(f *os.File, w *timeline.Watch, stop, over <-chan struct{})
 	}
 }
 
+// far says how far the files and the servers' records are.
+func far(p timeline.Progress) string {
+	s := ""
+	if p.Files > 0 {
+		s += fmt.Sprintf("%d of %s, ", p.FilesDone, count(p.Files, "file"))
+	}
+	if p.Records > 0 {
+		s += fmt.Sprintf("%d of %s of servers, ", p.RecordsDone, count(int(p.Records), "record"))
+	}
+	return s
+}
+
 // progress sums up how far the sources are that can tell.
 func (o *opened) progress() (sum timeline.Progress) {
 	for _, n := range o.named {
@@ -85,6 +109,8 @@ func (o *opened) progress() (sum timeline.Progress) {
 			sum.Total += p.Total
 			sum.FilesDone += p.FilesDone
 			sum.Files += p.Files
+			sum.RecordsDone += p.RecordsDone
+			sum.Records += p.Records
 		}
 	}
 	return sum

@@ -47,8 +47,6 @@ type sourceFlags struct {
 	anchors  []string
 	logs     logFormatFlags
 	logLevel *promslog.Level
-	// progress gives what tells how far a source is; nil to tell nothing.
-	progress func(source string) func(done, total int64)
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
@@ -144,8 +142,6 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 		}
 		if f.dryRun {
 			c.Query = printQuery(s, c.Name, &o.printing)
-		} else if f.progress != nil {
-			c.Progress = f.progress(c.Name)
 		}
 	}
 	srcs, errs := openAll(ctx, wanted)

@@ -103,14 +103,38 @@ func (slow) Progress() timeline.Progress {
 	return timeline.Progress{Done: 500_000_000, Total: 1_000_000_000, FilesDone: 54, Files: 108}
 }
 
-// While files are read the terminal shows how far that is, and nothing of it stays. An
+// served is a server that gave a third of what it found.
+type served struct{ brokenSource }
+
+func (served) Progress() timeline.Progress {
+	return timeline.Progress{RecordsDone: 20_000, Records: 60_000}
+}
+
+// While files and servers are read the terminal shows how far that is, and nothing of it stays. An
 // interrupt ends the reading and not the pipeline.
 func TestProgress(t *testing.T) {
 	t.Setenv("TERM", "xterm")
+	for _, c := range []struct {
+		srcs []timeline.Source
+		want []string
+	}{
+		{[]timeline.Source{slow{}, slow{}, brokenSource{}}, []string{"108 of 216 files", "0 failures found", "1.0/2.0 GB"}},
+		{[]timeline.Source{slow{}, served{}}, []string{"54 of 108 files, 20000 of 60000 records of servers", "0.5/1.0 GB"}},
+		{[]timeline.Source{served{}}, []string{"pass 0, 20000 of 60000 records of servers, 0 failures found", "20000/60001"}},
+	} {
+		progressOf(t, c.srcs, c.want)
+	}
+}
+
+func progressOf(t *testing.T, srcs []timeline.Source, want []string) {
+	t.Helper()
 	tty, read := terminal(t, 120)
 	ctx, interrupt := context.WithCancel(t.Context())
 	var opt correlate.Options
-	o := &opened{named: []timeline.Named{{Source: slow{}}, {Source: slow{}}, {Source: brokenSource{}}}}
+	o := &opened{}
+	for _, s := range srcs {
+		o.named = append(o.named, timeline.Named{Source: s})
+	}
 	pipeline, end := o.attend(ctx, streams{err: tty}, &opt)
 	time.Sleep(progressAfter + 3*progressEvery)
 	interrupt()
@@ -128,9 +152,9 @@ func TestProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := <-read
-	for _, want := range []string{"108 of 216 files", "0 failures found", "1.0/2.0 GB"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in %q", want, got)
+	for _, w := range want {
+		if !strings.Contains(got, w) {
+			t.Errorf("%q is not in %q", w, got)
 		}
 	}
 	if i := strings.LastIndexByte(got, '\r'); i < 0 || strings.TrimSpace(strings.TrimPrefix(got[i+1:], "\x1b[K")) != "" {

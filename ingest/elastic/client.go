@@ -22,18 +22,19 @@ const maxAnswer = 512 << 20
 // errDryRun says that a query was told and not sent.
 var errDryRun = errors.New("a dry run sends no query")
 
-// Perform sends a request of go-elasticsearch's API to the cluster. The path of the
-// request is below that of the cluster.
+// Perform sends a request of go-elasticsearch's API to the address of the cluster that answered last. The
+// path of the request is below that of the address.
 func (s *Source) Perform(req *http.Request) (*http.Response, error) {
-	u := *s.base
+	base := s.addresses[s.address.Load()]
+	u := *base
 	u.User = nil
-	u.Path = s.base.Path + req.URL.Path
+	u.Path = base.Path + req.URL.Path
 	if req.URL.RawPath != "" {
-		u.RawPath = s.base.EscapedPath() + req.URL.RawPath
+		u.RawPath = base.EscapedPath() + req.URL.RawPath
 	}
 	u.RawQuery = req.URL.RawQuery
 	req.URL, req.Host = &u, u.Host
-	if name := s.base.User.Username(); name != "" {
+	if name := s.addresses[0].User.Username(); name != "" {
 		req.SetBasicAuth(name, "")
 	}
 	return s.client.Do(req)
@@ -48,29 +49,52 @@ func (s *Source) ask(ctx context.Context, method, path string, params url.Values
 			return err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://cluster"+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	if body == nil {
-		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
-	} else {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.URL.RawQuery = params.Encode()
-	resp, err := s.Perform(req)
-	if err != nil {
-		return err
-	}
-	return s.read(ctx, resp.StatusCode, resp.Body, answer)
+	return s.send(ctx, func() (*esapi.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, method, "http://cluster"+path, bytes.NewReader(text))
+		if err != nil {
+			return nil, err
+		}
+		if body == nil {
+			req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+		} else {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		req.URL.RawQuery = params.Encode()
+		resp, err := s.Perform(req)
+		if err != nil {
+			return nil, err
+		}
+		return &esapi.Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: resp.Body}, nil
+	}, answer)
 }
 
-// apiAnswer reads the answer of a request of go-elasticsearch's.
-func (s *Source) apiAnswer(ctx context.Context, resp *esapi.Response, err error, answer any) error {
-	if err != nil {
-		return err
+// send sends what do sends and reads the answer's JSON into answer.
+func (s *Source) send(ctx context.Context, do func() (*esapi.Response, error), answer any) error {
+	return s.anywhere(ctx, func() error {
+		resp, err := do()
+		if err != nil {
+			return err
+		}
+		return s.read(ctx, resp.StatusCode, resp.Body, answer)
+	})
+}
+
+// anywhere asks by do, and where the address does not answer whole the next ones, each once.
+func (s *Source) anywhere(ctx context.Context, do func() error) error {
+	for n := 1; ; n++ {
+		at := s.address.Load()
+		err := do()
+		if err == nil || n == len(s.addresses) || ctx.Err() != nil {
+			return err
+		}
+		if e, ok := errors.AsType[*ingest.AnswerError](err); ok && e.Status < http.StatusBadGateway {
+			return err // as any other would answer
+		}
+		next := (at + 1) % int32(len(s.addresses))
+		if s.address.CompareAndSwap(at, next) {
+			s.log.Info("asking at another address", "source", s.name, "address", s.addresses[next].Redacted(), "err", err)
+		}
 	}
-	return s.read(ctx, resp.StatusCode, resp.Body, answer)
 }
 
 // read reads the JSON of an answer and closes its body.
@@ -158,12 +182,16 @@ func cut(s string) string {
 // served the header that only Elasticsearch sends.
 func (s *Source) identify(ctx context.Context, scheme string) (product, error) {
 	p := product{flavor: s.config.Flavor}
-	resp, err := esapi.InfoRequest{}.Do(ctx, s)
-	if err != nil {
-		return p, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var resp *esapi.Response
+	var text []byte
+	err := s.anywhere(ctx, func() (err error) {
+		if resp, err = (esapi.InfoRequest{}).Do(ctx, s); err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		text, err = io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		return err
+	})
 	if err != nil {
 		return p, err
 	}

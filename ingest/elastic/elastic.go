@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/correlatehq/correlate/ingest"
@@ -40,7 +41,7 @@ var Schemes = func() (out []ingest.Scheme) {
 			out = append(out, ingest.Scheme{
 				Name:    flavor + "+" + transport,
 				Doc:     "indices that a pattern, an alias or a data stream names: " + flavor + "+" + transport + "://HOST:PORT/PATTERN",
-				Network: true,
+				Network: true, Cluster: true,
 				Open: func(ctx context.Context, u *url.URL, c ingest.Config) (timeline.Source, error) {
 					return Open(ctx, u, c)
 				},
@@ -55,12 +56,16 @@ var Schemes = func() (out []ingest.Scheme) {
 type Source struct {
 	name    string
 	config  ingest.Config
-	base    *url.URL // of the cluster
-	index   string   // pattern
+	index   string // pattern
 	client  *http.Client
 	log     *slog.Logger
 	product product
 	fields  *fields
+
+	addresses []*url.URL   // of the cluster
+	address   atomic.Int32 // that answered last
+
+	records, found atomic.Int64 // by the query that is asked: given so far, in all
 
 	mu       sync.Mutex
 	streams  map[string]*stream // by identity
@@ -108,9 +113,12 @@ func Open(ctx context.Context, u *url.URL, c ingest.Config) (*Source, error) {
 	}
 	s := &Source{
 		name: cmp.Or(c.Name, u.Redacted()), config: c, client: client, index: pattern,
-		base:    &url.URL{Scheme: transport, Host: u.Host, User: u.User, Path: strings.TrimSuffix(dir, "/")},
-		log:     c.Log,
-		streams: map[string]*stream{}, indices: map[string]bool{}, skipped: map[string]*timeline.Skipped{},
+		addresses: []*url.URL{{Scheme: transport, Host: u.Host, User: u.User, Path: strings.TrimSuffix(dir, "/")}},
+		log:       c.Log,
+		streams:   map[string]*stream{}, indices: map[string]bool{}, skipped: map[string]*timeline.Skipped{},
+	}
+	for _, a := range c.URLs {
+		s.addresses = append(s.addresses, &url.URL{Scheme: a.Scheme, Host: a.Host, Path: strings.TrimSuffix(a.Path, "/")})
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -165,6 +173,11 @@ func (s *Source) Hosts() []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Progress tells how far the query is that was asked last.
+func (s *Source) Progress() timeline.Progress {
+	return timeline.Progress{RecordsDone: s.records.Load(), Records: s.found.Load()}
 }
 
 // Info tells what the passes saw so far.

@@ -21,12 +21,9 @@ import (
 
 func TestMain(m *testing.M) { testserver.Main(m) }
 
-// both runs a test against both products.
-func both(t *testing.T, test func(t *testing.T, flavor, base string)) {
-	for _, k := range []*testserver.Kind{testserver.Elasticsearch8, testserver.OpenSearch2} {
-		flavor, _, _ := strings.Cut(k.Name, "-")
-		t.Run(flavor, func(t *testing.T) { test(t, flavor, testserver.Shared(t, k)) })
-	}
+// each runs a test against each server.
+func each(t *testing.T, test func(t *testing.T, flavor, base string)) {
+	testserver.Each(t, func(t *testing.T, k *testserver.Kind, base string) { test(t, k.Flavor(), base) })
 }
 
 func do(t *testing.T, method, url, body string) {
@@ -128,7 +125,7 @@ func TestSourceContract(t *testing.T) {
 			"trace": map[string]any{"id": id(100 + i)}, "log.level": "info", "http": map[string]any{"response": map[string]any{"status_code": 200 + 100*i}},
 		})
 	}
-	both(t, func(t *testing.T, flavor, base string) {
+	each(t, func(t *testing.T, flavor, base string) {
 		fill(t, base, "contract", `{"settings":{"number_of_shards":2,"number_of_replicas":0},"mappings":{"properties":{"@timestamp":{"type":"date"},"message":{"type":"text"},
 			"trace.id":{"type":"keyword"},"host.name":{"type":"keyword"},"log.file.path":{"type":"keyword"},"log.offset":{"type":"long"},"service.name":{"type":"keyword"}}}}`, docs...)
 		sourcetest.Run(t, func(t *testing.T) timeline.Source { return openIndex(t, flavor, base, "contract", ingest.Config{}) }, sourcetest.Holds{
@@ -166,7 +163,7 @@ func TestTraceOfOneLineEach(t *testing.T) {
 	}
 	lines := append([]string{"2026-03-01 12:00:01,000 INFO [orders] before"}, record...)
 	lines = append(lines, "2026-03-01 12:00:04,000 INFO [orders] after")
-	both(t, func(t *testing.T, flavor, base string) {
+	each(t, func(t *testing.T, flavor, base string) {
 		fill(t, base, "traces", testserver.LineMapping, lineDocs("app-1", "/var/log/orders.log", 1, lines...)...)
 		s := openIndex(t, flavor, base, "traces", ingest.Config{})
 		for _, id := range []string{"9d1f2c0ea19fd6a99815348b6594c77d", "0dc781d3ff9b5624af211490fc47ac18"} {
@@ -203,7 +200,7 @@ func TestShippers(t *testing.T) {
 		"collector": {`{"mappings":{"properties":{"@timestamp":{"type":"date_nanos"},"attributes":{"type":"FLAT"}}}}`,
 			`{"@timestamp":"2026-03-01T12:00:08Z","body":{"text":%q},"attributes":{"log.file.path":"/var/log/nginx/access.log"},"resource":{"attributes":{"host.name":"edge-1","service.name":"edge"}}}`, "edge-1", "edge"},
 	} {
-		both(t, func(t *testing.T, flavor, base string) {
+		each(t, func(t *testing.T, flavor, base string) {
 			t.Run(name, func(t *testing.T) {
 				flat := "flattened"
 				if flavor == OpenSearch {
@@ -230,7 +227,7 @@ func TestShippers(t *testing.T) {
 // TestFields finds documents by fields of all kinds, and by names that only the
 // configuration tells.
 func TestFields(t *testing.T) {
-	both(t, func(t *testing.T, flavor, base string) {
+	each(t, func(t *testing.T, flavor, base string) {
 		flat := "flattened"
 		if flavor == OpenSearch {
 			flat = "flat_object"
@@ -273,7 +270,7 @@ func TestFields(t *testing.T) {
 }
 
 func TestOpenErrors(t *testing.T) {
-	both(t, func(t *testing.T, flavor, base string) {
+	each(t, func(t *testing.T, flavor, base string) {
 		fill(t, base, "timeless", `{}`, `{"message":"x"}`)
 		for _, c := range []struct {
 			url    string

@@ -63,7 +63,6 @@ type pass struct {
 	skipped map[string]*timeline.Skipped
 	parser  fastjson.Parser
 	point   *snapshot
-	done    int64
 }
 
 func (p *pass) run(ctx context.Context) error {
@@ -83,11 +82,12 @@ func (p *pass) run(ctx context.Context) error {
 		defer func() { p.point.close(ctx) }()
 	}
 	for _, q := range queries {
+		s.records.Store(0)
+		s.found.Store(0)
 		err := p.point.pages(ctx, s.bounded(q, from, to), func(hits []hit, total int64) (bool, error) {
 			err := p.page(ctx, hits, false)
-			if p.done += int64(len(hits)); s.config.Progress != nil && total > pageSize {
-				s.config.Progress(p.done, max(total, p.done))
-			}
+			s.records.Add(int64(len(hits)))
+			s.found.Store(max(total, s.records.Load()))
 			return !p.stopped, err
 		})
 		if err != nil && !errors.Is(err, errDryRun) || p.stopped {

@@ -355,7 +355,9 @@ func (s *Source) hostQuery(host string) query {
 func (s *Source) queries(p *ingest.Selection) []query {
 	var first []any
 	if len(p.Failed) > 0 {
-		first = append(first, s.fields.failedQuery(p.Failed, s.failedWords()))
+		words := s.failedWords()
+		first = append(first, s.fields.failedQuery(p.Failed, words))
+		s.tellUnasked(words)
 	}
 	if p.Lifecycle {
 		first = append(first, s.fields.lifeQuery(s.lifeWords()))
@@ -373,6 +375,18 @@ func (s *Source) queries(p *ingest.Selection) []query {
 		out = append(out, anyOf(first))
 	}
 	return append(out, keys...)
+}
+
+// tellUnasked tells of which failures the cluster cannot be asked.
+func (s *Source) tellUnasked(words *wordQuery) {
+	if len(words.unasked) == 0 {
+		return
+	}
+	quoted := make([]string, len(words.unasked))
+	for i, l := range words.unasked {
+		quoted[i] = strconv.Quote(l)
+	}
+	s.tell(timeline.Skipped{Count: len(quoted), What: "signs of failure that are not asked for, as a text field is searched by words: " + strings.Join(quoted, " ")})
 }
 
 // bounded adds the filter's bounds in time.

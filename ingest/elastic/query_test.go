@@ -161,6 +161,20 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestUnaskedIsTold says which signs of failure no query of words can ask for, where raw lines have nothing else.
+func TestUnaskedIsTold(t *testing.T) {
+	set := format.Builtin()
+	for _, raw := range []bool{true, false} {
+		s := &Source{config: ingest.Config{Formats: set}, fields: testFields(t, nil), listed: true, skipped: map[string]*timeline.Skipped{},
+			streams: map[string]*stream{"a": {format: set.Lookup("dotnet_console"), raw: raw, looked: true}}}
+		s.queries(ingest.Select(timeline.Filter{Any: []timeline.Want{{Failed: &timeline.Failed{}}}}))
+		told := s.Info().Skipped
+		if !raw && len(told) > 0 || raw && (len(told) != 1 || told[0].Lost || !strings.Contains(told[0].What, `"<3>"`) || told[0].Count != strings.Count(told[0].What, `"`)/2) {
+			t.Errorf("raw %v: told is %+v", raw, told)
+		}
+	}
+}
+
 func TestTokensOfIDs(t *testing.T) {
 	for _, c := range []struct {
 		id   string

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -32,13 +29,15 @@ const (
 )
 
 type shardsAnswer struct {
-	Total    int `json:"total"`
-	Failed   int `json:"failed"`
-	Failures []struct {
-		Index  string  `json:"index"`
-		Shard  int     `json:"shard"`
-		Reason failure `json:"reason"`
-	} `json:"failures"`
+	Total    int            `json:"total"`
+	Failed   int            `json:"failed"`
+	Failures []shardFailure `json:"failures"`
+}
+
+type shardFailure struct {
+	Index  string  `json:"index"`
+	Shard  int     `json:"shard"`
+	Reason failure `json:"reason"`
 }
 
 type searchAnswer struct {
@@ -67,164 +66,6 @@ type searchAnswer struct {
 	Status int             `json:"status"`
 }
 
-// A snapshot is a point in time of the indices: what is asked of it stays the same.
-type snapshot struct {
-	s  *Source
-	id string
-}
-
-// open opens a point in time. Shards that cannot be had are left out and told when
-// they are asked.
-func (s *Source) open(ctx context.Context) (*snapshot, error) {
-	if s.config.DryRun {
-		return &snapshot{s: s, id: "POINT-IN-TIME"}, nil
-	}
-	var answer struct {
-		ID     string       `json:"id"`     // Elasticsearch
-		PIT    string       `json:"pit_id"` // OpenSearch
-		Shards shardsAnswer `json:"_shards"`
-	}
-	var err error
-	if s.product.flavor == OpenSearch {
-		params := url.Values{"keep_alive": {keepAlive}, "allow_partial_pit_creation": {"true"}}
-		err = s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search/point_in_time", params, nil, &answer)
-	} else {
-		partial := true
-		var resp *esapi.Response
-		resp, err = esapi.OpenPointInTimeRequest{Index: []string{s.index}, KeepAlive: keepAlive, AllowPartialSearchResults: s.partialPIT(&partial)}.Do(ctx, s)
-		err = s.apiAnswer(ctx, resp, err, &answer)
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.tellShards(&answer.Shards)
-	return &snapshot{s: s, id: answer.ID + answer.PIT}, nil
-}
-
-// partialPIT gives yes to servers that know the parameter, those from 8.16 on.
-func (s *Source) partialPIT(yes *bool) *bool {
-	var major, minor int
-	if n, _ := fmt.Sscanf(s.product.version, "%d.%d", &major, &minor); n == 2 && (major > 8 || major == 8 && minor >= 16) {
-		return yes
-	}
-	return nil
-}
-
-// close gives the point in time up, also after the context has ended.
-func (p *snapshot) close(ctx context.Context) {
-	if p.s.config.DryRun {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	var answer json.RawMessage
-	var err error
-	if p.s.product.flavor == OpenSearch {
-		err = p.s.ask(ctx, http.MethodDelete, "/_search/point_in_time", nil, map[string]any{"pit_id": []string{p.id}}, &answer)
-	} else {
-		var body []byte
-		if body, err = json.Marshal(map[string]string{"id": p.id}); err == nil {
-			var resp *esapi.Response
-			resp, err = esapi.ClosePointInTimeRequest{Body: bytes.NewReader(body)}.Do(ctx, p.s)
-			err = p.s.apiAnswer(ctx, resp, err, &answer)
-		}
-	}
-	if err != nil {
-		p.s.log.Debug("point in time not closed", "source", p.s.name, "err", err)
-	}
-}
-
-// order is how what comes in pages is sorted: by time, then place in the file, then by
-// what no two documents share.
-func (s *Source) order() []any {
-	out := []any{query{s.fields.time: query{"order": "asc", "missing": "_last"}}}
-	if s.fields.nanos {
-		out[0].(query)[s.fields.time].(query)["numeric_type"] = "date_nanos"
-	}
-	for _, n := range s.fields.offset {
-		if x := s.fields.all[n]; x != nil && x.kinds&number != 0 {
-			out = append(out, query{n: query{"order": "asc", "missing": "_last"}})
-			break
-		}
-	}
-	if s.product.flavor == OpenSearch {
-		return append(out, query{"_id": "asc"})
-	}
-	return append(out, query{"_shard_doc": "asc"})
-}
-
-// reopens is how often a pass goes on with a new point in time where shards of the old one
-// are gone: another node may have copies of them.
-const reopens = 2
-
-// pages gives all documents that a query finds, page by page, until each returns false. Where
-// a point in time is lost in the middle, some documents may be given twice.
-func (p *snapshot) pages(ctx context.Context, q query, each func(hits []hit, total int64) (bool, error)) error {
-	var after []json.RawMessage
-	var total int64
-	left := reopens
-	for n := 0; ; n++ {
-		body := query{"size": pageSize, "query": q, "sort": p.s.order(), "pit": query{"id": p.id, "keep_alive": keepAlive}, "track_total_hits": n == 0}
-		if after != nil {
-			body["search_after"] = after
-		}
-		var answer searchAnswer
-		err := p.s.search(ctx, body, &answer)
-		if (lost(err) || err == nil && answer.Shards.Failed > 0) && left > 0 && ctx.Err() == nil {
-			left--
-			old := *p
-			opened, openErr := p.s.open(ctx)
-			if openErr == nil {
-				old.close(ctx)
-				p.id = opened.id
-				// What no two documents share means nothing in another point in time.
-				q, after = p.s.since(q, after), nil
-				continue
-			}
-			if err == nil {
-				err = openErr
-			}
-		}
-		if err != nil {
-			return err
-		}
-		p.s.tellAnswer(&answer)
-		if answer.PIT != "" {
-			p.id = answer.PIT
-		}
-		if n == 0 {
-			total = answer.Hits.Total.Value
-		}
-		hits := answer.Hits.Hits
-		if len(hits) == 0 {
-			return nil
-		}
-		if goOn, err := each(hits, total); err != nil || !goOn {
-			return err
-		}
-		if len(hits) < pageSize {
-			return nil
-		}
-		after = hits[len(hits)-1].Sort
-	}
-}
-
-// since narrows a query to what stands at the time of a document, by what it is sorted by, or later.
-func (s *Source) since(q query, sort []json.RawMessage) query {
-	if len(sort) == 0 {
-		return q
-	}
-	at, err := strconv.ParseInt(strings.Trim(string(sort[0]), `"`), 10, 64)
-	if err != nil || at < 0 {
-		return q
-	}
-	t := time.UnixMilli(at)
-	if s.fields.nanos {
-		t = time.Unix(0, at)
-	}
-	return s.bounded(q, t, time.Time{})
-}
-
 // search sends one search of a point in time.
 func (s *Source) search(ctx context.Context, body query, answer *searchAnswer) error {
 	text, err := json.Marshal(body)
@@ -234,14 +75,35 @@ func (s *Source) search(ctx context.Context, body query, answer *searchAnswer) e
 	if err := s.toldOnly(http.MethodPost, "/_search", text); err != nil {
 		return err
 	}
-	resp, err := esapi.SearchRequest{Body: bytes.NewReader(text), TypedKeys: nil}.Do(ctx, s)
-	return s.apiAnswer(ctx, resp, err, answer)
+	return untilTaken(ctx, func() (bool, error) {
+		*answer = searchAnswer{}
+		err := s.send(ctx, func() (*esapi.Response, error) {
+			return esapi.SearchRequest{Body: bytes.NewReader(text)}.Do(ctx, s)
+		}, answer)
+		return answer.refused(), err
+	})
+}
+
+// untilTaken asks by ask, and again after growing pauses while shards refuse for want of room.
+func untilTaken(ctx context.Context, ask func() (refused bool, err error)) error {
+	for busy := new(ingest.Backoff); ; {
+		if refused, err := ask(); err != nil || !refused || !busy.Wait(ctx) {
+			return err
+		}
+	}
+}
+
+// refused says whether shards refused a search as they had too many others to do.
+func (a *searchAnswer) refused() bool {
+	return a.Status == http.StatusTooManyRequests || slices.ContainsFunc(a.Shards.Failures, func(f shardFailure) bool {
+		return strings.Contains(f.Reason.Type, "rejected_execution")
+	})
 }
 
 // toldOnly tells a query; of a dry run it is the end of it.
 func (s *Source) toldOnly(method, path string, body []byte) error {
 	if s.config.Query != nil {
-		s.config.Query(ingest.Query{Method: method, Path: s.base.Path + path, Body: body})
+		s.config.Query(ingest.Query{Method: method, Path: s.addresses[0].Path + path, Body: body})
 	}
 	if s.config.DryRun {
 		return errDryRun
@@ -274,8 +136,13 @@ func (s *Source) several(ctx context.Context, bodies []query) ([][]hit, error) {
 		var answer struct {
 			Responses []searchAnswer `json:"responses"`
 		}
-		resp, err := esapi.MsearchRequest{Body: bytes.NewReader(text.Bytes())}.Do(ctx, s)
-		if err := s.apiAnswer(ctx, resp, err, &answer); err != nil {
+		if err := untilTaken(ctx, func() (bool, error) {
+			answer.Responses = nil
+			err := s.send(ctx, func() (*esapi.Response, error) {
+				return esapi.MsearchRequest{Body: bytes.NewReader(text.Bytes())}.Do(ctx, s)
+			}, &answer)
+			return slices.ContainsFunc(answer.Responses, func(r searchAnswer) bool { return r.refused() }), err
+		}); err != nil {
 			return nil, err
 		}
 		if len(answer.Responses) != n {
@@ -342,10 +209,4 @@ func (s *Source) tell(k timeline.Skipped) {
 		old.First = k.First
 	}
 	old.Lost = old.Lost || k.Lost
-}
-
-// lost says whether an error of a search means that the point in time is gone.
-func lost(err error) bool {
-	e, ok := errors.AsType[*ingest.AnswerError](err)
-	return ok && e.Status == http.StatusNotFound && strings.Contains(e.Text, "search_context_missing")
 }

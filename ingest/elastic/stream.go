@@ -36,6 +36,8 @@ type stream struct {
 	life []format.Literal
 	// stamped says that most of its records bear a stamp of their own.
 	stamped bool
+	// raw says that some of its documents are texts that were not parsed into fields.
+	raw bool
 	// files says that its documents are lines of a file with their places in it.
 	files bool
 	// earliest and latest are by how much the documents' times are behind the stamps
@@ -159,7 +161,11 @@ func (s *Source) list(ctx context.Context) error {
 		var answer searchAnswer
 		body := query{"size": 0, "track_total_hits": false, "query": filter, "aggs": query{"streams": query{"composite": composite}}}
 		params := url.Values{"ignore_unavailable": {"true"}}
-		if err := s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search", params, body, &answer); err != nil {
+		if err := untilTaken(ctx, func() (bool, error) {
+			answer = searchAnswer{}
+			err := s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search", params, body, &answer)
+			return answer.refused(), err
+		}); err != nil {
 			return err
 		}
 		s.tellAnswer(&answer)
@@ -292,12 +298,13 @@ func (s *Source) documents(hits []hit, st *stream, p *fastjson.Parser) []*docume
 // tail.
 func (s *Source) detect(st *stream, head, tail []*document) {
 	var text bytes.Buffer
-	offsets := 0
+	offsets, raw := 0, false
 	for _, d := range head {
 		if text.Len()+len(d.line) < headBytes || text.Len() == 0 {
 			text.Write(d.line)
 			text.WriteByte('\n')
 		}
+		raw = raw || d.raw
 		if d.raw && d.offset >= 0 {
 			offsets++
 		}
@@ -341,7 +348,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.format, st.single, st.life, st.looked = f, single, life, true
-	st.files = offsets > 0
+	st.raw, st.files = raw, offsets > 0
 	st.stamped = own*2 > records
 	st.earliest, st.latest = lo, hi
 	st.hosts = slices.Sorted(maps.Keys(hosts))
@@ -379,14 +386,20 @@ func (s *Source) failedWords() *wordQuery {
 	defer s.mu.Unlock()
 	general := !s.listed
 	seen := map[*format.Format]bool{}
+	var unasked []string // where nothing but the text tells
 	for _, st := range s.streams {
 		switch f := st.format; {
 		case f == nil || f.Literals == nil:
 			general = true
-		case !seen[f]:
+		case !seen[f] || st.raw:
 			seen[f] = true
+			of := &wordQuery{}
 			for _, l := range f.Literals {
-				q.add(strings.ReplaceAll(string(l), `\"`, `"`))
+				of.add(strings.ReplaceAll(string(l), `\"`, `"`))
+			}
+			q.tokens = append(q.tokens, of.tokens...)
+			if st.raw {
+				unasked = append(unasked, of.unasked...)
 			}
 		}
 	}
@@ -395,6 +408,8 @@ func (s *Source) failedWords() *wordQuery {
 			q.add(string(l))
 		}
 	}
+	slices.Sort(unasked)
+	q.unasked = slices.Compact(unasked)
 	return q
 }
 

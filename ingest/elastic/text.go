@@ -11,7 +11,10 @@ import (
 // stay together, also over an underscore, and letters over a dot or a colon. Whatever the text gives back is checked on the text itself.
 
 // A wordQuery is what stands in place of byte literals where only tokens can be asked.
-type wordQuery struct{ tokens []token }
+type wordQuery struct {
+	tokens  []token
+	unasked []string // literals that no token tells
+}
 
 // A token is a run of letters and digits, which may go on before and behind within the
 // tokens that are asked for.
@@ -38,7 +41,7 @@ func alnum(c byte) bool {
 // add puts in the token by which records with the literal are found: of its runs of letters
 // and digits the one that tells most. That is the beginning of a status, else several runs whose ends are all
 // known, else one such run, else one whose beginning is, else the longest. A literal that has none, or only a letter or two of which an end is not
-// known, finds nothing.
+// known, is not asked for.
 func (q *wordQuery) add(literal string) {
 	l := strings.ToLower(literal)
 	var best token
@@ -95,6 +98,8 @@ func (q *wordQuery) add(literal string) {
 	}
 	if rank > 0 {
 		q.tokens = append(q.tokens, best)
+	} else if !slices.Contains(q.unasked, literal) {
+		q.unasked = append(q.unasked, literal)
 	}
 }
 

@@ -110,6 +110,22 @@ func Shared(tb testing.TB, k *Kind) string {
 	return ""
 }
 
+// Each runs a test against a server of each kind: those that the command with/ started, else all.
+func Each(t *testing.T, test func(t *testing.T, k *Kind, url string)) {
+	running := os.Getenv(Variable)
+	for _, k := range Kinds {
+		if running == "" || strings.Contains(running, k.Name+"=") {
+			t.Run(k.Name, func(t *testing.T) { test(t, k, Shared(t, k)) })
+		}
+	}
+}
+
+// Flavor is the name of the product.
+func (k *Kind) Flavor() string {
+	flavor, _, _ := strings.Cut(k.Name, "-")
+	return flavor
+}
+
 // Main runs the tests and stops the servers that they started.
 func Main(m *testing.M) {
 	defer func() {
@@ -194,8 +210,7 @@ func (s *Server) start(ctx context.Context, k *Kind, o Options, java, archive st
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-E", name+"="+settings[name])
 	}
-	product, _, _ := strings.Cut(k.Name, "-")
-	s.cmd = exec.Command(filepath.Join(home, "bin", product), args...)
+	s.cmd = exec.Command(filepath.Join(home, "bin", k.Flavor()), args...)
 	const heap = "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1"
 	s.cmd.Env = append(os.Environ(), "ES_JAVA_HOME="+java, "OPENSEARCH_JAVA_HOME="+java, "JAVA_HOME="+java, "ES_JAVA_OPTS="+heap, "OPENSEARCH_JAVA_OPTS="+heap)
 	s.cmd.Dir = home
