@@ -121,6 +121,7 @@ type locationJSON struct {
 	File     string `json:"file,omitempty"`
 	Function string `json:"function,omitempty"`
 	Line     int    `json:"line,omitempty"`
+	Logged   bool   `json:"logged,omitempty"` // the place is the call that logged the error
 }
 
 type hopJSON struct {
@@ -297,7 +298,7 @@ func verdictValue(out *caseJSON, v *rules.Verdict, o JSONOptions) {
 		out.Verdict.OriginHop = &originJSON{h.ID, valid(h.Service), valid(h.Host), h.Role.String()}
 	}
 	if x := v.Exception; x != nil {
-		out.ErrorLocation = &locationJSON{valid(x.Type), valid(x.Message), valid(x.File), valid(x.Function), x.Line}
+		out.ErrorLocation = &locationJSON{valid(x.Type), valid(x.Message), valid(x.File), valid(x.Function), x.Line, x.Logged}
 	}
 	for _, r := range v.Rivals {
 		j := rivalJSON{CauseClass: r.CauseClass, ExcludedBy: valid(r.ExcludedBy)}

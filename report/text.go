@@ -164,7 +164,7 @@ func (p *printer) headline(c *correlate.Case) {
 			p.prose("  ", s, plain)
 		}
 		if v.Exception != nil {
-			p.prose("  ", "error at "+location(v.Exception, v.Summary), plain)
+			p.prose("  ", placed(v.Exception)+location(v.Exception, v.Summary), plain)
 		}
 	}
 	if s := clientNote(c.Request); s != "" {
@@ -191,6 +191,14 @@ func clientNote(r *timeline.Request) string {
 
 // location prints an error in code: "price.go:88 in (*Pricer).Total: runtime error: ...";
 // its message is left out where it was said before.
+// placed says what the place of an exception is.
+func placed(x *timeline.Exception) string {
+	if x.Logged {
+		return "error logged at "
+	}
+	return "error at "
+}
+
 func location(x *timeline.Exception, said string) string {
 	s := x.File
 	if s == "" {

@@ -353,6 +353,9 @@ type Exception struct {
 	// Escaped says that nothing in the program caught it: the process or the
 	// connection died of it, or the framework's last resort logged it.
 	Escaped bool
+	// Logged says that File, Function and Line are the call that logged the error, as some loggers
+	// add it to each error; where it arose is not told.
+	Logged bool
 }
 
 // A Pos says where a record stands: in a file, or in an index.

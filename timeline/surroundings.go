@@ -3,6 +3,7 @@ package timeline
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,12 +31,25 @@ func (s *Surroundings) Same(x *Exception) int {
 	return s.SameStack[x.stack()]
 }
 
-// stack names the place of an exception: type and frame.
+// stack names the place of an exception: type and frame. Where the frame is only that of the call that logged it,
+// or there is no type, its message without its numbers stands for what is not known.
 func (x *Exception) stack() string {
 	if x == nil {
 		return ""
 	}
+	if x.Logged || x.Type == "" {
+		return fmt.Sprintf("%s %s:%d %s", x.Function, x.File, x.Line, withoutNumbers(x.Message))
+	}
 	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
+}
+
+// likeMost bounds how much of a message is compared.
+const likeMost = 200
+
+// withoutNumbers gives the beginning of a message with each word that has a digit left out.
+func withoutNumbers(s string) string {
+	words := strings.Fields(s[:min(len(s), likeMost)])
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.ContainsAny(w, "0123456789") }), " ")
 }
 
 // failures are the little that is kept of all failed records for the surroundings.

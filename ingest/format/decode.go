@@ -22,31 +22,32 @@ type decoding struct {
 	ref time.Time      // for stamps without a year
 	loc *time.Location // of stamps that write no zone; nil if it is not known
 
-	times   [maxTimes]string
-	nanos   string
-	attrs   int
-	named   uint64 // a bit for each name among the attributes; several share one
-	method  string
-	target  string
-	durText string
-	durUnit time.Duration
-	parts   durationParts
-	start   string // the stamp of the start beside that of the end
-	end     string // the other way round
-	stack   string
-	trace   []byte // lines of a stack trace that each bear a head of their own
-	tail    string // the lines after the first
-	exc     timeline.Exception
-	tailExc timeline.Exception // of the lines after the first, if tailed
-	tailed  bool
-	whole   string // all lines of the message, if tailed
-	call    callParts
-	grpc    string // the gRPC status as written
-	level   string // ev.Severity once it is in its usual form
-	line    string // the request line as it will be a key, if the record holds it in one piece
-	client  string // the client's address with its port, likewise
-	server  string
-	own     string // the record, or the part of it of which the values were cut, if it is text
+	times    [maxTimes]string
+	nanos    string
+	attrs    int
+	named    uint64 // a bit for each name among the attributes; several share one
+	method   string
+	target   string
+	durText  string
+	durUnit  time.Duration
+	parts    durationParts
+	start    string // the stamp of the start beside that of the end
+	end      string // the other way round
+	stack    string
+	logStack string // of the call that logged
+	trace    []byte // lines of a stack trace that each bear a head of their own
+	tail     string // the lines after the first
+	exc      timeline.Exception
+	tailExc  timeline.Exception // of the lines after the first, if tailed
+	tailed   bool
+	whole    string // all lines of the message, if tailed
+	call     callParts
+	grpc     string // the gRPC status as written
+	level    string // ev.Severity once it is in its usual form
+	line     string // the request line as it will be a key, if the record holds it in one piece
+	client   string // the client's address with its port, likewise
+	server   string
+	own      string // the record, or the part of it of which the values were cut, if it is text
 
 	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
 	spans []span
@@ -76,7 +77,7 @@ func (d *decoding) reset() {
 	d.ev = timeline.Event{Keys: keys, Attrs: attrs, Calls: calls}
 	d.times, d.nanos = [maxTimes]string{}, ""
 	d.attrs, d.named = 0, 0
-	d.method, d.target, d.durText, d.stack, d.tail = "", "", "", "", ""
+	d.method, d.target, d.durText, d.stack, d.logStack, d.tail = "", "", "", "", "", ""
 	d.trace = d.trace[:0]
 	d.durUnit, d.grpc = 0, ""
 	d.parts, d.start, d.end = durationParts{}, "", ""
@@ -234,6 +235,8 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.exc.Message = v
 	case opStack:
 		d.stack = v
+	case opLogStack:
+		d.logStack = v
 	case opStackLine:
 		d.trace = append(append(d.trace, v...), '\n')
 	case opJSON:
@@ -597,10 +600,15 @@ func (d *decoding) exception() {
 			d.stacked(x)
 		}
 	}
+	logged := d.stack == "" && d.logStack != ""
+	if logged {
+		d.stack = d.logStack
+	}
 	if d.stack != "" {
 		d.stack = stackLines(d.stack, d.exc)
 		if x, ok := parseStack(d.stack); ok {
 			d.stacked(x)
+			d.exc.Logged = logged && x.Type == "" // not of a panic
 		} else if d.exc.Message == "" && d.exc.Type == "" && !strings.Contains(d.stack, "\n") {
 			d.exc.Message = d.stack
 		}

@@ -146,7 +146,7 @@ func Show(e *timeline.Event, name string) string {
 	return ""
 }
 
-// showException writes "Type: message at function (file:line), escaped".
+// showException writes "Type: message at function (file:line), escaped, logged there".
 func showException(x *timeline.Exception) string {
 	s := x.Type
 	if x.Message != "" {
@@ -165,6 +165,9 @@ func showException(x *timeline.Exception) string {
 	}
 	if x.Escaped {
 		s += ", escaped"
+	}
+	if x.Logged {
+		s += ", logged there"
 	}
 	return s
 }

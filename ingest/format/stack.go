@@ -457,7 +457,13 @@ func goStack(t *trace) (timeline.Exception, bool) {
 				}
 				continue
 			}
-			if len(frames) == 0 && head < 0 && i > 0 {
+			if goFunction(t.lines[i]) == "runtime.gopanic" {
+				frames = frames[:0] // what stands before it recovered and logged
+				panicked = true
+				i++
+				continue
+			}
+			if len(frames) == 0 && head < 0 && i > 0 && !panicked {
 				x.Message = t.message(t.lines[0], 1, i)
 			}
 			frames = append(frames, goFrame(t.lines[i], t.lines[i+1]))
@@ -465,6 +471,9 @@ func goStack(t *trace) (timeline.Exception, bool) {
 		}
 		if head < 0 && len(frames) == 0 {
 			return x, false
+		}
+		if head < 0 && panicked {
+			x.Type = "panic"
 		}
 	}
 	// A frame of a library is still better than one of the runtime.

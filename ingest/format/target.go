@@ -55,6 +55,7 @@ const (
 	opExcType
 	opExcMessage
 	opStack
+	opLogStack
 	opStackLine
 	opPairs
 	opJSON
@@ -117,6 +118,7 @@ var targetOps = map[string]op{
 	"exception.message":         opExcMessage,
 	"exception.stacktrace":      opStack,
 	"exception.stacktrace.line": opStackLine,
+	"log.stacktrace":            opLogStack,
 	"pairs":                     opPairs,
 	"json":                      opJSON,
 	"captured":                  opCaptured,
@@ -267,7 +269,7 @@ var aliasTable = map[string]string{
 	"error.message":            `error.message error err error_message errorMessage err.message`,
 	"exception.type":           `exception.type exception.class exc_type err.type error.kind`,
 	"exception.message":        `exception.message exc_message panic`,
-	"exception.stacktrace":     `exception.stacktrace error.stack_trace error.stack err.stack stack stacktrace stack_trace stackTrace exc_info exception traceback`,
+	"exception.stacktrace":     `exception.stacktrace error.stack_trace error.stack err.stack stack stacktrace stack_trace stackTrace exc_info exception traceback errorVerbose`,
 	"call.peer":                `peer upstream_addr upstream.address ua`,
 	"call.status":              `upstream_status us`,
 	"call.connect s":           `upstream_connect_time uct`,
