@@ -39,6 +39,8 @@ var scheme = []factor{
 	{"tied", "times", 0.6, "another cause at the same hop is shown as well"},
 	{"ambiguous", "at most", 0.75, "each signal on which it rests may mean another cause too"},
 	{"lesser", "at most", 0.5, "its signals mean another cause before this one"},
+	{"unnamed", "at most", 0.85, "it rests on an error in code of which no signal knows the type or the words: any failure may take that form"},
+	{"of_call", "at most", 0.6, "the same, and its words name somebody whom the hop calls"},
 	{"one_sided", "at most", 0.85, "it rests on a call that broke, failed to connect or ran out of time, and the other side left no record"},
 	{"inferred", "at most", 0.9, "it needs a record without ID for which this is the only request; for one of k requests at most 1/k"},
 	{"told", "at most", 0.75, "the same, if something tells this request from the others that it fits"},
@@ -76,6 +78,8 @@ type grounds struct {
 	tied        bool     // another cause at the same hop is as well shown
 	ambiguous   bool     // every signal on which it rests may mean another cause too
 	lesser      bool     // they mean another cause before this one
+	unnamed     bool     // it rests on an error in code that no signal knows by type or words
+	ofCall      bool     // the words of that error name somebody whom the hop calls
 	oneSided    bool     // it rests on a call of which the other side left no record
 	inferred    bool     // without records joined by inference it would not have been found
 	told        bool     // something tells this request from the others to which they could belong
@@ -142,6 +146,12 @@ func assess(g grounds) (Certainty, float64, []Step) {
 	if g.ambiguous {
 		d.atMost("ambiguous", number("ambiguous"), "each signal on which it rests may mean another cause too")
 	}
+	if g.unnamed {
+		d.atMost("unnamed", number("unnamed"), "no signal knows the type or the words of the error")
+	}
+	if g.ofCall {
+		d.atMost("of_call", number("of_call"), "the words of the error name somebody whom the hop calls")
+	}
 	if g.oneSided {
 		d.atMost("one_sided", number("one_sided"), "the other side of the call left no record")
 	}
@@ -178,7 +188,7 @@ func assess(g grounds) (Certainty, float64, []Step) {
 	}
 	p := math.Round(d.p*100) / 100
 	switch {
-	case p >= number("proven") && slices.Contains(kinds, "stated") && len(g.doubts) == 0 && !g.tied && !g.ambiguous && !g.oneSided && !g.inferred && g.deathOf == 0:
+	case p >= number("proven") && slices.Contains(kinds, "stated") && len(g.doubts) == 0 && !g.tied && !g.ambiguous && !g.unnamed && !g.oneSided && !g.inferred && g.deathOf == 0:
 		return Proven, p, d.steps
 	case p >= number("likely"):
 		return Likely, p, d.steps

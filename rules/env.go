@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -53,7 +54,7 @@ var (
 		"pointed":         (*HopView).pointed,
 		"told_by":         (*HopView).toldBy,
 		"named":           (*HopView).named,
-		"dependency":      func(h *HopView, s string) string { return h.called("", s) },
+		"dependency":      func(h *HopView, s string) string { return cmp.Or(h.dependency(s), s) },
 		"error_text":      func(h *HopView, _ string) string { return h.errorText() },
 		"deepest_waiting": func(h *HopView, _ string) string { return h.deepestWaiting().name },
 		"usual_callee":    func(h *HopView, _ string) string { return h.usualCallee() },

@@ -23,6 +23,9 @@ type finding struct {
 	ambiguous bool
 	// place is that of the cause among what these signals may mean: 0 is the most likely.
 	place int
+	// unnamed says that it is an error in code of which neither type nor words are known; ofCall that these
+	// name somebody whom the hop calls.
+	unnamed, ofCall bool
 }
 
 // Judge says which hop turned r into a failure and why. A request that did not fail
@@ -88,6 +91,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.kinds, g.fallback, g.tied = best.rule.RestsOn, best.rule.Fallback, tied
 		g.inferred, g.candidates, g.told = best.inferred, best.candidates, best.told
 		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
+		g.unnamed, g.ofCall = best.unnamed, best.ofCall
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
 			g.doubts = append(g.doubts, w.doubt)
@@ -291,6 +295,7 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 		}
 	}
 	f.place, f.ambiguous = meaning(f)
+	f.unnamed, f.ofCall = unnamed(f)
 	if f.place > 0 && f.rule.CauseClass != "unhandled_exception" {
 		// What the structure shows needs no signal: it does not matter what these may mean first.
 		again, err := f.rule.fires(ctx, &subject{hop: f.hop.withoutSignals()})
@@ -374,6 +379,26 @@ func explained(f *finding) bool {
 		}
 	}
 	return false
+}
+
+// unnamed says whether a finding of an error in code rests on no record whose type or words are known to mean
+// one, and whether one of these names somebody whom the hop calls. A trace by itself tells only that something was
+// thrown, which is the form that any failure takes.
+func unnamed(f *finding) (unnamed, ofCall bool) {
+	if f.rule.CauseClass != "unhandled_exception" {
+		return false, false
+	}
+	for _, e := range f.hop.Events {
+		if e.Exception == nil || !slices.Contains(f.evidence, e.joined) {
+			continue
+		}
+		if slices.ContainsFunc(e.meaning, func(s *Signal) bool { return s.MayMean[0] == f.rule.CauseClass && s.Field != fieldTrace }) {
+			return false, false
+		}
+		unnamed = true
+		ofCall = ofCall || f.hop.called(e, "") != ""
+	}
+	return unnamed, ofCall
 }
 
 // callerAgrees says that both ends of the call by which h was asked logged the same failure.

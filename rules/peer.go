@@ -44,10 +44,9 @@ func peerIn(text string) string {
 	return ""
 }
 
-// addressed names the party that a text names as the other side of a call: its service if
+// at names the party at an address, as the hop's records have it: its service if
 // requests have shown it or it bears the host's name, else the address as written.
-func (h *HopView) addressed(text string) string {
-	peer := peerIn(text)
+func (h *HopView) at(peer string) string {
 	if peer == "" {
 		return ""
 	}

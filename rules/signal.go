@@ -66,6 +66,7 @@ const (
 	fieldStatus = "status_code" // of the record
 	fieldCalls  = "call.status" // of the calls that the record of an exchange tells of, parted by ", "; with a * where the writer made it itself
 	fieldType   = "exception.type"
+	fieldTrace  = "exception.stacktrace"
 )
 
 // signalFile is a file of the signal table as written.

@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -807,10 +808,10 @@ func (h *HopView) pointed(cause string) string {
 		if h.FailedBy != nil {
 			return h.FailedBy.Party
 		}
-		if p := h.called(e.text(), system); p != "" {
+		if p := h.called(e, system); p != "" {
 			return p
 		}
-		if p := h.usualCallee(); next && p != "" {
+		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
 			return p
 		}
 	}
@@ -849,16 +850,18 @@ func (h *HopView) named(cause string) string {
 		if h.FailedBy != nil {
 			return h.FailedBy.Party
 		}
-		if p := h.called(e.text(), ""); p != "" {
+		if p := h.called(e, ""); p != "" {
 			return p
 		}
 	}
 	return ""
 }
 
-// called names the party of which a text of the hop speaks: one that it was seen to call,
-// the one of the system that a driver's words are about, an address; "" if none.
-func (h *HopView) called(text, system string) string {
+// called names the party of which a record of the hop speaks: one that it was seen to call,
+// the one of the system that a driver's words are about, an address, the server that the record names beside its words, a
+// service that the hop's calls in other requests; "" if none.
+func (h *HopView) called(e *EventView, system string) string {
+	text := e.text()
 	if p := h.namedPeer(text); p != "" {
 		return p
 	}
@@ -867,10 +870,71 @@ func (h *HopView) called(text, system string) string {
 			return p
 		}
 	}
-	if p := h.addressed(text); p != "" {
+	if p := h.at(peerIn(text)); p != "" {
+		return p
+	}
+	if p := h.at(serverOf(e.joined.Event)); p != "" && e.Kind == "log" {
+		return p
+	}
+	if p := h.namedCallee(text); p != "" {
 		return p
 	}
 	return system
+}
+
+// serverOf gives the address of the server that a record names beside its words, with its port if it is told.
+func serverOf(e *timeline.Event) string {
+	host, port := e.Attrs.Get("server.address"), e.Attrs.Get("server.port")
+	if host == "" || port == "" || strings.HasSuffix(host, ":"+port) {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// namedCallee gives the one service that the hop's was seen to call and that a text names in a word of its own.
+func (h *HopView) namedCallee(text string) string {
+	found := ""
+	if b := h.from.near.near.Book; b != nil {
+		for _, e := range b.Edges {
+			if e.Caller != h.Service || e.Callee == h.Service || len(e.Callee) < 3 || !hasWord(text, e.Callee) {
+				continue
+			}
+			if found != "" && found != e.Callee {
+				return ""
+			}
+			found = e.Callee
+		}
+	}
+	return found
+}
+
+// hasWord says whether word stands in text between characters that are no letters, digits or parts of names.
+func hasWord(text, word string) bool {
+	part := func(c byte) bool {
+		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '-'
+	}
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		i += from
+		j := i + len(word)
+		if (i == 0 || !part(text[i-1])) && (j == len(text) || !part(text[j])) {
+			return true
+		}
+		from = i + 1
+	}
+}
+
+// wouldTell says whether the hop's service records its calls to a party, so that a call of which it has no
+// record was not made. A proxy has a record of a call only where it found a server.
+func (h *HopView) wouldTell(party string) bool {
+	if h.Role == timeline.RoleGateway.String() || h.Role == timeline.RoleProxy.String() {
+		return false
+	}
+	e := h.from.near.near.Book.Edge(h.Service, party)
+	return e.Calls > 0 && e.Recorded == e.Calls
 }
 
 // usualShare is the share of a service's calls that must go to one callee for it to be

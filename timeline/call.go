@@ -55,7 +55,12 @@ func (c *Call) Failed() bool {
 	case Truncated, Reset, Refused, GaveUp, ConnectGaveUp, Unusable, NotSent:
 		return true
 	}
-	return c.Received.Failed() || !c.Received.Known() && c.Sent.Failed()
+	return c.Received.Failed() || !c.Received.Known() && (c.Sent.Failed() || c.brokenOff())
+}
+
+// brokenOff says that the caller's record of the call tells of an error and of no answer, in words that no format knows.
+func (c *Call) brokenOff() bool {
+	return c.Ended == OutcomeUnknown && c.Error != "" && c.Record != nil && c.Record.Kind == ClientSpan
 }
 
 // makeCalls lists the exchanges that the hops say they had with others.
@@ -107,9 +112,53 @@ func (d *draft) callsOf(h *Hop, e *Joined) {
 				}
 			}
 		}
+		if p := toldTwice(h.Calls, c); p != nil {
+			p.join(c)
+			continue
+		}
 		h.Calls = append(h.Calls, c)
 		d.calls = append(d.calls, c)
 	}
+}
+
+// toldTwice finds the call of which c's record tells once more: people log that an answer came, and then that it could
+// not be used. Both records measure from the moment of the call, so that their starts agree.
+func toldTwice(calls []*Call, c *Call) *Call {
+	if c.Record.Kind != ClientSpan || c.Record.Traced {
+		return nil
+	}
+	for _, p := range calls {
+		if p.Record.Kind != ClientSpan || p.Record.Traced || p.Peer != c.Peer || p.Method != c.Method || p.Target != c.Target || p.Target == "" {
+			continue
+		}
+		answered, broke := p, c
+		if !p.Received.Known() {
+			answered, broke = c, p
+		}
+		if !answered.Received.Known() || answered.Error != "" || answered.Failed() || broke.Received.Known() || broke.Error == "" {
+			continue
+		}
+		a, _, okA, _ := answered.Record.Interval()
+		b, _, okB, _ := broke.Record.Interval()
+		if okA && okB && ClockOf(answered.Record.Event) == ClockOf(broke.Record.Event) && !a.Hi.Before(b.Lo) && !b.Hi.Before(a.Lo) {
+			return p
+		}
+	}
+	return nil
+}
+
+// join takes into c what another record tells of the same call: one has the answer, the other the error.
+func (c *Call) join(o *Call) {
+	answered, broke := c, o
+	if !c.Received.Known() {
+		answered, broke = o, c
+	}
+	ended := broke.Ended
+	if ended == OutcomeUnknown || ended == Reset {
+		ended = Unusable // an answer had come
+	}
+	c.Received, c.Error, c.Ended, c.Record, c.Start, c.End = answered.Received, broke.Error, ended, broke.Record, broke.Start, broke.End
+	c.OwnMade = false
 }
 
 // reached says whether the call can have a callee that logged it.

@@ -31,6 +31,7 @@ type EndpointBook struct {
 type Edge struct {
 	Caller, Callee string // service.name
 	Calls, Failed  int
+	Recorded       int // calls of which the caller has a record
 }
 
 // Lookup finds which service answers at the address or name that callers log; from is their host where it
@@ -351,6 +352,9 @@ func (d *bookDraft) count(r *Request) {
 			d.edges[k] = &Edge{Caller: k[0], Callee: k[1]}
 		}
 		d.edges[k].Calls++
+		if c.Record != nil {
+			d.edges[k].Recorded++
+		}
 		if c.Failed() {
 			d.edges[k].Failed++
 		}

@@ -14,6 +14,8 @@ const (
 	pythonOpen             // a traceback whose last line is to come
 	pythonChain            // one that another follows
 	goDump                 // a panic, a dump of goroutines
+	nodeSource             // the place of an error that ended Node.js, after which comes its line of source
+	nodeCaret              // that line, under which carets mark the place
 	traceOver              // the process has ended
 )
 
@@ -26,12 +28,34 @@ func (s *traceState) begin(line []byte) {
 	case bytes.HasPrefix(line, []byte("panic: ")), bytes.HasPrefix(line, []byte("fatal error: ")),
 		bytes.Contains(line, []byte("http: panic serving ")), bytes.HasPrefix(line, []byte("goroutine ")):
 		*s = goDump
+	case isNodePlace(line):
+		*s = nodeSource
 	}
+}
+
+// nodePlaces are the beginnings of what Node.js calls a place of code: a file, or a text that was compiled.
+var nodePlaces = []string{"/", "file:", "node:", "undefined:", "<anonymous_script>:", "evalmachine.<anonymous>:", "[eval]:"}
+
+// isNodePlace says whether a line is a place and a line number, and no more.
+func isNodePlace(line []byte) bool {
+	i := bytes.LastIndexByte(line, ':')
+	if i <= 0 || i == len(line)-1 || len(line) > 4<<10 || len(bytes.Trim(line[i+1:], "0123456789")) > 0 || bytes.IndexByte(line, ' ') >= 0 {
+		return false
+	}
+	for _, p := range nodePlaces {
+		if strings.HasPrefix(string(line), p) {
+			return true
+		}
+	}
+	return i > 2 && line[1] == ':' && line[2] == '\\'
 }
 
 // goesOn says whether a line belongs to the trace that the lines before it opened.
 func (s *traceState) goesOn(line []byte) bool {
 	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+		if *s == nodeSource {
+			*s = nodeCaret
+		}
 		return *s != noTrace && *s != traceOver
 	}
 	switch *s {
@@ -52,6 +76,12 @@ func (s *traceState) goesOn(line []byte) bool {
 			return true
 		}
 		*s = noTrace
+	case nodeSource:
+		*s = nodeCaret
+		return true
+	case nodeCaret:
+		*s = noTrace
+		return len(bytes.Trim(line, "^")) == 0
 	case goDump:
 		l := string(line[:min(len(line), 1<<10)])
 		if strings.HasPrefix(l, "exit status ") {
