@@ -4,6 +4,7 @@ package elastic
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -293,6 +294,137 @@ func TestOpenErrors(t *testing.T) {
 			_, err = Open(t.Context(), u, c.config)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: got %v, want %q", c.url, err, c.want)
+			}
+		}
+	})
+}
+
+// TestNames opens what can name indices: a pattern, an alias, several with commas, and a data stream where the server has
+// such.
+func TestNames(t *testing.T) {
+	each(t, func(t *testing.T, flavor, base string) {
+		const id = "7c1d5e9fa0b34c71a2d3e4f5061728aa"
+		for i, index := range []string{"named-2026.03.01", "named-2026.03.02"} {
+			fill(t, base, index, testserver.LineMapping, lineDoc("edge-1", "/var/log/nginx/access.log", 0, i, access(i, 502, id)))
+		}
+		do(t, http.MethodPost, base+"/_aliases", `{"actions":[{"add":{"index":"named-2026.03.0*","alias":"names"}}]}`)
+		names := []string{"named-*", "names", "named-2026.03.01,named-2026.03.02", "named-2026.03.01,names", "names,no-such-*"}
+		if flavor == OpenSearch {
+			do(t, http.MethodPut, base+"/_index_template/streamed", `{"index_patterns":["streamed*"],"data_stream":{},"template":`+testserver.LineMapping+`}`)
+			if _, err := testserver.Do(t.Context(), http.MethodDelete, base+"/_data_stream/streamed", ""); err != nil && !strings.Contains(err.Error(), "404") {
+				t.Fatal(err)
+			}
+			for i := range 2 {
+				doc, err := json.Marshal(lineDoc("edge-1", "/var/log/nginx/access.log", 200*i, i, access(i, 502, id)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				do(t, http.MethodPost, base+"/streamed/_doc?refresh=true", string(doc))
+				do(t, http.MethodPost, base+"/streamed/_rollover", "")
+			}
+			names = append(names, "streamed", "stream*")
+		}
+		for _, name := range names {
+			s := openIndex(t, flavor, base, name, ingest.Config{})
+			got := read(t, s, byID(id))
+			if len(got) != 2 {
+				t.Errorf("%s: got %d events, want 2", name, len(got))
+			}
+			for _, e := range got {
+				if e.Pos.Index == "" || e.Pos.Index == name || strings.HasPrefix(name, "stream") && !strings.HasPrefix(e.Pos.Index, ".ds-streamed-") {
+					t.Errorf("%s: an event lies in index %q, want the one that holds it", name, e.Pos.Index)
+				}
+			}
+			if answer, err := s.Ping(t.Context()); err != nil || !strings.Contains(answer, "2 documents") {
+				t.Errorf("%s: ping says %q, %v", name, answer, err)
+			}
+		}
+	})
+}
+
+// TestHostileDocuments reads what a document may hold by mistake or by intent. All that a server takes comes, or is told.
+func TestHostileDocuments(t *testing.T) {
+	const id = "5eed5eed5eed4c71a2d3e4f506172833"
+	long := strings.Repeat("x", 10<<20)
+	each(t, func(t *testing.T, flavor, base string) {
+		line := func(text string) map[string]any { return lineDoc("edge-1", "/var/log/a.log", 0, 1, text) }
+		docs := []any{
+			line("first\x1b[2Jred\x00\u202e ERROR request_id=" + id),
+			line("ERROR " + long + " request_id=" + id),
+			line("ERROR request_id=" + id + " " + long),
+			line(""),
+			line(strings.Repeat("\n", 5000) + "request_id=" + id),
+			map[string]any{"@timestamp": noon, "message": []any{"request_id=" + id, "more"}, "host": map[string]any{"name": []any{"edge-1", "edge-2"}}},
+			map[string]any{"@timestamp": noon, "message": "at an odd place request_id=" + id, "log": map[string]any{"offset": -7, "file": map[string]any{"path": "../../etc/passwd\x00"}}},
+			map[string]any{"@timestamp": noon, "message": "far request_id=" + id, "log": map[string]any{"offset": int64(1<<63 - 1), "file": map[string]any{"path": "/var/log/a.log"}}},
+			map[string]any{"@timestamp": "1970-01-01T00:00:00Z", "message": "early request_id=" + id},
+			map[string]any{"@timestamp": "9999-12-31T23:59:59Z", "message": "late request_id=" + id},
+			map[string]any{"message": "without a time request_id=" + id},
+			map[string]any{"@timestamp": nil, "message": "with none request_id=" + id},
+			`{"@timestamp":"2026-03-01T12:00:00Z","message":"twice","message":"request_id=` + id + `"}`,
+			`{"@timestamp":"2026-03-01T12:00:00Z","message":"a number request_id=` + id + `","deep":` + strings.Repeat(`{"a":`, 15) + "1e30" + strings.Repeat("}", 15) + "}",
+			`{"@timestamp":"2026-03-01T12:00:00Z","message":"names request_id=` + id + `","a\"]}<script>":"x","b.c.d":"y"}`,
+			`{}`,
+		}
+		do := func(method, url, body string) error {
+			_, err := testserver.Do(t.Context(), method, url, body)
+			return err
+		}
+		if err := do(http.MethodDelete, base+"/hostile", ""); err != nil && !strings.Contains(err.Error(), "404") {
+			t.Fatal(err)
+		}
+		if err := do(http.MethodPut, base+"/hostile", testserver.LineMapping); err != nil {
+			t.Fatal(err)
+		}
+		taken := map[string]bool{}
+		for i, d := range docs {
+			text, ok := d.(string)
+			if !ok {
+				b, err := json.Marshal(d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text = string(b)
+			}
+			doc := fmt.Sprintf("d%02d", i)
+			if err := do(http.MethodPut, base+"/hostile/_doc/"+doc, text); err != nil {
+				t.Logf("the server refuses %s: %.200s", doc, err)
+				continue
+			}
+			taken[doc] = strings.Contains(text, id)
+		}
+		if err := do(http.MethodPost, base+"/hostile/_refresh", ""); err != nil {
+			t.Fatal(err)
+		}
+		s := openIndex(t, flavor, base, "hostile", ingest.Config{})
+		for name, w := range map[string]timeline.Want{
+			"key": byID(id), "failed": {Failed: &timeline.Failed{}}, "sample": {Sample: &timeline.Sample{PerStream: 100}},
+			"window": {Near: &timeline.Window{From: noon.Add(-time.Hour), To: noon.Add(time.Hour)}},
+		} {
+			seen := map[string]bool{}
+			told := map[string]bool{}
+			for e, err := range s.Events(t.Context(), timeline.Filter{Any: []timeline.Want{w}}) {
+				var one *timeline.RecordError
+				switch {
+				case errors.As(err, &one):
+					told[one.Pos.Doc] = true
+				case err != nil:
+					t.Errorf("%s: %v", name, err)
+				default:
+					seen[e.Pos.Doc] = true
+					if len(e.Raw) > 11<<20 {
+						t.Errorf("%s: %s has %d bytes", name, e.Pos.Doc, len(e.Raw))
+					}
+				}
+			}
+			for doc, has := range taken {
+				// Of the long one whose ID stands behind the limit the cut is told.
+				if name == "key" && has && !seen[doc] && !told[doc] {
+					t.Errorf("%s: %s does not come, and nothing is said of it", name, doc)
+				}
+			}
+			if name == "key" && (!told["d01"] || !told["d02"]) {
+				t.Errorf("%s: that records were cut is not told: %v", name, told)
 			}
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,8 +23,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,6 +98,61 @@ func TestNodesThatDie(t *testing.T) {
 	t.Logf("the asked node: %d of %d, %v", events, documents, err)
 }
 
+// TestRefusals reads several times at once from a server that has hardly room for one search: it refuses the
+// others, and all passes are whole all the same.
+func TestRefusals(t *testing.T) {
+	server, err := testserver.Start(t.Context(), testserver.Elasticsearch8, testserver.Options{
+		Settings: map[string]string{"thread_pool.search.size": "1", "thread_pool.search.queue_size": "5"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	const documents = 2000
+	var docs []any
+	for i := range documents {
+		docs = append(docs, lineDoc("edge-1", "/var/log/nginx/access.log", 200*i, i/100, access(i/100%60, 502, fmt.Sprintf("%032x", i+1<<60))))
+	}
+	fill(t, server.URL, "busy", strings.Replace(testserver.LineMapping, `"number_of_shards": 2`, `"number_of_shards": 5`, 1), docs...)
+	var wg sync.WaitGroup
+	for range 6 {
+		s := openIndex(t, Elasticsearch, server.URL, "busy", ingest.Config{})
+		wg.Go(func() {
+			events := 0
+			for e, err := range s.Events(t.Context(), timeline.Filter{Any: []timeline.Want{{Failed: &timeline.Failed{}}}}) {
+				if err != nil {
+					t.Error(err)
+				}
+				if e != nil {
+					events++
+				}
+			}
+			missing := s.Info().Skipped
+			if events != documents || slices.ContainsFunc(missing, func(k timeline.Skipped) bool { return k.Lost }) {
+				t.Errorf("came %d of %d documents, told %v", events, documents, missing)
+			}
+		})
+	}
+	wg.Wait()
+	var pools struct {
+		Nodes map[string]struct {
+			Pools map[string]struct{ Rejected int } `json:"thread_pool"`
+		} `json:"nodes"`
+	}
+	text, err := testserver.Do(t.Context(), http.MethodGet, server.URL+"/_nodes/stats/thread_pool", "")
+	if err == nil {
+		err = json.Unmarshal(text, &pools)
+	}
+	refused := 0
+	for _, n := range pools.Nodes {
+		refused += n.Pools["search"].Rejected
+	}
+	if err != nil || refused == 0 {
+		t.Errorf("the server refused %d searches, %v; the test shows nothing", refused, err)
+	}
+	t.Logf("the server refused %d searches of shards", refused)
+}
+
 // certificate makes a certificate for 127.0.0.1 that signs itself, and its key.
 func certificate(t *testing.T) (cert, key []byte) {
 	t.Helper()
@@ -112,6 +171,60 @@ func certificate(t *testing.T) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+}
+
+// keyAnalysisSource is what the index of API keys needs and this distribution leaves out: two filters and
+// a tokenizer, for e-mail addresses of users. What they do does not matter here.
+const keyAnalysisSource = `
+import java.util.Map;
+import org.apache.lucene.analysis.TokenStream;
+import org.apache.lucene.analysis.standard.StandardTokenizer;
+import org.elasticsearch.index.analysis.TokenFilterFactory;
+import org.elasticsearch.index.analysis.TokenizerFactory;
+import org.elasticsearch.indices.analysis.AnalysisModule.AnalysisProvider;
+import org.elasticsearch.plugins.AnalysisPlugin;
+import org.elasticsearch.plugins.Plugin;
+
+public class KeyAnalysis extends Plugin implements AnalysisPlugin {
+	private static TokenFilterFactory same(String name) {
+		return new TokenFilterFactory() {
+			public String name() { return name; }
+			public TokenStream create(TokenStream in) { return in; }
+		};
+	}
+	@Override
+	public Map<String, AnalysisProvider<TokenFilterFactory>> getTokenFilters() {
+		return Map.of("pattern_capture", (i, e, name, s) -> same(name), "unique", (i, e, name, s) -> same(name));
+	}
+	@Override
+	public Map<String, AnalysisProvider<TokenizerFactory>> getTokenizers() {
+		return Map.of("uax_url_email", (i, e, name, s) -> TokenizerFactory.newFactory(name, StandardTokenizer::new));
+	}
+}`
+
+// keyAnalysis puts it into a server as a plug-in.
+func keyAnalysis(ctx context.Context, home, java string) error {
+	dir := filepath.Join(home, "plugins", "key-analysis")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	_, version, _ := strings.Cut(testserver.Elasticsearch8.Name, "-")
+	for name, text := range map[string]string{
+		"KeyAnalysis.java":             keyAnalysisSource,
+		"plugin-descriptor.properties": "description=for tests\nversion=1\nname=key-analysis\nclassname=KeyAnalysis\njava.version=17\nelasticsearch.version=" + version + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{{"javac", "-cp", filepath.Join(home, "lib", "*"), "KeyAnalysis.java"}, {"jar", "cf", "key-analysis.jar", "."}} {
+		cmd := exec.CommandContext(ctx, filepath.Join(java, "bin", args[0]), args[1:]...)
+		cmd.Dir = dir
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", args[0], err, text)
+		}
+	}
+	return nil
 }
 
 // TestSecurity reads from a server that asks for TLS and credentials.
@@ -149,6 +262,7 @@ func TestSecurity(t *testing.T) {
 			"xpack.security.http.ssl.key": "http.key", "xpack.security.authc.password_hashing.algorithm": "pbkdf2"},
 		Files: map[string][]byte{"http.crt": cert, "http.key": key, "users_roles": []byte("superuser:me\n"),
 			"users": fmt.Appendf(nil, "me:{PBKDF2}10000$%s$%s\n", base64.StdEncoding.EncodeToString(salt), base64.StdEncoding.EncodeToString(hash))},
+		Prepare: keyAnalysis,
 		Ready: func(ctx context.Context, url string) error {
 			_, err := ask(ctx, http.MethodGet, url+"/_cluster/health", "")
 			return err
@@ -170,14 +284,26 @@ func TestSecurity(t *testing.T) {
 		return p
 	}
 	ca := "tls_config: {ca_file: " + file("ca.pem", string(cert)) + "}\n"
-	// This distribution makes no API keys: it lacks the analysis that their index needs.
-	t.Setenv("LOGS_API_KEY", base64.StdEncoding.EncodeToString([]byte("id:secret")))
+	// A key that may read the one index, as an administrator makes it.
+	text, err := ask(t.Context(), http.MethodPost, server.URL+"/_security/api_key",
+		`{"name":"reader","role_descriptors":{"logs":{"cluster":["monitor"],"index":[{"names":["logs"],"privileges":["read","view_index_metadata"]}]}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made struct{ Encoded string }
+	if err := json.Unmarshal(text, &made); err != nil || made.Encoded == "" {
+		t.Fatalf("no key was made: %s, %v", text, err)
+	}
+	t.Setenv("LOGS_API_KEY", made.Encoded)
+	t.Setenv("WRONG_API_KEY", base64.StdEncoding.EncodeToString([]byte("id:secret")))
 	t.Setenv("LOGS_PASSWORD", password)
 	for name, c := range map[string]struct{ http, want string }{
 		"password":        {ca + "basic_auth: {username: me, password_file: " + file("password", password) + "}", ""},
 		"environment":     {ca + "basic_auth: {username: me, password_ref: LOGS_PASSWORD}", ""},
 		"header":          {ca + "basic_auth: {username: me, password_ref: LOGS_PASSWORD}\nhttp_headers: {X-Team: {values: [shop]}}", ""},
-		"unknown API key": {ca + "authorization: {type: ApiKey, credentials_ref: LOGS_API_KEY}", "401 Unauthorized"},
+		"API key":         {ca + "authorization: {type: ApiKey, credentials_ref: LOGS_API_KEY}", ""},
+		"API key, a file": {ca + "authorization: {type: ApiKey, credentials_file: " + file("key", made.Encoded+"\n") + "}", ""},
+		"unknown API key": {ca + "authorization: {type: ApiKey, credentials_ref: WRONG_API_KEY}", "401 Unauthorized"},
 		"nothing":         {ca, "401 Unauthorized"},
 		"wrong password":  {ca + "basic_auth: {username: me, password: wrong}", "401 Unauthorized"},
 		"unknown CA":      {"basic_auth: {username: me, password: wrong}", "certificate signed by unknown authority"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -75,29 +76,41 @@ func (s *Source) search(ctx context.Context, body query, answer *searchAnswer) e
 	if err := s.toldOnly(http.MethodPost, "/_search", text); err != nil {
 		return err
 	}
-	return untilTaken(ctx, func() (bool, error) {
+	return untilTaken(ctx, func(atOnce *int) (bool, error) {
 		*answer = searchAnswer{}
 		err := s.send(ctx, func() (*esapi.Response, error) {
-			return esapi.SearchRequest{Body: bytes.NewReader(text)}.Do(ctx, s)
+			return esapi.SearchRequest{Body: bytes.NewReader(text), MaxConcurrentShardRequests: atOnce}.Do(ctx, s)
 		}, answer)
 		return answer.refused(), err
 	})
 }
 
-// untilTaken asks by ask, and again after growing pauses while shards refuse for want of room.
-func untilTaken(ctx context.Context, ask func() (refused bool, err error)) error {
+// untilTaken asks by ask, and again after growing pauses while shards refuse for want of room. Then atOnce, which is
+// nil before, says that a node is to be asked for no more than one shard at a time: a search of many would
+// never find the room for all.
+func untilTaken(ctx context.Context, ask func(atOnce *int) (refused bool, err error)) error {
+	var atOnce *int
 	for busy := new(ingest.Backoff); ; {
-		if refused, err := ask(); err != nil || !refused || !busy.Wait(ctx) {
+		refused, err := ask(atOnce)
+		e, answered := errors.AsType[*ingest.AnswerError](err)
+		if atOnce == nil && answered && e.Status == http.StatusTooManyRequests {
+			refused, err = true, nil // by all shards, time and again
+		}
+		if err != nil || !refused || !busy.Wait(ctx) {
 			return err
 		}
+		one := 1
+		atOnce = &one
 	}
 }
 
 // refused says whether shards refused a search as they had too many others to do.
 func (a *searchAnswer) refused() bool {
-	return a.Status == http.StatusTooManyRequests || slices.ContainsFunc(a.Shards.Failures, func(f shardFailure) bool {
-		return strings.Contains(f.Reason.Type, "rejected_execution")
-	})
+	return a.Status == http.StatusTooManyRequests || a.Shards.refused()
+}
+
+func (a *shardsAnswer) refused() bool {
+	return slices.ContainsFunc(a.Failures, func(f shardFailure) bool { return strings.Contains(f.Reason.Type, "rejected_execution") })
 }
 
 // toldOnly tells a query; of a dry run it is the end of it.
@@ -136,10 +149,10 @@ func (s *Source) several(ctx context.Context, bodies []query) ([][]hit, error) {
 		var answer struct {
 			Responses []searchAnswer `json:"responses"`
 		}
-		if err := untilTaken(ctx, func() (bool, error) {
+		if err := untilTaken(ctx, func(atOnce *int) (bool, error) {
 			answer.Responses = nil
 			err := s.send(ctx, func() (*esapi.Response, error) {
-				return esapi.MsearchRequest{Body: bytes.NewReader(text.Bytes())}.Do(ctx, s)
+				return esapi.MsearchRequest{Body: bytes.NewReader(text.Bytes()), MaxConcurrentSearches: atOnce, MaxConcurrentShardRequests: atOnce}.Do(ctx, s)
 			}, &answer)
 			return slices.ContainsFunc(answer.Responses, func(r searchAnswer) bool { return r.refused() }), err
 		}); err != nil {

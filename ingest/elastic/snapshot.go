@@ -39,17 +39,20 @@ func (s *Source) open(ctx context.Context) (*snapshot, error) {
 		PIT    string       `json:"pit_id"` // OpenSearch
 		Shards shardsAnswer `json:"_shards"`
 	}
-	var err error
-	if s.product.flavor == OpenSearch {
-		params := url.Values{"keep_alive": {keepAlive}, "allow_partial_pit_creation": {"true"}}
-		err = s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search/point_in_time", params, nil, &answer)
-	} else {
+	if err := untilTaken(ctx, func(atOnce *int) (bool, error) {
+		answer.Shards = shardsAnswer{}
+		if s.product.flavor == OpenSearch {
+			params := url.Values{"keep_alive": {keepAlive}, "allow_partial_pit_creation": {"true"}}
+			err := s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search/point_in_time", params, nil, &answer)
+			return answer.Shards.refused(), err
+		}
 		partial := true
-		err = s.send(ctx, func() (*esapi.Response, error) {
-			return esapi.OpenPointInTimeRequest{Index: []string{s.index}, KeepAlive: keepAlive, AllowPartialSearchResults: s.partialPIT(&partial)}.Do(ctx, s)
+		err := s.send(ctx, func() (*esapi.Response, error) {
+			return esapi.OpenPointInTimeRequest{Index: []string{s.index}, KeepAlive: keepAlive, AllowPartialSearchResults: s.partialPIT(&partial),
+				MaxConcurrentShardRequests: atOnce}.Do(ctx, s)
 		}, &answer)
-	}
-	if err != nil {
+		return answer.Shards.refused(), err
+	}); err != nil {
 		return nil, err
 	}
 	s.tellShards(&answer.Shards)

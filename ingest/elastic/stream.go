@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,8 +162,11 @@ func (s *Source) list(ctx context.Context) error {
 		var answer searchAnswer
 		body := query{"size": 0, "track_total_hits": false, "query": filter, "aggs": query{"streams": query{"composite": composite}}}
 		params := url.Values{"ignore_unavailable": {"true"}}
-		if err := untilTaken(ctx, func() (bool, error) {
+		if err := untilTaken(ctx, func(atOnce *int) (bool, error) {
 			answer = searchAnswer{}
+			if atOnce != nil {
+				params.Set("max_concurrent_shard_requests", strconv.Itoa(*atOnce))
+			}
 			err := s.ask(ctx, http.MethodPost, "/"+url.PathEscape(s.index)+"/_search", params, body, &answer)
 			return answer.refused(), err
 		}); err != nil {

@@ -63,6 +63,8 @@ type Options struct {
 	Settings map[string]string
 	// Files are put into its configuration directory.
 	Files map[string][]byte
+	// Prepare is called before the start with the server's directory and that of its Java machine; nil does nothing.
+	Prepare func(ctx context.Context, home, java string) error
 	// Ready asks whether it answers; nil is by GET /_cluster/health.
 	Ready func(ctx context.Context, url string) error
 }
@@ -203,6 +205,11 @@ func (s *Server) start(ctx context.Context, k *Kind, o Options, java, archive st
 	s.Transport = "127.0.0.1:" + settings["transport.port"]
 	for name, content := range o.Files {
 		if err := os.WriteFile(filepath.Join(home, "config", name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	if o.Prepare != nil {
+		if err := o.Prepare(ctx, home, java); err != nil {
 			return err
 		}
 	}
