@@ -42,7 +42,7 @@ func (j *judgement) missing(v *Verdict) []Missing {
 		add(d.What, d.WhyItMatters)
 	}
 	if j.request.Truncated {
-		add("part of this request", "a limit was hit while its records were gathered")
+		add("part of this request", "not all of its records were gathered: a limit was hit, or a source gave only part")
 	}
 	return out
 }

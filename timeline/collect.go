@@ -73,7 +73,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c := &collector{
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
-		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), services: map[string]bool{}, places: map[place]bool{},
+		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), gave: make([]bool, len(srcs)), services: map[string]bool{}, places: map[place]bool{},
 		callerOf: map[Pos]Pos{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
 		left: make([]time.Duration, len(srcs)),
 	}
@@ -157,6 +157,7 @@ type collector struct {
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
 	errs    []error
+	gave    []bool          // events, source by source
 	left    []time.Duration // for which each source is still waited for
 }
 
@@ -192,6 +193,7 @@ func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
 					c.errs[i] = err
 				default:
 					e.Pos.Source = s.Name
+					c.gave[i] = true
 					each(i, e)
 				}
 			})
@@ -664,12 +666,13 @@ func (c *collector) settle(r *Request) {
 func (c *collector) finish() *Collection {
 	out := &Collection{Sampled: c.sampled, Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
 	sets := c.sets()
+	torn := c.torn()
 	for set, rs := range c.drafts {
 		if !c.isWanted(set, sets[set]) {
 			continue
 		}
 		for _, r := range rs {
-			r.Truncated = c.cut[set] || c.stopped
+			r.Truncated = c.cut[set] || c.stopped || torn
 			if c.inBounds(r) {
 				out.Requests = append(out.Requests, r)
 			}
@@ -708,6 +711,20 @@ func (c *collector) requestFailed(r *Request) bool {
 		return false
 	}
 	return hopFailed(root)
+}
+
+// torn says whether any request may lack some of its records: a source broke off after it gave others, or
+// says that it gave only part. One that gave nothing is as one that was not named: its hops have no log.
+func (c *collector) torn() bool {
+	for i, s := range c.srcs {
+		if c.errs[i] != nil && c.gave[i] {
+			return true
+		}
+		if d, ok := s.Source.(Describer); ok && slices.ContainsFunc(d.Info().Skipped, func(k Skipped) bool { return k.Torn }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *collector) sourceResults(out *Collection) {

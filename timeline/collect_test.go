@@ -344,3 +344,55 @@ edge edge-1 server 10:00:02.100 dur=100ms status=200 rid=0f3c9a0e11aa22bd
 		})
 	}
 }
+
+// partial is a source that breaks off after some events, or says that it gave only part.
+type partial struct {
+	memory
+	gives int
+	err   error
+	info  Info
+}
+
+func (p partial) Events(context.Context, Filter) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		for _, e := range p.memory[:p.gives] {
+			if !yield(e.Clone(), nil) {
+				return
+			}
+		}
+		if p.err != nil {
+			yield(nil, p.err)
+		}
+	}
+}
+
+func (p partial) Info() Info { return p.info }
+
+// TestTornSource shows that requests may lack records if a source broke off after it gave others, and not if it
+// never gave any: that is as if it were not named.
+func TestTornSource(t *testing.T) {
+	edge := parseEvents(t, "edge edge-1 server 10:00:00.100 dur=100ms status=500 rid=0f3c9a0e11aa22bb")
+	app := parseEvents(t, `
+orders app-1 server 10:00:00.090 dur=80ms status=500 rid=0f3c9a0e11aa22bb
+orders app-1 log 10:00:00.080 rid=0f3c9a0e11aa22bb "no stock"
+`)
+	broke := errors.New("connection refused")
+	for name, c := range map[string]struct {
+		app  partial
+		torn bool
+	}{
+		"whole":       {partial{app, 2, nil, Info{}}, false},
+		"dead":        {partial{app, 0, broke, Info{}}, false},
+		"breaks off":  {partial{app, 1, broke, Info{}}, true},
+		"a file lost": {partial{app, 2, nil, Info{Skipped: []Skipped{{What: "open", Count: 1, Lost: true}}}}, false},
+		"gave part":   {partial{app, 2, nil, Info{Skipped: []Skipped{{What: "shards", Count: 1, Lost: true, Torn: true}}}}, true},
+	} {
+		got, err := Collect(t.Context(), []Named{{Name: "files", Source: edge}, {Name: "cluster", Source: c.app}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Requests) != 1 || got.Requests[0].Truncated != c.torn {
+			t.Errorf("%s: %d requests, of which something may be missing: %v, want %v", name, len(got.Requests), got.Requests[0].Truncated, c.torn)
+		}
+	}
+}

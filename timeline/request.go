@@ -29,7 +29,8 @@ type Request struct {
 	CallerUsual bool
 	// Failed says that the outermost hop failed the request in the sense asked for.
 	Failed bool
-	// Truncated says that a limit was hit and that something may be missing.
+	// Truncated says that something may be missing: a limit was hit, the reading was stopped, or a source
+	// broke off or gave only part.
 	Truncated bool
 	// Tied says that all hops' clocks are tied to each other, so that orders between hosts can be told.
 	Tied bool

@@ -182,4 +182,7 @@ type Skipped struct {
 	// Lost says that an unknown amount was not read: a file that cannot be opened, or
 	// breaks off. Whatever is asked for may have been there.
 	Lost bool
+	// Torn says that what was not read may have stood among the records of any request that was:
+	// part of an index, the rest of an answer. A file that is missing whole tears nothing.
+	Torn bool
 }

@@ -178,10 +178,10 @@ func (s *Source) several(ctx context.Context, bodies []query) ([][]hit, error) {
 func (s *Source) tellAnswer(a *searchAnswer) {
 	s.tellShards(&a.Shards)
 	if a.TimedOut {
-		s.tell(timeline.Skipped{What: whatTimeout, Count: 1, Lost: true})
+		s.tell(timeline.Skipped{What: whatTimeout, Count: 1, Lost: true, Torn: true})
 	}
 	if n := a.Clusters.Skipped + a.Clusters.Partial + a.Clusters.Failed; n > 0 {
-		s.tell(timeline.Skipped{What: "remote clusters that did not answer whole", Count: n, Lost: true})
+		s.tell(timeline.Skipped{What: "remote clusters that did not answer whole", Count: n, Lost: true, Torn: true})
 	}
 }
 
@@ -189,7 +189,7 @@ func (s *Source) tellShards(a *shardsAnswer) {
 	if a.Failed == 0 {
 		return
 	}
-	k := timeline.Skipped{What: whatShards, Count: a.Failed, Lost: true}
+	k := timeline.Skipped{What: whatShards, Count: a.Failed, Lost: true, Torn: true}
 	for _, f := range a.Failures {
 		if f.Index != "" {
 			k.First = fmt.Sprintf("%s[%d]", f.Index, f.Shard)
@@ -221,5 +221,5 @@ func (s *Source) tell(k timeline.Skipped) {
 	if k.First != "" && (old.First == "" || strings.Compare(k.First, old.First) < 0) {
 		old.First = k.First
 	}
-	old.Lost = old.Lost || k.Lost
+	old.Lost, old.Torn = old.Lost || k.Lost, old.Torn || k.Torn
 }

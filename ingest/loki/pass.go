@@ -282,7 +282,7 @@ func (p *pass) count(what string, at timeline.Pos, lost bool) {
 	defer p.mu.Unlock()
 	k := p.skipped[what]
 	if k == nil {
-		k = &timeline.Skipped{Source: p.s.name, What: what, First: at.String(), Lost: lost}
+		k = &timeline.Skipped{Source: p.s.name, What: what, First: at.String(), Lost: lost, Torn: lost && what != whatKeyInText}
 		p.skipped[what] = k
 	}
 	k.Count++

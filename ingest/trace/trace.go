@@ -275,7 +275,7 @@ func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timel
 func (p *pass) count(what string, at timeline.Pos, lost bool) {
 	k := p.skipped[what]
 	if k == nil {
-		k = &timeline.Skipped{Source: p.s.name, What: what, First: at.String(), Lost: lost}
+		k = &timeline.Skipped{Source: p.s.name, What: what, First: at.String(), Lost: lost, Torn: lost}
 		p.skipped[what] = k
 	}
 	k.Count++
