@@ -335,8 +335,12 @@ func sameFormat(a, b *format.Format) bool {
 	return a == b || a != nil && b != nil && a.Name == b.Name && slices.Equal(a.Wrappers, b.Wrappers)
 }
 
-// share tells how many of the head's records the format reads, as a share of them.
+// share tells how many of the head's records the format reads, as a share of them. The line at which the head was
+// cut off does not count.
 func (s *Source) share(p *filePart, f *format.Format, head []byte) float64 {
+	if i := bytes.LastIndexByte(head, '\n'); len(head) == headSize && i > 0 {
+		head = head[:i+1]
+	}
 	r, err := s.config.Formats.NewReader(bytes.NewReader(head), s.options(p, f))
 	records, read := 0, 0
 	for err == nil {

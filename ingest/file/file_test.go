@@ -771,6 +771,8 @@ func TestSettle(t *testing.T) {
 		"web-1/access.log":  line,
 		"web-1/error.log":   httpdError,
 		"web-2/access.log":  line,
+		"web-3/access.log":  strings.Repeat(line, headSize/len(line)+2),
+		"web-3/error.log":   httpdError,
 	})
 	s := open(t, ingest.Config{Formats: format.Builtin()}, dir)
 	got := map[string]string{}
@@ -780,8 +782,14 @@ func TestSettle(t *testing.T) {
 	want := map[string]string{
 		"nginx/access.log": "nginx_combined", "apache2/other.log": "apache_combined",
 		"web-1/access.log": "apache_combined", "web-1/error.log": "apache_error", "web-2/access.log": "combined_log",
+		"web-3/access.log": "apache_combined", "web-3/error.log": "apache_error",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	for e, err := range s.All(t.Context()) {
+		if err == nil && e.Format != want[e.Pos.Path] {
+			t.Fatalf("%s is read as %s", e.Pos, e.Format)
+		}
 	}
 }
