@@ -100,9 +100,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	}
 	c.contexts()
 	c.learn()
-	if c.kin() {
-		c.learn()
-	}
+	c.kin()
 	c.neighbours()
 	c.draft()
 	c.windows()
@@ -152,6 +150,7 @@ type collector struct {
 	callerOf map[Pos]Pos
 	extra    map[string][]Joined
 	absorbed map[string]string
+	chains   []chained    // requests tied so that are learnt from
 	placed   map[Pos]bool // records without ID that are told by their connection or thread
 
 	mu      sync.Mutex
@@ -566,19 +565,32 @@ func (c *collector) joined(set string, events []*Event) []Joined {
 func (c *collector) learn() {
 	c.sampled = 0
 	sets := c.sets()
+	chained := map[string]bool{}
+	for _, ch := range c.chains {
+		maps.Copy(chained, ch.sets)
+	}
 	names := make([]string, 0, len(sets))
 	for s := range sets {
-		names = append(names, s)
+		if !chained[s] {
+			names = append(names, s)
+		}
 	}
 	slices.Sort(names)
+	all := make([][]Joined, 0, len(names)+len(c.chains))
+	for _, s := range names {
+		all = append(all, c.joined(s, sets[s]))
+	}
+	for _, ch := range c.chains {
+		all = append(all, ch.events)
+	}
 
 	// Twice, so that what most requests show settles those that could be read otherwise.
 	var votes *bookDraft
 	for range 2 {
 		votes = newBookDraft(c.places)
-		for _, s := range names {
+		for _, joined := range all {
 			d := &draft{builder: &builder{roles: c.q.Roles, services: c.services}}
-			for _, j := range c.joined(s, sets[s]) {
+			for _, j := range joined {
 				d.events = append(d.events, &j)
 			}
 			slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
@@ -601,17 +613,19 @@ func (c *collector) learn() {
 		fit.anchor(x.a, x.b)
 	}
 	fit.anchored = c.anchored
-	for _, s := range names {
-		for _, r := range c.builder().build(c.joined(s, sets[s])) {
+	for i, joined := range all {
+		for _, r := range c.builder().build(joined) {
 			Resolve(r)
-			votes.count(r)
+			if len(joined) > 1 || hasIdentity(joined[0].Event) {
+				votes.count(r) // a record that nothing ties to others does not tell who is outermost
+			}
 			c.good.count(r)
 			fit.learn(r)
 			fit.neighbours(r)
 			for i := range r.Events {
 				fit.tellZone(r.Events[i].Event)
 			}
-			if !hopFailed(r.Root()) && !c.isWanted(s, sets[s]) {
+			if !hopFailed(r.Root()) && (i >= len(names) || !c.isWanted(names[i], sets[names[i]])) {
 				c.sampled++
 			}
 		}

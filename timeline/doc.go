@@ -12,8 +12,9 @@
 //  3. what bears no ID, or another one, on the same connection or thread (context.go);
 //  4. from all these: which address is which service ([EndpointBook]), and how far the
 //     clocks are apart ([ClockModel]); both are learnt from what callers and callees
-//     logged of the same calls. Where these share no ID, method, path, status and time tie them (kin.go), and both
-//     are learnt once more;
+//     logged of the same calls. Where these share no ID, method, path and time tie them (kin.go): which log forwards to
+//     which is learnt from like exchanges around some of the failed ones, healthy ones too, then book and clocks once more,
+//     and then the other ends of the wanted exchanges are found;
 //  5. the requests that failed around the wanted ones, for they compete with them for
 //     records without ID; the lives of the processes; and these records, by what they carry and by corrected time
 //     (infer.go, death.go);

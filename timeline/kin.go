@@ -2,332 +2,51 @@ package timeline
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 )
 
-// An end is one exchange as one service logged it. Where no ID ties it to the other end, in the
-// log of the service that called it or that it called, method, path, status and time do.
-type end struct {
-	e           *Event
-	set         string // alias set, or that of a record without identity key
-	at          bench
-	clock       string
-	line        string // method and path
-	status      int    // that it answered
-	got         int    // that it received from below; its own status if it does not tell
-	start, stop RawSpan
-	hasStart    bool
-	hasStop     bool
-	length      length
-	hasLength   bool
-	client      string
-	agent       string
-	named       bool // it bears an identity key
-	root, leaf  bool // nobody logged its caller; nobody logged whom it called
-}
-
-// A bench is one log of one service on one host: that of a proxy and that of the app behind it may be told by
-// nothing but their files.
-type bench struct {
-	place
-	path string
-}
-
-func compareBenches(a, b bench) int {
-	return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host), strings.Compare(a.path, b.path))
-}
-
-func benchOf(e *Event) bench { return bench{place{e.Service, e.Host}, unrotated(e.Pos.Path)} }
-
-// unrotated gives the path of a log without what its rotation added: access.log.2.gz is access.log.
-func unrotated(path string) string {
-	for {
-		i := strings.LastIndexByte(path, '.')
-		if i < 0 {
-			return path
-		}
-		switch ext := path[i+1:]; ext {
-		case "gz", "zst", "bz2", "xz", "lz4":
-		default:
-			if strings.Trim(ext, "0123456789-") != "" {
-				return path
-			}
-		}
-		path = path[:i]
-	}
-}
-
-func endOfExchange(e *Event, set string) end {
-	x := end{
-		e: e, set: set, at: benchOf(e), clock: ClockOf(e),
-		line: e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path"), status: e.StatusCode, got: e.StatusCode,
-		client: hostPart(e.Attrs.Get(KeyClient)), agent: e.Attrs.Get("user_agent.original"), named: hasIdentity(e), root: true, leaf: true,
-	}
-	x.start, x.stop, x.hasStart, x.hasStop = e.Interval()
-	if e.Stamp.HasDuration() {
-		x.length, x.hasLength = length{e.Duration, e.Stamp.DurationResolution}, true
-	}
-	if n := len(e.Calls); n > 0 {
-		c := e.Calls[n-1]
-		x.got = c.Status
-		if c.OwnMade || c.Ended != Complete && c.Ended != OutcomeUnknown {
-			x.leaf = false // no answer came from below
-		}
-	}
-	return x
-}
-
-// ends gives the failed exchanges of all requests that are read, each with what is known of its other ends by IDs.
-func (c *collector) ends() []end {
-	var out []end
-	known := map[Pos]bool{}
-	for set, events := range c.sets() {
-		if !slices.ContainsFunc(events, func(e *Event) bool { return e.Failed || e.StatusCode >= 500 }) && !c.isWanted(set, events) {
-			continue
-		}
-		for _, r := range c.builder().build(c.joined(set, events)) {
-			for _, h := range r.Hops {
-				sp := h.span()
-				if sp == nil || known[sp.Pos] || sp.Traced {
-					continue
-				}
-				known[sp.Pos] = true
-				x := endOfExchange(sp.Event, set)
-				x.root = h.Caller == nil
-				for _, call := range h.Calls {
-					x.leaf = x.leaf && (call.Callee == nil || call.Callee.Silent)
-				}
-				out = append(out, x)
-			}
-		}
-	}
-	for _, e := range c.failed {
-		if e.Kind == ServerSpan && !known[e.Pos] && !hasIdentity(e) {
-			known[e.Pos] = true
-			out = append(out, endOfExchange(e, loneSet(e)))
-		}
-	}
-	slices.SortFunc(out, func(a, b end) int { return a.e.Pos.Compare(b.e.Pos) })
-	return out
-}
-
-// answers says whether lower may be the exchange on which the answer of upper rests, but for the time.
-func (upper *end) answers(lower *end) bool {
-	return upper.at != lower.at && upper.set != lower.set && upper.line == lower.line && strings.TrimSpace(lower.line) != "" &&
-		upper.got == lower.status && lower.status != 0 && (upper.agent == "" || lower.agent == "" || upper.agent == lower.agent) && (!upper.hasLength || !lower.hasLength || within(lower.length, upper.length))
-}
-
-// apart gives by how much the stamps of two ends differ, and how exact that is; ok is false if
-// they tell no moment that can be compared.
-func apart(upper, lower *end) (d, exact time.Duration, ok bool) {
-	a, b := upper.stop, lower.stop
-	switch {
-	case upper.hasStop && lower.hasStop:
-	case upper.hasStart && lower.hasStart:
-		a, b = upper.start, lower.start
-	case !upper.hasStop && !upper.hasStart || !lower.hasStop && !lower.hasStart:
-		exact = upper.length.d + lower.length.d // a stamp of somewhen within
-	default:
-		return 0, 0, false
-	}
-	return a.Lo.Sub(b.Lo), exact + max(a.Hi.Sub(a.Lo), b.Hi.Sub(b.Lo), time.Millisecond), true
-}
-
-// A shift says by how much the stamps at one place are ahead of those at another.
-type shift struct {
-	d, exact time.Duration
-	pairs    int // that show it; 0 if the clocks were known
-}
-
-// Least number and share of exchanges of the same line and status that must be as far apart, and how much
-// rarer any other distance must be, for two streams to be of caller and callee.
-const (
-	alikeLeast  = 3
-	alikeShare  = 0.6
-	alikeRarely = 2
-	alikeWithin = 2 * time.Second // how exact a pair must be to count
-)
-
-// shiftBetween finds by how much the clock at one place is ahead of that at another, by the exchanges of the same
-// method, path and status that both logged: true pairs are all as far apart, false ones at any distance.
-func shiftBetween(upper, lower []*end) (s shift, ok bool) {
-	type delta struct {
-		d    time.Duration
-		u, l int
-	}
-	byLine := map[string][]int{}
-	for i, l := range lower {
-		byLine[fmt.Sprint(l.line, l.status)] = append(byLine[fmt.Sprint(l.line, l.status)], i)
-	}
-	var all []delta
-	us, ls := map[int]bool{}, map[int]bool{}
-	for i, u := range upper {
-		same := byLine[fmt.Sprint(u.line, u.got)]
-		if len(same) > 100 {
-			continue // a line of every second tells nothing
-		}
-		for _, j := range same {
-			if !u.answers(lower[j]) {
-				continue
-			}
-			d, exact, ok := apart(u, lower[j])
-			if !ok || d.Abs() > maxSkew || exact > alikeWithin {
-				continue
-			}
-			s.exact = max(s.exact, exact)
-			all = append(all, delta{d, i, j})
-			us[i], ls[j] = true, true
-		}
-	}
-	slices.SortFunc(all, func(a, b delta) int { return cmp.Or(cmp.Compare(a.d, b.d), a.u-b.u, a.l-b.l) })
-	width := s.exact + hopTolerance
-	// The most exchanges of both sides that have a partner among the distances of one width, and those of any other.
-	best, bestFrom, bestTo := 0, 0, 0
-	counts := make([]int, len(all))
-	inU, inL := map[int]int{}, map[int]int{}
-	for i, j := 0, 0; i < len(all); i++ {
-		for ; j < len(all) && all[j].d-all[i].d <= width; j++ {
-			inU[all[j].u]++
-			inL[all[j].l]++
-		}
-		if counts[i] = min(len(inU), len(inL)); counts[i] > best {
-			best, bestFrom, bestTo = counts[i], i, j
-		}
-		if inU[all[i].u]--; inU[all[i].u] == 0 {
-			delete(inU, all[i].u)
-		}
-		if inL[all[i].l]--; inL[all[i].l] == 0 {
-			delete(inL, all[i].l)
-		}
-	}
-	second := 0
-	for i, n := range counts {
-		if best > 0 && (all[i].d < all[bestFrom].d-width || all[i].d > all[bestTo-1].d) {
-			second = max(second, n)
-		}
-	}
-	if best < alikeLeast || float64(best) < alikeShare*float64(min(len(us), len(ls))) || best < alikeRarely*second {
-		return shift{}, false
-	}
-	s.d = all[(bestFrom+bestTo)/2].d
-	s.pairs = best
-	return s, true
-}
-
-// above says whether the service of upper forwards to that of lower, by what they are, by how
-// long their exchanges take, or by how many clients they see.
-func above(upper, lower []*end) bool {
-	rank := func(es []*end) int {
-		switch es[0].e.Role {
-		case RoleGateway:
-			return 3
-		case RoleProxy:
-			return 2
-		case RoleApp:
-			return 0
-		}
-		return 1
-	}
-	if a, b := rank(upper), rank(lower); a != b {
-		return a > b
-	}
-	mean := func(es []*end) (sum time.Duration, ok bool) {
-		n := 0
-		for _, x := range es {
-			if x.hasLength {
-				sum, n = sum+x.length.d, n+1
-			}
-		}
-		if n == 0 {
-			return 0, false
-		}
-		return sum / time.Duration(n), true
-	}
-	if a, ok := mean(upper); ok {
-		if b, ok := mean(lower); ok && a != b {
-			return a > b
-		}
-	}
-	clients := func(es []*end) int {
-		seen := map[string]bool{}
-		for _, x := range es {
-			if x.client != "" {
-				seen[x.client] = true
-			}
-		}
-		return len(seen)
-	}
-	return clients(upper) > clients(lower)
-}
-
-// A kinship says that one exchange was made for another one that bears another ID or none.
-type kinship struct {
-	upper, lower *end
-	candidates   int
-	reason       string
-}
-
 // kin joins the exchanges of the requests that are read with those of other IDs, or of none, that are their
-// callers' or callees' ends: the same method, path and status at the same time, at places of which one forwards to the other.
-// It says whether there were any.
-func (c *collector) kin() bool {
+// callers' or callees' ends. Which log forwards to which, and how far their clocks are apart, it learns from like exchanges of some time
+// around failed ones, healthy ones too; then it looks for the other ends of the wanted ones by the clocks that are known so.
+func (c *collector) kin() {
 	ends := c.ends()
-	byBench := map[bench][]*end{}
-	for i := range ends {
-		byBench[ends[i].at] = append(byBench[ends[i].at], &ends[i])
+	if !c.kinWanted(ends) {
+		return
 	}
-	benches := slices.SortedFunc(maps.Keys(byBench), compareBenches)
-	var pairs [][2]bench
-	for _, p := range benches {
-		for _, q := range benches {
-			if c.mayForward(byBench[p], byBench[q]) {
-				pairs = append(pairs, [2]bench{p, q})
-			}
+	around := c.endsAround()
+	links := c.kinLinks(around)
+	if len(links) == 0 {
+		return
+	}
+	c.chain(c.matchKin(links, around))
+	c.learn()
+	for _, l := range links {
+		if c.clocksTell(around[l.upper][0], around[l.lower][0]) {
+			l.shift = nil
 		}
 	}
-	if len(pairs) == 0 {
-		return false
+	if c.adoptKin(c.matchKin(links, c.endsBeside(ends))) {
+		c.learn()
 	}
-	more := c.endsAround(pairs, byBench)
-	found := map[Pos][]kinship{} // by the lower end
-	for _, pq := range pairs {
-		upper, lower := slices.Concat(byBench[pq[0]], more[pq[0]]), slices.Concat(byBench[pq[1]], more[pq[1]])
-		if !above(upper, lower) {
-			continue
-		}
-		fits, ok := c.fitting(upper, lower)
-		if !ok {
-			continue
-		}
-		for _, k := range pairUp(byBench[pq[0]], byBench[pq[1]], fits) {
-			found[k.lower.e.Pos] = append(found[k.lower.e.Pos], k)
-		}
-	}
-	return c.adoptKin(found)
 }
 
-// mayForward says whether an open exchange of upper fits one of lower but for the time, and nothing that
-// is known by IDs denies it.
-func (c *collector) mayForward(upper, lower []*end) bool {
-	known := max(c.book.Edge(upper[0].at.service, lower[0].at.service).Calls, c.book.Edge(lower[0].at.service, upper[0].at.service).Calls) >= alikeLeast
-	// Whose IDs lead to other services than lower forwards to those.
-	known = known || c.book.forwards(upper[0].at.service) && c.book.Edge(upper[0].at.service, lower[0].at.service).Calls == 0
-	lines := map[string][]*end{}
-	for _, l := range lower {
-		if l.root {
-			lines[l.line] = append(lines[l.line], l)
+// kinWanted says whether some exchange that is wanted has no ID, or may have another one at its other end.
+func (c *collector) kinWanted(ends []*end) bool {
+	byLine := map[string][]*end{}
+	for _, x := range ends {
+		if x.wanted && !x.named {
+			return true
+		}
+		if x.root {
+			byLine[x.line] = append(byLine[x.line], x)
 		}
 	}
-	for _, u := range upper {
-		if !u.leaf {
-			continue
-		}
-		for _, l := range lines[u.line] {
-			if u.answers(l) && !(known && u.named && l.named) {
+	for _, u := range ends {
+		for _, l := range byLine[u.line] {
+			if u.leaf && (u.wanted || l.wanted) && u.answers(l) && !c.tiedByID(u.at.service, l.at.service) {
 				return true
 			}
 		}
@@ -335,60 +54,75 @@ func (c *collector) mayForward(upper, lower []*end) bool {
 	return false
 }
 
-// Bounds of what is read around failed exchanges to know the clocks of places that no ID ties: windows of each
-// place, raw time before and after, and exchanges of each.
+// Bounds of what is read around failed exchanges to learn which log forwards to which: windows, raw time before and after, and exchanges of each
+// log.
 const (
 	kinWindows = 8
 	kinAround  = 30 * time.Second
 	kinEnds    = 5000
 )
 
-// endsAround reads the exchanges at these places around some of their failed ones, those of which the clocks are not known
-// to each other.
-func (c *collector) endsAround(pairs [][2]bench, failed map[bench][]*end) map[bench][]*end {
-	wanted := map[bench]bool{}
-	for _, pq := range pairs {
-		if u, l := failed[pq[0]][0], failed[pq[1]][0]; u.clock != l.clock && !(c.clocks.Tied(u.e) && c.clocks.Tied(l.e)) {
-			wanted[pq[0]], wanted[pq[1]] = true, true
+// endsAround reads the exchanges of all logs around some of the failed ones: of each host those of the same few lines, so that what two hosts
+// logged of them lies in the windows of both, however far their clocks are apart; and what all hosts stamped at the time of some of them.
+func (c *collector) endsAround() map[bench][]*end {
+	var failed []*Event
+	for _, e := range slices.Concat(c.failed, c.lone) {
+		if e.Kind == ServerSpan && !e.Traced {
+			failed = append(failed, e)
 		}
 	}
-	byHost := map[string][]Window{}
-	for p := range wanted {
-		list := failed[p]
-		step := max(1, len(list)/kinWindows)
-		for i := 0; i < len(list); i += step {
-			e := list[i].e
-			byHost[p.host] = append(byHost[p.host], Window{p.host, e.Time.Add(-kinAround), e.Time.Add(kinAround)})
+	line := func(e *Event) string { return e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path") }
+	slices.SortFunc(failed, func(a, b *Event) int {
+		return cmp.Or(cmp.Compare(hash(line(a)), hash(line(b))), strings.Compare(line(a), line(b)), a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
+	})
+	windows := map[string][]Window{}
+	lines := map[string]map[string]bool{}
+	for _, e := range failed {
+		for _, host := range []string{e.Host, ""} {
+			if lines[host] == nil {
+				lines[host] = map[string]bool{}
+			}
+			if l := line(e); len(lines[host]) < kinWindows && !lines[host][l] {
+				lines[host][l] = true
+				windows[host] = append(windows[host], Window{host, e.Time.Add(-kinAround), e.Time.Add(kinAround)})
+			}
 		}
 	}
+	out := c.readEnds(windows, func(x *end) bool { return true }, kinEnds)
+	return out
+}
+
+// readEnds reads the exchanges of each host's windows that keep lets through, at most so many of each log. The windows of host "" are those of every
+// host.
+func (c *collector) readEnds(windows map[string][]Window, keep func(x *end) bool, most int) map[bench][]*end {
 	var wants []Want
-	for _, host := range slices.Sorted(maps.Keys(byHost)) {
-		byHost[host] = merged(byHost[host])
-		for i := range byHost[host] {
-			wants = append(wants, Want{Near: &byHost[host][i]})
+	for _, host := range slices.Sorted(maps.Keys(windows)) {
+		windows[host] = merged(windows[host])
+		for i := range windows[host] {
+			wants = append(wants, Want{Near: &windows[host][i]})
 		}
 	}
 	if len(wants) == 0 {
 		return nil
 	}
-	known := map[Pos]bool{}
-	for _, list := range failed {
-		for _, x := range list {
-			known[x.e.Pos] = true
-		}
-	}
 	parts := make([]map[bench][]*end, len(c.srcs))
 	c.scan(wants, func(i int, e *Event) {
-		p := benchOf(e)
-		if e.Kind != ServerSpan || !wanted[p] || known[e.Pos] || len(parts[i][p]) >= kinEnds || !touches(byHost[e.Host], e.Time, e.Time) {
+		if e.Kind != ServerSpan || e.Traced || !touches(windows[e.Host], e.Time, e.Time) && !touches(windows[""], e.Time, e.Time) {
+			return
+		}
+		x := endOfExchange(e, "")
+		if !keep(&x) {
+			return
+		}
+		if len(parts[i][x.at]) >= most {
 			return
 		}
 		if parts[i] == nil {
 			parts[i] = map[bench][]*end{}
 		}
-		e = e.Clone()
-		x := endOfExchange(e, loneSet(e))
-		parts[i][p] = append(parts[i][p], &x)
+		x.e = e.Clone()
+		x.set = c.setOf(x.e)
+		parts[i][x.at] = append(parts[i][x.at], &x)
 	})
 	out := map[bench][]*end{}
 	for _, part := range parts {
@@ -399,175 +133,210 @@ func (c *collector) endsAround(pairs [][2]bench, failed map[bench][]*end) map[be
 	return out
 }
 
-// fitting gives the test whether two ends of the places are of one time: by the clocks where these are known,
-// else by how far like exchanges are apart. ok is false if nothing tells.
-func (c *collector) fitting(upper, lower []*end) (fits func(u, l *end) (string, bool), ok bool) {
-	u, l := upper[0], lower[0]
-	switch {
-	case u.clock == l.clock:
-		return func(u, l *end) (string, bool) {
-			d, exact, ok := apart(u, l)
-			return "on one clock", ok && d >= -exact && d <= exact+lateLine
-		}, true
-	case c.clocks.Tied(u.e) && c.clocks.Tied(l.e):
-		return func(u, l *end) (string, bool) {
-			us, ue := c.clocks.Align(u.e)
-			ls, le := c.clocks.Align(l.e)
-			if ls.CertainlyBefore(us) || ue.Add(lateLine).CertainlyBefore(le) {
-				return "", false
-			}
-			a, b := ue, le
-			if !a.Known() || !b.Known() {
-				a, b = us, ls
-			}
-			return "by the corrected clocks", a.Known() && b.Known() && a.Time.Sub(b.Time).Abs() <= lateLine+a.Slack()+b.Slack()
-		}, true
+// setOf gives the alias set that a record is of.
+func (c *collector) setOf(e *Event) string {
+	if forms := c.graph.identityForms(e); len(forms) > 0 {
+		return c.graph.find(forms[0])
 	}
-	s, ok := shiftBetween(upper, lower)
-	if !ok {
-		return nil, false
-	}
-	words := fmt.Sprintf("and %d exchanges of both are as far apart", s.pairs)
-	return func(u, l *end) (string, bool) {
-		d, exact, ok := apart(u, l)
-		return words, ok && (d-s.d).Abs() <= exact+hopTolerance
-	}, true
+	return loneSet(e)
 }
 
-// pairUp pairs the open ends of two places that fit. Where several fit each other, as many at both places, they are paired in order,
-// each as one of so many; where there are more at one place, none is.
-func pairUp(upper, lower []*end, fits func(u, l *end) (string, bool)) []kinship {
-	type side struct{ ends []*end }
-	group := map[*end]*[2]side{}
-	words := ""
-	byLine := map[string][]*end{}
-	for _, l := range lower {
-		if l.root {
-			byLine[l.line] = append(byLine[l.line], l)
+// endsBeside reads the exchanges of the same method and path as the wanted ones, whatever came of them, that were at work when those
+// were.
+func (c *collector) endsBeside(ends []*end) map[bench][]*end {
+	lines := map[string]bool{}
+	known := map[Pos]*end{}
+	var spans []Window
+	for _, x := range ends {
+		known[x.e.Pos] = x
+		if !x.wanted || strings.TrimSpace(x.line) == "" {
+			continue
+		}
+		lines[x.line] = true
+		start, stop := c.clocks.Align(x.e)
+		if !start.Known() {
+			start = stop.Add(-unknownLength)
+		}
+		if !stop.Known() {
+			stop = start.Add(unknownLength)
+		}
+		spans = append(spans, Window{From: start.Earliest.Add(-nearby), To: stop.Latest.Add(nearby)})
+	}
+	windows := map[string][]Window{}
+	spans = merged(spans)
+	for clock := range c.clocks.nodes {
+		host, _ := clockHost(clock)
+		for _, s := range spans {
+			from, to := c.clocks.rawWindow(clock, s.From, s.To)
+			windows[host] = append(windows[host], Window{host, from, to})
 		}
 	}
-	for _, u := range upper {
-		for _, l := range byLine[u.line] {
-			if !u.leaf || !u.answers(l) {
-				continue
-			}
-			w, ok := fits(u, l)
-			if !ok {
-				continue
-			}
-			words = w
-			a, b := group[u], group[l]
-			if a == nil {
-				a = &[2]side{{[]*end{u}}, {}}
-				group[u] = a
-			}
-			if b == nil {
-				b = &[2]side{{}, {[]*end{l}}}
-				group[l] = b
-			}
-			if a == b {
-				continue
-			}
-			for i := range b {
-				for _, x := range b[i].ends {
-					group[x] = a
-				}
-				a[i].ends = append(a[i].ends, b[i].ends...)
+	out := c.readEnds(windows, func(x *end) bool { return lines[x.line] }, c.lim.WindowEvents)
+	for b, list := range out {
+		for i, x := range list {
+			if k := known[x.e.Pos]; k != nil {
+				out[b][i] = k
+				delete(known, x.e.Pos)
 			}
 		}
 	}
-	var out []kinship
-	done := map[*[2]side]bool{}
-	for _, u := range upper {
-		g := group[u]
-		if g == nil || done[g] {
-			continue
-		}
-		done[g] = true
-		us, ls := g[0].ends, g[1].ends
-		if len(us) != len(ls) || len(us) > maxCandidates {
-			continue
-		}
-		byTime := func(a, b *end) int {
-			return cmp.Or(a.stop.Lo.Compare(b.stop.Lo), a.start.Lo.Compare(b.start.Lo), a.e.Pos.Compare(b.e.Pos))
-		}
-		slices.SortFunc(us, byTime)
-		slices.SortFunc(ls, byTime)
-		for i := range us {
-			if _, ok := fits(us[i], ls[i]); !ok || !us[i].answers(ls[i]) {
-				continue
-			}
-			out = append(out, kinship{us[i], ls[i], len(us), fmt.Sprintf("the same method, path and status at the same time as %s, %s", us[i].e.Pos, words)})
+	for _, x := range ends {
+		if known[x.e.Pos] != nil {
+			out[x.at] = append(out[x.at], x)
 		}
 	}
 	return out
 }
 
-// adoptKin makes one set of those that hold ends of one request. Of the places that may have called an
-// exchange it is the one that was called by the others itself.
-func (c *collector) adoptKin(found map[Pos][]kinship) bool {
-	if len(found) == 0 {
-		return false
-	}
-	events := c.sets()
+// A kinGroup is the exchanges of one request as kinship ties them.
+type kinGroup struct {
+	ends    []*end // outermost first, as far as they are tied
+	callers map[Pos]Pos
+	reasons map[string]string // by alias set
+	rivals  map[string]int
+}
+
+// groups puts together what is of one request. Of the exchanges for which another one may have been made it is the deepest.
+func groupKin(found []kinship) []*kinGroup {
 	parent := map[string]string{}
 	var root func(s string) string
 	root = func(s string) string {
 		if p, ok := parent[s]; ok && p != s {
-			return root(p)
+			parent[s] = root(p)
+			return parent[s]
 		}
 		return s
 	}
-	candidates, reasons := map[string]int{}, map[string]string{}
-	lone := map[string]*Event{}
-	for _, pos := range slices.SortedFunc(maps.Keys(found), Pos.Compare) {
-		k := nearestKin(found, found[pos])
-		for _, x := range []*end{k.upper, k.lower} {
-			if events[x.set] == nil {
-				lone[x.set] = x.e
-			}
-			candidates[x.set] = max(candidates[x.set], k.candidates)
-			reasons[x.set] = k.reason
-		}
-		if k.upper.at.place != k.lower.at.place {
-			c.callerOf[k.lower.e.Pos] = k.upper.e.Pos
-		}
+	for _, k := range found {
 		if a, b := root(k.upper.set), root(k.lower.set); a != b {
 			parent[b] = a
 		}
 	}
-	members := map[string][]string{}
-	for s := range candidates {
-		members[root(s)] = append(members[root(s)], s)
-	}
-	for _, sets := range members {
-		slices.SortFunc(sets, func(a, b string) int {
-			return cmp.Or(c.kinRank(a, events)-c.kinRank(b, events), strings.Compare(a, b))
-		})
-		if !slices.ContainsFunc(sets, func(s string) bool { return events[s] != nil && c.isWanted(s, events[s]) }) {
-			continue // of other requests than those asked for
+	at := map[string]*kinGroup{}
+	var out []*kinGroup
+	seen := map[*end]bool{}
+	for _, k := range found {
+		g := at[root(k.upper.set)]
+		if g == nil {
+			g = &kinGroup{callers: map[Pos]Pos{}, reasons: map[string]string{}, rivals: map[string]int{}}
+			at[root(k.upper.set)] = g
+			out = append(out, g)
 		}
-		base := sets[0]
-		c.extra[base] = append(c.extra[base], c.kinOf(base, sets, events, lone, candidates, reasons)...)
+		for _, x := range []*end{k.upper, k.lower} {
+			if !seen[x] {
+				seen[x] = true
+				g.ends = append(g.ends, x)
+			}
+			g.rivals[x.set] = max(g.rivals[x.set], k.candidates)
+		}
+		if _, ok := g.reasons[k.upper.set]; !ok {
+			g.reasons[k.upper.set] = k.reason
+		}
+		g.reasons[k.lower.set] = k.reason
+		if !k.twin {
+			g.callers[k.lower.e.Pos] = k.upper.e.Pos
+		}
 	}
-	c.sorted = nil
-	return len(c.absorbed) > 0
+	return out
 }
 
-// nearestKin picks of the kinships of one lower end that whose upper end has the others' as its own.
-func nearestKin(found map[Pos][]kinship, ks []kinship) kinship {
-	for _, k := range ks {
-		deepest := true
-		for _, o := range ks {
-			if o.upper != k.upper {
-				deepest = deepest && slices.ContainsFunc(found[k.upper.e.Pos], func(x kinship) bool { return x.upper == o.upper })
+// A chained is the exchanges of one request that was read for learning from it alone.
+type chained struct {
+	sets   map[string]bool
+	events []Joined
+}
+
+// chain keeps what is tied of the exchanges around, so that addresses and clocks are learnt from them too.
+func (c *collector) chain(found []kinship) {
+	sets := c.sets()
+	for _, g := range groupKin(found) {
+		ch := chained{sets: map[string]bool{}}
+		known := map[Pos]bool{}
+		add := func(e *Event, j Joined) {
+			if known[e.Pos] {
+				return
+			}
+			known[e.Pos] = true
+			j.Event = e
+			if caller, ok := g.callers[e.Pos]; ok {
+				j.caller = &caller
+			}
+			ch.events = append(ch.events, j)
+		}
+		for _, x := range g.ends {
+			ch.sets[x.set] = true
+			for _, e := range sets[x.set] {
+				add(e, Joined{Candidates: 1, Join: ByAlias})
+			}
+			add(x.e, Joined{Join: ByInferred, Candidates: max(1, g.rivals[x.set]), Reason: g.reasons[x.set]})
+		}
+		c.chains = append(c.chains, ch)
+	}
+}
+
+// adoptKin makes one set of those that hold ends of one wanted request. It says whether there were any.
+func (c *collector) adoptKin(found []kinship) bool {
+	groups := slices.DeleteFunc(groupKin(found), func(g *kinGroup) bool {
+		return !slices.ContainsFunc(g.ends, func(x *end) bool { return x.wanted })
+	})
+	// What other IDs the requests have is read now.
+	for _, g := range groups {
+		for _, x := range g.ends {
+			if x.named {
+				c.addEvent(x.e)
+				for _, f := range c.graph.identityForms(x.e) {
+					c.wanted[f] = true
+				}
 			}
 		}
-		if deepest {
-			return k
+	}
+	c.byKeys()
+	events := c.sets()
+	for _, g := range groups {
+		var sets []string
+		lone := map[string]*Event{}
+		reasons, rivals := map[string]string{}, map[string]int{}
+		for _, x := range g.ends {
+			s := c.setOf(x.e)
+			reasons[s], rivals[s] = g.reasons[x.set], max(g.rivals[x.set], rivals[s])
+			if events[s] == nil {
+				lone[s] = x.e
+			}
+			if !slices.Contains(sets, s) {
+				sets = append(sets, s)
+			}
+		}
+		maps.Copy(c.callerOf, g.callers)
+		slices.SortStableFunc(sets, func(a, b string) int {
+			return cmp.Or(c.kinRank(a, events)-c.kinRank(b, events), boolInt(events[a] == nil)-boolInt(events[b] == nil))
+		})
+		base := sets[0]
+		for _, s := range sets[1:] {
+			if c.absorbed[s] != "" {
+				continue
+			}
+			c.absorbed[s] = base
+			list := events[s]
+			if e := lone[s]; e != nil {
+				list = []*Event{e}
+			}
+			for _, e := range list {
+				c.extra[base] = append(c.extra[base], Joined{Event: e, Join: ByInferred, Candidates: max(1, rivals[s]), Reason: reasons[s]})
+			}
+			c.extra[base] = append(c.extra[base], c.extra[s]...)
+			delete(c.extra, s)
 		}
 	}
-	return ks[0]
+	c.chains = slices.DeleteFunc(c.chains, func(ch chained) bool {
+		for s := range ch.sets {
+			if c.absorbed[s] != "" || events[s] != nil && c.isWanted(s, events[s]) {
+				return true
+			}
+		}
+		return false
+	})
+	c.sorted = nil
+	return len(groups) > 0
 }
 
 // kinRank orders the sets of one request: what was asked for, what bears an ID, what does not.
@@ -579,23 +348,4 @@ func (c *collector) kinRank(set string, events map[string][]*Event) int {
 		return 0
 	}
 	return 1
-}
-
-// kinOf gives the events of the other sets of a request as they are joined to the first; these sets are no more.
-func (c *collector) kinOf(base string, sets []string, events map[string][]*Event, lone map[string]*Event, candidates map[string]int, reasons map[string]string) []Joined {
-	var out []Joined
-	for _, s := range sets {
-		if s == base {
-			continue
-		}
-		c.absorbed[s] = base
-		list := events[s]
-		if e := lone[s]; e != nil {
-			list = []*Event{e}
-		}
-		for _, e := range list {
-			out = append(out, Joined{Event: e, Join: ByInferred, Candidates: candidates[s], Reason: reasons[s]})
-		}
-	}
-	return out
 }

@@ -1,0 +1,161 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An end is one exchange as one service logged it. Where no ID ties it to the other end, in the
+// log of the service that called it or that it called, method, path, status and time do.
+type end struct {
+	e           *Event
+	set         string // alias set, or that of a record without identity key
+	at          bench
+	clock       string
+	line        string // method and path
+	status      int    // that it answered
+	got         int    // that it received from below; its own status if it does not tell
+	start, stop RawSpan
+	hasStart    bool
+	hasStop     bool
+	length      length
+	hasLength   bool
+	client      string
+	agent       string
+	named       bool // it bears an identity key
+	root, leaf  bool // no record tells who called it; none tells whom it called
+	wanted      bool // it is of a request asked for
+}
+
+// A bench is one log of one service on one host: that of a proxy and that of the app behind it may be told by
+// nothing but their files.
+type bench struct {
+	place
+	path string
+}
+
+func compareBenches(a, b bench) int {
+	return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host), strings.Compare(a.path, b.path))
+}
+
+func benchOf(e *Event) bench { return bench{place{e.Service, e.Host}, unrotated(e.Pos.Path)} }
+
+// unrotated gives the path of a log without what its rotation added: access.log.2.gz is access.log.
+func unrotated(path string) string {
+	for {
+		i := strings.LastIndexByte(path, '.')
+		if i < 0 {
+			return path
+		}
+		switch ext := path[i+1:]; ext {
+		case "gz", "zst", "bz2", "xz", "lz4":
+		default:
+			if strings.Trim(ext, "0123456789-") != "" {
+				return path
+			}
+		}
+		path = path[:i]
+	}
+}
+
+func endOfExchange(e *Event, set string) end {
+	x := end{
+		e: e, set: set, at: benchOf(e), clock: ClockOf(e),
+		line: e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path"), status: e.StatusCode, got: e.StatusCode,
+		client: hostPart(e.Attrs.Get(KeyClient)), agent: e.Attrs.Get("user_agent.original"), named: hasIdentity(e), root: true, leaf: true,
+	}
+	x.start, x.stop, x.hasStart, x.hasStop = e.Interval()
+	if e.Stamp.HasDuration() {
+		x.length, x.hasLength = length{e.Duration, e.Stamp.DurationResolution}, true
+	}
+	if n := len(e.Calls); n > 0 {
+		c := e.Calls[n-1]
+		x.got = c.Status
+		if c.OwnMade || c.Ended != Complete && c.Ended != OutcomeUnknown {
+			x.leaf = false // no answer came from below
+		}
+	}
+	return x
+}
+
+// ends gives the failed exchanges of all requests that are read, and all exchanges of those that are wanted, each with what is known of its
+// other ends.
+func (c *collector) ends() []*end {
+	var out []*end
+	known := map[Pos]bool{}
+	for set, events := range c.sets() {
+		wanted := c.isWanted(set, events)
+		if !wanted && !slices.ContainsFunc(events, func(e *Event) bool { return e.Failed || e.StatusCode >= 500 }) {
+			continue
+		}
+		for _, r := range c.builder().build(c.joined(set, events)) {
+			for _, h := range r.Hops {
+				sp := h.span()
+				if sp == nil || known[sp.Pos] || sp.Traced {
+					continue
+				}
+				known[sp.Pos] = true
+				x := endOfExchange(sp.Event, set)
+				x.wanted = wanted
+				x.root = h.Caller == nil || h.Caller.Record == nil
+				for _, call := range h.Calls {
+					x.leaf = x.leaf && (call.Record == nil || call.Callee == nil || call.Callee.Silent)
+				}
+				out = append(out, &x)
+			}
+		}
+	}
+	for _, e := range c.failed {
+		if e.Kind == ServerSpan && !known[e.Pos] && !hasIdentity(e) {
+			known[e.Pos] = true
+			x := endOfExchange(e, loneSet(e))
+			out = append(out, &x)
+		}
+	}
+	slices.SortFunc(out, func(a, b *end) int { return a.e.Pos.Compare(b.e.Pos) })
+	return out
+}
+
+// failing says whether the exchange failed, as far as its status tells.
+func (x *end) failing() bool { return x.status >= 500 }
+
+// tells weighs how much a record tells of its exchange.
+func (x *end) tells() int { return 2*boolInt(x.named) + boolInt(x.hasLength) }
+
+// alike says whether two exchanges may be one that both ends logged, but for status and time.
+func (x *end) alike(o *end) bool {
+	return x.at != o.at && x.set != o.set && x.line == o.line && strings.TrimSpace(x.line) != "" && (x.agent == "" || o.agent == "" || x.agent == o.agent)
+}
+
+// answers says whether lower may be the exchange on which the answer of upper rests, but for the time.
+func (upper *end) answers(lower *end) bool {
+	return upper.alike(lower) && upper.got == lower.status && lower.status != 0 && (!upper.hasLength || !lower.hasLength || within(lower.length, upper.length))
+}
+
+// mapped says whether upper may have made a failure of what lower answered, or of having waited for it too long, but for the time.
+func (upper *end) mapped(lower *end) bool { return upper.alike(lower) && upper.failing() }
+
+// repeated says whether lower may be an attempt that failed before upper had the answer that it passed on, but for the time.
+func (upper *end) repeated(lower *end) bool { return upper.alike(lower) && lower.failing() }
+
+// apart gives by how much the stamps of two ends differ, and how exact that is.
+func apart(upper, lower *end) (d, exact time.Duration) {
+	a, b := upper.stop, lower.stop
+	switch {
+	case upper.hasStop && lower.hasStop:
+	case upper.hasStart && lower.hasStart:
+		a, b = upper.start, lower.start
+	case !upper.hasStop && !upper.hasStart || !lower.hasStop && !lower.hasStart:
+		exact = upper.length.d + lower.length.d // a stamp of somewhen within
+	case upper.hasStart:
+		a, exact = upper.start, mostlyWithin
+	default:
+		b, exact = lower.start, mostlyWithin
+	}
+	return a.Lo.Sub(b.Lo), exact + max(a.Hi.Sub(a.Lo), b.Hi.Sub(b.Lo), time.Millisecond)
+}
+
+// mostlyWithin is how long most exchanges take at most: the start at one end and the stop at the other are seldom farther apart.
+const mostlyWithin = 500 * time.Millisecond

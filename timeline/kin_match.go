@@ -1,0 +1,247 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A kinship says that one exchange was made for another one that bears another ID or none, or, of twins, that it is the same one.
+type kinship struct {
+	upper, lower *end
+	twin         bool
+	candidates   int
+	reason       string
+}
+
+// A kinMatch pairs the exchanges of linked logs, each with at most one that it was made for.
+type kinMatch struct {
+	c     *collector
+	ends  map[bench][]*end
+	lines map[bench]map[string][]*end
+	up    map[*end]bool // it was made for another one
+	down  map[*end]*end // what was made for it, last
+	found []kinship
+}
+
+// matchKin pairs the exchanges of all links: first what is of one status, of neighbours and then of logs with one between them that has no record of
+// it; then what a failure may have been made of; last the attempts that failed before another one was answered.
+func (c *collector) matchKin(links []*kinLink, ends map[bench][]*end) []kinship {
+	m := &kinMatch{c: c, ends: ends, lines: map[bench]map[string][]*end{}, up: map[*end]bool{}, down: map[*end]*end{}}
+	for b, list := range ends {
+		slices.SortFunc(list, byRawTime)
+		byLine := map[string][]*end{}
+		for _, x := range list {
+			byLine[x.line] = append(byLine[x.line], x)
+		}
+		m.lines[b] = byLine
+	}
+	for _, k := range links {
+		if k.twin {
+			m.pass([]*kinLink{k}, (*end).answers)
+		}
+	}
+	for _, may := range []func(u, l *end) bool{(*end).answers, (*end).mapped} {
+		for i := 0; i < len(links); {
+			j := i + 1
+			for j < len(links) && links[j].depth == links[i].depth && links[j].above == links[i].above {
+				j++
+			}
+			if !links[i].twin {
+				m.pass(links[i:j], may)
+			}
+			i = j
+		}
+	}
+	for _, k := range links {
+		if !k.twin && k.depth == 1 {
+			m.attempts(k)
+		}
+	}
+	return m.found
+}
+
+func byRawTime(a, b *end) int {
+	return cmp.Or(a.stop.Lo.Compare(b.stop.Lo), a.start.Lo.Compare(b.start.Lo), a.e.Pos.Compare(b.e.Pos))
+}
+
+// A fit is two ends that may be of one request.
+type fit struct {
+	u, l  *end
+	link  *kinLink
+	words string
+}
+
+// pass pairs what links of one rank leave open. Where several fit each other, as many on both sides, they are paired in order; where
+// there are more on one side, each with the nearest; each as one of so many as it fits.
+func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
+	var fits []fit
+	for _, k := range links {
+		for _, u := range m.ends[k.upper] {
+			if !k.twin && (!u.leaf || m.down[u] != nil) {
+				continue
+			}
+			for _, l := range m.lines[k.lower][u.line] {
+				if !k.twin && (!l.root || m.up[l]) || u.named && l.named && !k.named || !may(u, l) {
+					continue
+				}
+				if w, ok := m.c.fits(k, u, l); ok {
+					fits = append(fits, fit{u, l, k, w})
+				}
+			}
+		}
+	}
+	for _, group := range components(fits) {
+		m.resolve(group)
+	}
+}
+
+// components parts fits into those that have ends in common, in the order in which they came.
+func components(fits []fit) [][]fit {
+	parent := map[*end]*end{}
+	var root func(x *end) *end
+	root = func(x *end) *end {
+		if p := parent[x]; p != nil && p != x {
+			parent[x] = root(p)
+			return parent[x]
+		}
+		return x
+	}
+	for _, f := range fits {
+		if a, b := root(f.u), root(f.l); a != b {
+			parent[b] = a
+		}
+	}
+	at := map[*end]int{}
+	var out [][]fit
+	for _, f := range fits {
+		r := root(f.u)
+		i, ok := at[r]
+		if !ok {
+			i = len(out)
+			at[r] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], f)
+	}
+	return out
+}
+
+// resolve pairs the ends of one component.
+func (m *kinMatch) resolve(group []fit) {
+	us, ls := map[*end]int{}, map[*end]int{}
+	var upper, lower []*end
+	at := map[[2]*end]fit{}
+	for _, f := range group {
+		if us[f.u]++; us[f.u] == 1 {
+			upper = append(upper, f.u)
+		}
+		if ls[f.l]++; ls[f.l] == 1 {
+			lower = append(lower, f.l)
+		}
+		at[[2]*end{f.u, f.l}] = f
+	}
+	take := func(f fit) {
+		k := max(us[f.u], ls[f.l])
+		if k <= maxCandidates {
+			m.take(f, k)
+		}
+	}
+	if len(upper) == len(lower) {
+		slices.SortStableFunc(upper, byRawTime)
+		slices.SortStableFunc(lower, byRawTime)
+		ordered := true
+		for i := range upper {
+			_, ok := at[[2]*end{upper[i], lower[i]}]
+			ordered = ordered && ok
+		}
+		if ordered {
+			for i := range upper {
+				take(at[[2]*end{upper[i], lower[i]}])
+			}
+			return
+		}
+	}
+	slices.SortStableFunc(group, func(a, b fit) int { return cmp.Compare(m.c.gap(a), m.c.gap(b)) })
+	taken := map[*end]bool{}
+	for _, f := range group {
+		if !taken[f.u] && !taken[f.l] {
+			taken[f.u], taken[f.l] = true, true
+			take(f)
+		}
+	}
+}
+
+// gap is how far the stamps of two ends are apart.
+func (c *collector) gap(f fit) int64 {
+	d, _ := apart(f.u, f.l)
+	switch {
+	case f.u.clock == f.l.clock:
+	case f.link.shift != nil && !c.clocksTell(f.u, f.l):
+		d -= f.link.shift.d
+	default:
+		us, ue := c.clocks.Align(f.u.e)
+		ls, le := c.clocks.Align(f.l.e)
+		a, b := ue, le
+		if us.Known() && ls.Known() {
+			a, b = us, ls
+		}
+		d = firstKnown(a, us).Time.Sub(firstKnown(b, ls).Time)
+	}
+	return int64(d.Abs())
+}
+
+func (m *kinMatch) take(f fit, candidates int) {
+	if f.link.twin {
+		// One of the two stands for both: that which tells more.
+		less := f.l
+		if f.u.tells() < f.l.tells() {
+			less = f.u
+		}
+		m.up[less], m.down[less] = true, less
+	} else if m.up[f.l] = true; m.down[f.u] == nil {
+		m.down[f.u] = f.l
+	}
+	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, candidates, kinWords(f.u, f.l, f.words)})
+}
+
+// after says whether an exchange certainly began after another one.
+func (c *collector) after(x, o *end) bool {
+	xs, xe := rawInstants(x, 0, 0)
+	os, oe := rawInstants(o, 0, 0)
+	if x.clock != o.clock {
+		if !c.clocksTell(x, o) {
+			return false
+		}
+		xs, xe = c.clocks.Align(x.e)
+		os, oe = c.clocks.Align(o.e)
+	}
+	return os.CertainlyBefore(xs) || oe.CertainlyBefore(xe)
+}
+
+// attempts joins what failed before another exchange was answered, both made for one.
+func (m *kinMatch) attempts(k *kinLink) {
+	for _, l := range m.ends[k.lower] {
+		if !l.root || m.up[l] || !l.failing() {
+			continue
+		}
+		var best *fit
+		n := 0
+		for _, u := range m.lines[k.upper][l.line] {
+			used := m.down[u]
+			if used == nil || used == u || m.c.after(l, used) || u.named && l.named && !k.named || !u.repeated(l) {
+				continue
+			}
+			w, ok := m.c.fits(k, u, l)
+			if !ok {
+				continue
+			}
+			n++
+			if f := (fit{u, l, k, w}); best == nil || m.c.gap(f) < m.c.gap(*best) {
+				best = &f
+			}
+		}
+		if best != nil && n <= maxCandidates {
+			m.take(*best, n)
+		}
+	}
+}
