@@ -309,8 +309,13 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 	return nil
 }
 
+// hasInferred says whether a record of a hop, or of one that it called, was joined by inference.
 func hasInferred(h *HopView) bool {
-	return slices.ContainsFunc(h.Events, func(e *EventView) bool { return e.joined.Join == timeline.ByInferred })
+	return inferredAmong(h.Events) || slices.ContainsFunc(h.Callees, func(c *HopView) bool { return inferredAmong(c.Events) })
+}
+
+func inferredAmong(events []*EventView) bool {
+	return slices.ContainsFunc(events, func(e *EventView) bool { return e.joined.Join == timeline.ByInferred })
 }
 
 // fewestCandidates gives to how many requests the best of the finding's inferred records could belong, and
@@ -331,6 +336,11 @@ func fewestCandidates(f *finding) (fewest int, told bool) {
 	if fewest == 0 {
 		for _, e := range f.hop.hop.Events {
 			look(e)
+		}
+		for _, c := range f.hop.Callees {
+			for _, e := range c.hop.Events {
+				look(e)
+			}
 		}
 	}
 	return max(fewest, 1), told

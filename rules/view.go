@@ -1182,7 +1182,13 @@ func (n *NearView) refusedSinceStart(c *timeline.Call) bool {
 // or if the connection was refused, which shows by itself that it was down.
 func (n *NearView) unsureDown(c *timeline.Call) string {
 	_, p := n.state(c)
-	if p == nil || !p.Stopping.Known() || c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
+	if p == nil || !p.Stopping.Known() {
+		return ""
+	}
+	if p.Stopping.Slack() > vague {
+		return fmt.Sprintf("the clock of %s is not known well enough to say that it was down when the call was made", p.Service)
+	}
+	if c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
 		return ""
 	}
 	if _, end := waited(c); !end.Known() || p.Stopping.CertainlyBefore(end) {
@@ -1240,7 +1246,7 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant, br
 		} else if i+1 < len(lives) && lives[i+1].Host == p.Host {
 			up = cmp.Or(lives[i+1].Ready, lives[i+1].Start, up)
 		}
-		if end.CertainlyBefore(down) || up.CertainlyBefore(start) {
+		if end.CertainlyBefore(down) || up.CertainlyBefore(start) || !agree(down, end) || !agree(start, up) {
 			continue
 		}
 		switch {
@@ -1256,12 +1262,19 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant, br
 	}
 	for i, p := range lives {
 		first := (i == 0 || lives[i-1].Host != p.Host) && !p.Worker
-		if first && p.Start.Known() && p.Ready.Known() && !end.CertainlyBefore(p.Start) && !p.Ready.CertainlyBefore(start) {
+		if first && p.Start.Known() && p.Ready.Known() && !end.CertainlyBefore(p.Start) && !p.Ready.CertainlyBefore(start) && agree(p.Start, end) && agree(start, p.Ready) {
 			return stateRestarting, p
 		}
 	}
 	return stateUnknown, nil
 }
+
+// vague is how far two moments may be out of order by their best guesses where their intervals let them be in order:
+// the clock of a host that is not tied to the others leaves room for everything.
+const vague = 2 * time.Second
+
+// agree says whether a may have come before b by their best guesses too.
+func agree(a, b timeline.Instant) bool { return a.Time.Before(b.Time.Add(vague)) }
 
 func lifeStart(p *timeline.Process) time.Time {
 	for _, a := range []timeline.Instant{p.Start, p.Ready, p.Stopping, p.End} {

@@ -491,6 +491,7 @@ func (d *draft) silentHops(known bool) {
 		} else if s := d.serviceIn(c.Peer); s != "" {
 			h.Service = s
 		}
+		h.System = d.software[h.Service].system
 		h.Role, h.RoleGuessed = d.silentRole(c, h)
 		c.Callee = h
 		d.hops = append(d.hops, h)
@@ -508,14 +509,14 @@ func (d *draft) serviceIn(peer string) string {
 	return ""
 }
 
-// silentRole: a service that logs elsewhere is ours. What an app calls and what never
+// silentRole: a service that logs elsewhere is what its logs say, or ours. What an app calls and what never
 // logs is not ours to trace; what a gateway or proxy forwards to is the app.
 func (d *draft) silentRole(c *Call, h *Hop) (role Role, guessed bool) {
 	if r, ok := d.roles[h.Service]; ok {
 		return r, false
 	}
 	if d.services[h.Service] {
-		return RoleUnknown, false
+		return d.software[h.Service].role, false
 	}
 	if c.Caller.Role == RoleGateway || c.Caller.Role == RoleProxy {
 		return RoleApp, true

@@ -73,7 +73,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c := &collector{
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
-		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), gave: make([]bool, len(srcs)), services: map[string]bool{}, places: map[place]bool{},
+		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), gave: make([]bool, len(srcs)), services: map[string]bool{}, software: map[string]software{}, places: map[place]bool{},
 		callerOf: map[Pos]Pos{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
 		left: make([]time.Duration, len(srcs)),
 	}
@@ -129,6 +129,7 @@ type collector struct {
 	asked     map[string]bool // forms asked for
 	pending   []Key           // to ask for in the next round
 	services  map[string]bool
+	software  map[string]software // of the services
 	places    map[place]bool
 	anchored  []anchored
 	truncated bool
@@ -365,6 +366,15 @@ func (c *collector) first() {
 // logs notes that the service of e logs, and on which host.
 func (c *collector) logs(e *Event) {
 	c.services[e.Service], c.places[place{e.Service, e.Host}] = true, true
+	if known := c.software[e.Service]; e.System != "" && (known.system == "" || e.System < known.system) {
+		c.software[e.Service] = software{e.System, e.Role}
+	}
+}
+
+// A software is what a service runs, and the role that its logs give it; of several the first by name.
+type software struct {
+	system string
+	role   Role
 }
 
 type sampleKey struct {
@@ -538,7 +548,7 @@ func (c *collector) isWanted(set string, events []*Event) bool {
 }
 
 func (c *collector) builder() *builder {
-	return &builder{book: c.book, clocks: c.clocks, roles: c.q.Roles, services: c.services, places: c.places, banned: c.graph.banned}
+	return &builder{book: c.book, clocks: c.clocks, roles: c.q.Roles, services: c.services, software: c.software, places: c.places, banned: c.graph.banned}
 }
 
 // joined gives the events of an alias set as they are joined to their request.
@@ -599,6 +609,7 @@ func (c *collector) learn() {
 			votes.vote(d.hops, d.calls, c.book)
 		}
 		c.book = votes.book()
+		c.book.declare(c.life)
 	}
 
 	c.good = wentWell{}
@@ -634,6 +645,7 @@ func (c *collector) learn() {
 		fit.see(e)
 	}
 	c.book = votes.book()
+	c.book.declare(c.life)
 	fit.machines(c.book)
 	c.clocks = fit.fit()
 }

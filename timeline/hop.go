@@ -39,9 +39,10 @@ type builder struct {
 	book     *EndpointBook
 	clocks   *ClockModel
 	roles    map[string]Role
-	services map[string]bool // services that log in the sources read
-	places   map[place]bool  // the same, by host
-	banned   map[string]bool // forms that are no keys
+	services map[string]bool     // services that log in the sources read
+	software map[string]software // of the services that log
+	places   map[place]bool      // the same, by host
+	banned   map[string]bool     // forms that are no keys
 }
 
 // build makes the requests of one alias set: usually one, or one per exchange that a

@@ -199,7 +199,7 @@ func (j *joiner) join(e *Event) []inferred {
 			if processDeath(e) && !stamped && x.to.CertainlyBefore(at) {
 				return // it ended before, and not with its process
 			}
-			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) {
+			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || x.clock == clock && clock != "" || !vague(at)) {
 				fits = append(fits, x)
 				if len(w) > len(why) {
 					why = w
@@ -230,6 +230,14 @@ func (j *joiner) join(e *Event) []inferred {
 	}
 	return inferredOf(sets, why)
 }
+
+// timeAlone is what speaks for a join of which nothing else does.
+const timeAlone = "the only thing known is the service and the time"
+
+// vague says whether a moment is known too badly to speak for anything by itself, as one on a clock that is not tied.
+func vague(at Instant) bool { return at.Slack() > maxVague }
+
+const maxVague = 5 * time.Second
 
 // severe says whether a severity names an error.
 func severe(severity string) bool {
@@ -281,7 +289,7 @@ func agrees(e *Event, x *exchange) (string, bool) {
 		return "", false // nothing but the time would speak for it
 	}
 	if len(same) == 0 {
-		return "the only thing known is the service and the time", true
+		return timeAlone, true
 	}
 	return "same service, " + strings.Join(same, ", ") + " and time", true
 }

@@ -1,0 +1,45 @@
+package timeline
+
+import (
+	"reflect"
+	"testing"
+)
+
+func TestListensAt(t *testing.T) {
+	for body, want := range map[string]string{
+		"Listening at: http://10.0.0.5:8000 (712)":                       "10.0.0.5:8000",
+		"Uvicorn running on http://10.0.0.5:8000 (Press CTRL+C to quit)": "10.0.0.5:8000",
+		"listening on 10.0.0.5:8080":                                     "10.0.0.5:8080",
+		"Listening and serving HTTP on [2001:db8::5]:8080":               "[2001:db8::5]:8080",
+		`listening on IPv4 address "10.0.0.5", port 5432`:                "10.0.0.5:5432",
+		`listening on IPv6 address "2001:db8::5", port 5432`:             "[2001:db8::5]:5432",
+		`listening on IPv4 address "0.0.0.0", port 5432`:                 "",
+		"Now listening on: http://[::]:8080":                             "",
+		"listening on 127.0.0.1:8080":                                    "",
+		"listening on :8080":                                             "",
+		"ready, connected to 10.0.0.9:5432":                              "",
+		"started, the database at 10.0.0.9:5432 answers":                 "",
+		"listening on 10.0.0.5:99999":                                    "",
+		"database system is ready to accept connections":                 "",
+	} {
+		got, _ := listensAt(&Event{Lifecycle: ProcessReady, Body: body})
+		if got != want {
+			t.Errorf("%q: %q, want %q", body, got, want)
+		}
+	}
+	if got, ok := listensAt(&Event{Body: "listening on 10.0.0.5:8080"}); ok {
+		t.Errorf("a record that is of no start gives %q", got)
+	}
+}
+
+func TestDeclare(t *testing.T) {
+	says := func(service, at string) *Event {
+		return &Event{Service: service, Host: service + "-1", Lifecycle: ProcessReady, Body: "listening on " + at}
+	}
+	b := &EndpointBook{Endpoints: []Endpoint{{Peer: "10.0.0.5:80", Service: "orders", Seen: 9}}}
+	b.declare([]*Event{says("db", "10.0.0.7:5432"), says("db", "10.0.0.7:5432"), says("other", "10.0.0.5:80"), says("a", "10.0.0.1:80"), says("b", "10.0.0.1:80")})
+	want := []Endpoint{{Peer: "10.0.0.5:80", Service: "orders", Seen: 9}, {Peer: "10.0.0.7:5432", Service: "db", Host: "db-1"}}
+	if !reflect.DeepEqual(b.Endpoints, want) {
+		t.Errorf("%v, want %v", b.Endpoints, want)
+	}
+}
