@@ -27,13 +27,16 @@ var peerForms = []*regexp.Regexp{
 // readMore finds addresses of documentation.
 var readMore = regexp.MustCompile(`\((?:see|Background on)[^()]*\)|For more information check: \S*`)
 
+// sourceFile finds what has the form of an address and is a place in code: "_ssl.c:1006".
+var sourceFile = regexp.MustCompile(`\.(?:c|cc|cpp|cs|erl|ex|exs|go|java|js|kt|lua|mjs|php|pl|py|rb|rs|scala|swift|ts)(?::\d+)?$`)
+
 // peerIn gives the host, with its port if that is told, which a text names as the other
 // side of a call; "" if it names none.
 func peerIn(text string) string {
 	text = readMore.ReplaceAllString(text, "")
 	for _, re := range peerForms {
 		m := re.FindStringSubmatch(text)
-		if m == nil {
+		if m == nil || sourceFile.MatchString(m[1]) {
 			continue
 		}
 		if len(m) > 2 && m[2] != "" {
