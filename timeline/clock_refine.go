@@ -107,7 +107,7 @@ func newRefinement(m *ClockModel, r *Request) *refinement {
 	f := &refinement{m: m, of: map[*Event][2]int{}, left: map[int]bool{}}
 	for i := range r.Events {
 		e := &r.Events[i]
-		if !m.Tied(e.Event) || e.Join == ByInferred || !stamped(e.Event) {
+		if !m.Tied(e.Event) || e.Join == ByInferred && !e.tiedExchange() || !stamped(e.Event) {
 			continue
 		}
 		start, end, startOK, endOK := e.Interval()
@@ -226,6 +226,7 @@ func (f *refinement) within(r *Request) {
 		before.order(start, first, 0)
 		f.facts = append(f.facts, before)
 		if c.Record == nil {
+			f.withinTied(c, first, last)
 			continue
 		}
 		after := constraint{call: c, what: fmt.Sprintf("%s was at work after %s had its answer", c.Callee.Service, c.Caller.Service)}
@@ -242,6 +243,35 @@ func (f *refinement) within(r *Request) {
 		}
 		f.facts = append(f.facts, after)
 		f.travel(c, start, first, last, end)
+	}
+}
+
+// withinTied adds, of a call that likeness ties to its caller's exchange, that its callee began before the first of its callers that tells of its end
+// was over, and that it ended before that if its answer was passed on so far.
+func (f *refinement) withinTied(c *Call, first, last int) {
+	sp := c.Callee.span()
+	if sp == nil || sp.caller == nil {
+		return
+	}
+	passedOn := c.Callee.Sent.Known()
+	for h := c.Caller; ; h = h.Caller.Caller {
+		up := h.span()
+		if up == nil {
+			return
+		}
+		passedOn = passedOn && h.Sent == c.Callee.Sent
+		if at, ok := f.of[up.Event]; ok && at[1] >= 0 {
+			if !passedOn {
+				last = first
+			}
+			within := constraint{call: c, what: fmt.Sprintf("%s was at work after %s was over", c.Callee.Service, h.Service)}
+			within.order(last, at[1], 0)
+			f.facts = append(f.facts, within)
+			return
+		}
+		if h.Caller == nil || h.Caller.Record != nil {
+			return
+		}
 	}
 }
 

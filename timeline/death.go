@@ -135,6 +135,54 @@ func caughtDeath(e *Event) bool {
 // other, every one of these requests died so, and they are paired in order; where there are fewer records, the
 // odds are better than one in the number of requests.
 func pairDeaths(events []*Event, joins [][]inferred) {
+	pairAlike(events, joins, func(e *Event) string {
+		if !caughtDeath(e) {
+			return ""
+		}
+		return "death"
+	}, func(list []int, requests int, of map[int]inferred) {
+		n := len(list)
+		for _, i := range list {
+			if in, ok := of[i]; ok {
+				in.candidates = 1
+				in.reason += fmt.Sprintf("; %d such records fit %d such requests, paired in order", n, requests)
+				joins[i] = []inferred{in}
+				continue
+			}
+			for x := range joins[i] {
+				joins[i][x].candidates = min(joins[i][x].candidates, max(2, (requests+n-1)/n))
+			}
+		}
+	})
+}
+
+// pairMessages pairs like messages about failures with the requests that they fit, where there are as many: most requests that fail alike
+// leave the same messages.
+func pairMessages(events []*Event, joins [][]inferred) {
+	pairAlike(events, joins, func(e *Event) string {
+		if e.Kind != LogRecord || !e.Failed || e.Lifecycle != NoLifecycle || caughtDeath(e) {
+			return ""
+		}
+		return e.Format + "\x00" + upstreamOf(e) + "\x00" + strings.Map(func(r rune) rune {
+			if unicode.IsDigit(r) {
+				return -1
+			}
+			return r
+		}, e.Attrs.Get("error.message")+" "+e.Body)
+	}, func(list []int, requests int, of map[int]inferred) {
+		for _, i := range list {
+			if in, ok := of[i]; ok {
+				in.told = true
+				in.reason += fmt.Sprintf("; %d such records fit %d such requests, paired in order", len(list), requests)
+				joins[i] = []inferred{in}
+			}
+		}
+	})
+}
+
+// pairAlike finds records of one kind, of one service on one host, and the requests that they fit, as far as they have some in common; kind gives ""
+// for records that it is not about. each is told of them, with the pairs where there are as many of both.
+func pairAlike(events []*Event, joins [][]inferred, kind func(*Event) string, each func(list []int, requests int, of map[int]inferred)) {
 	parent := map[string]string{}
 	var find func(s string) string
 	find = func(s string) string {
@@ -143,21 +191,26 @@ func pairDeaths(events []*Event, joins [][]inferred) {
 		}
 		return s
 	}
-	id := func(e *Event, set string) string { return e.Service + "\x00" + e.Host + "\x00" + set }
+	kinds := make([]string, len(events))
 	for i, e := range events {
+		if k := kind(e); k != "" && len(joins[i]) > 0 {
+			kinds[i] = e.Service + "\x00" + e.Host + "\x00" + k + "\x00"
+		}
+	}
+	for i := range events {
 		for _, in := range joins[i] {
-			if caughtDeath(e) {
-				a, b := find(id(e, joins[i][0].set)), find(id(e, in.set))
+			if kinds[i] != "" {
+				a, b := find(kinds[i]+joins[i][0].set), find(kinds[i]+in.set)
 				parent[max(a, b)] = min(a, b)
 			}
 		}
 	}
 	records, sets := map[string][]int{}, map[string]map[string]bool{}
-	for i, e := range events {
-		if !caughtDeath(e) || len(joins[i]) == 0 {
+	for i := range events {
+		if kinds[i] == "" {
 			continue
 		}
-		k := find(id(e, joins[i][0].set))
+		k := find(kinds[i] + joins[i][0].set)
 		records[k] = append(records[k], i)
 		if sets[k] == nil {
 			sets[k] = map[string]bool{}
@@ -167,26 +220,14 @@ func pairDeaths(events []*Event, joins [][]inferred) {
 		}
 	}
 	for k, list := range records {
-		n, m := len(list), len(sets[k])
-		if m == 1 {
+		if len(sets[k]) == 1 {
 			continue
 		}
-		if n == m {
-			if of := perfect(list, joins); of != nil {
-				for _, i := range list {
-					in := of[i]
-					in.candidates = 1
-					in.reason += fmt.Sprintf("; %d such records fit %d such requests, paired in order", n, m)
-					joins[i] = []inferred{in}
-				}
-				continue
-			}
+		var of map[int]inferred
+		if len(list) == len(sets[k]) {
+			of = perfect(list, joins)
 		}
-		for _, i := range list {
-			for x := range joins[i] {
-				joins[i][x].candidates = min(joins[i][x].candidates, max(2, (m+n-1)/n))
-			}
-		}
+		each(list, len(sets[k]), of)
 	}
 }
 

@@ -55,6 +55,28 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 	return x
 }
 
+// narrow leaves of a window of which the record tells one end alone what is known of the exchange in its request.
+func (x *exchange) narrow(h *Hop, clocks *ClockModel) {
+	from, to := h.Start, h.End
+	for c := h.Caller; c != nil && !to.Known() && c.Record == nil && c.Caller.Sent == h.Sent; c = c.Caller.Caller {
+		to = c.Caller.End // it passed on what was answered before
+	}
+	if !to.Known() || !from.Known() || h.Start.Known() && h.End.Known() {
+		return
+	}
+	if sp := h.span(); !clocks.Tied(sp.Event) {
+		return
+	}
+	x.from, x.to = from, to
+	lo, hi := clocks.rawWindow(x.clock, from.Earliest, to.Latest)
+	if lo.After(x.raw.Lo) {
+		x.raw.Lo = lo
+	}
+	if hi.Before(x.raw.Hi) {
+		x.raw.Hi = hi
+	}
+}
+
 // exchanges are those of one service on one host, by clock, each list by start.
 type exchanges struct {
 	byClock map[string][]exchange
@@ -107,6 +129,15 @@ func (xs *exchanges) near(clock string, raw RawSpan, at Instant, f func(x *excha
 			}
 		}
 	}
+}
+
+// overBefore says whether the exchange was certainly over when a record was written, at raw on clock or at one of ats: it is of it only
+// if it was written late.
+func (x *exchange) overBefore(clock string, raw RawSpan, ats []Instant) bool {
+	if x.clock == clock && clock != "" {
+		return raw.Lo.After(x.raw.Hi)
+	}
+	return !slices.ContainsFunc(ats, func(at Instant) bool { return !x.to.CertainlyBefore(at) })
 }
 
 // hostPart drops a port: "10.0.0.9:4711" and "[::1]:80" give the address.
@@ -219,6 +250,7 @@ func (j *joiner) join(e *Event) []inferred {
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
+	narrow(e.Failed && e.Kind == LogRecord, func(x *exchange) bool { return x.overBefore(clock, raw, ats) })
 	if processDeath(e) {
 		if killer, k, words := killerOf(e, fits); killer != nil {
 			return []inferred{{killer.set, k, true, why + "; " + words}}

@@ -79,6 +79,11 @@ type Joined struct {
 // Held says whether the event is held to be of its request: it fits no other, or something tells this one apart.
 func (e *Joined) Held() bool { return e.Candidates <= 1 || e.Told }
 
+// tiedExchange says whether e is of an exchange that likeness ties to the request, and to no other one.
+func (e *Joined) tiedExchange() bool {
+	return e.Held() && (e.Kind == ServerSpan || hasIdentity(e.Event))
+}
+
 // A Hop is one service's handling of one request.
 type Hop struct {
 	ID       int

@@ -333,6 +333,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 				var x exchange
 				if sp := h.span(); sp != nil {
 					x = exchangeOf(sp.Event, c.clocks)
+					x.narrow(h, c.clocks)
 				} else {
 					x.failed = !h.Status().Known() || h.Status().Failed()
 					x.from, x.to = hopWindow(h)
@@ -372,6 +373,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		}
 	}
 	pairDeaths(list, joins)
+	pairMessages(list, joins)
 	extra := map[string][]Joined{}
 	for i, e := range list {
 		for _, in := range joins[i] {
