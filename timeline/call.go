@@ -290,6 +290,11 @@ func (d *draft) isPeer(c *Call, h *Hop) bool {
 // caller's host, as an app does behind its sidecar.
 func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 	e, ok := d.book.Lookup(peerOf(c).from, c.Peer)
+	if !ok && forwards(c.Caller) {
+		if lone, found := d.book.behindLone(c.Caller.Service, c.Peer); found {
+			return lone, true
+		}
+	}
 	own := ok && e.Service == c.Caller.Service && e.Host == c.Caller.Host
 	if ok && !own || !own && !beside(c) {
 		return e, ok

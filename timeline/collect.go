@@ -646,6 +646,7 @@ func (c *collector) learn() {
 	}
 	c.book = votes.book()
 	c.book.declare(c.life)
+	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
 	fit.machines(c.book)
 	c.clocks = fit.fit()
 }

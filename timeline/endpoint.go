@@ -25,6 +25,8 @@ type EndpointBook struct {
 	Requests  int            // requests on which the book rests
 
 	longer map[[2]string]int // {a, b}: requests in which a's exchange was clearly longer than b's
+	ports  []port
+	lone   map[string]string // see lonePeers
 }
 
 // An Edge is one service calling another, counted over the requests read.
@@ -60,7 +62,10 @@ func (b *EndpointBook) Lookup(from, peer string) (Endpoint, bool) {
 		group.Seen += e.Seen
 		group.Rivals += e.Rivals
 	}
-	return group, group.Service != ""
+	if group.Service == "" {
+		return b.atPort(peer)
+	}
+	return group, true
 }
 
 // A peerAt is a peer as callers log it, and their host where it says something else on each.

@@ -39,6 +39,7 @@ func listensAt(e *Event) (peer string, ok bool) {
 
 // declare adds what servers say of themselves to what the calls showed, where these show nothing.
 func (b *EndpointBook) declare(life []*Event) {
+	b.ports = ports(life)
 	said := map[string]place{}
 	for _, e := range life {
 		if peer, ok := listensAt(e); ok {

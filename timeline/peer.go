@@ -1,0 +1,117 @@
+package timeline
+
+import (
+	"slices"
+	"strings"
+)
+
+// A port is one at which a service says that it listens, without saying on which address.
+type port struct {
+	place
+	number string
+}
+
+// ports gives the ports that the records of process lives tell, each once.
+func ports(life []*Event) []port {
+	var out []port
+	for _, e := range life {
+		p := port{place{e.Service, e.Host}, e.Attrs.Get("network.local.port")}
+		if p.number != "" && e.Attrs.Get("network.local.address") == "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// atPort finds the one service that says that it listens at the port of peer.
+func (b *EndpointBook) atPort(peer string) (Endpoint, bool) {
+	_, number, ok := hostPort(peer)
+	if !ok {
+		return Endpoint{}, false
+	}
+	var found []port
+	for _, p := range b.ports {
+		if p.number == number {
+			found = append(found, p)
+		}
+	}
+	if len(found) != 1 {
+		return Endpoint{}, false
+	}
+	return Endpoint{Peer: peer, Service: found[0].service, Host: found[0].host}, true
+}
+
+// hostPort parts a peer that is an address, or a name, with a port.
+func hostPort(peer string) (host, port string, ok bool) {
+	if _, rest, found := strings.Cut(peer, "://"); found {
+		peer, _, _ = strings.Cut(rest, "/")
+	}
+	i := strings.LastIndexByte(peer, ':')
+	if i <= 0 || strings.Trim(peer[i+1:], "0123456789") != "" || i+1 == len(peer) {
+		return "", "", false
+	}
+	return strings.Trim(peer[:i], "[]"), peer[i+1:], true
+}
+
+// onlyCallee gives the service to which a forwarding service was seen to pass on nearly all that it passes on; "" if there is none.
+func (b *EndpointBook) onlyCallee(service string) string {
+	if b == nil {
+		return ""
+	}
+	most, all := Edge{}, 0
+	for _, e := range b.Edges {
+		if e.Caller == service && e.Callee != service {
+			all += e.Calls
+			if e.Calls > most.Calls {
+				most = e
+			}
+		}
+	}
+	if most.Calls < alikeLeast || most.Calls*onlyCalleeOf < all*(onlyCalleeOf-1) {
+		return ""
+	}
+	return most.Callee
+}
+
+// onlyCalleeOf: one call of so many may have gone elsewhere, as where a record was lost.
+const onlyCalleeOf = 10
+
+// lonePeers gives, for the services whose records name the server that a call failed to reach, the one host that they name, if there
+// is one alone that the book does not know.
+func (b *EndpointBook) lonePeers(records []*Event) map[string]string {
+	named := map[string][]string{}
+	for _, e := range records {
+		peers := []string{upstreamOf(e)}
+		for _, c := range e.Calls {
+			peers = append(peers, c.Peer)
+		}
+		for _, p := range peers {
+			if p = peerHost(p); p == "" || loopback(p) {
+				continue
+			}
+			if !slices.Contains(named[e.Service], p) {
+				named[e.Service] = append(named[e.Service], p)
+			}
+		}
+	}
+	out := map[string]string{}
+	for s, peers := range named {
+		peers = slices.DeleteFunc(peers, func(p string) bool {
+			return slices.ContainsFunc(b.Endpoints, func(e Endpoint) bool { return peerHost(e.Peer) == p })
+		})
+		if len(peers) == 1 {
+			out[s] = peers[0]
+		}
+	}
+	return out
+}
+
+// behindLone finds which service answers at a peer that no call was seen to reach: where a proxy passes on to one service alone, and names one
+// server alone when it fails, that is it.
+func (b *EndpointBook) behindLone(caller, peer string) (Endpoint, bool) {
+	if b == nil || peer == "" || b.lone[caller] == "" || b.lone[caller] != peerHost(peer) {
+		return Endpoint{}, false
+	}
+	service := b.onlyCallee(caller)
+	return Endpoint{Peer: peer, Service: service}, service != ""
+}
