@@ -1276,6 +1276,15 @@ const vague = 2 * time.Second
 // agree says whether a may have come before b by their best guesses too.
 func agree(a, b timeline.Instant) bool { return a.Time.Before(b.Time.Add(vague)) }
 
+// untimedLives says whether it is not known for want of a clock if a service was being stopped or started.
+func (n *NearView) untimedLives(service string) bool {
+	return n != nil && slices.ContainsFunc(n.near.Processes, func(p *timeline.Process) bool {
+		return p.Service == service && slices.ContainsFunc([]timeline.Instant{p.Start, p.Ready, p.Stopping, p.End}, func(a timeline.Instant) bool {
+			return a.Known() && a.Slack() > vague
+		})
+	})
+}
+
 func lifeStart(p *timeline.Process) time.Time {
 	for _, a := range []timeline.Instant{p.Start, p.Ready, p.Stopping, p.End} {
 		if a.Known() {
