@@ -4,6 +4,8 @@ import (
 	"net"
 	"regexp"
 	"strings"
+
+	"github.com/correlatehq/correlate/timeline"
 )
 
 // peerForms find whom a text names as the other side of a call, in the words of the
@@ -60,6 +62,11 @@ func (h *HopView) at(peer string) string {
 	book := h.from.near.near.Book
 	for _, p := range []string{peer, host} {
 		if e, ok := book.Lookup(h.Host, p); ok {
+			return e.Service
+		}
+	}
+	if h.hop.Role == timeline.RoleGateway || h.hop.Role == timeline.RoleProxy {
+		if e, ok := book.LookupLone(h.Service, peer); ok {
 			return e.Service
 		}
 	}

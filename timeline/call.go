@@ -291,7 +291,7 @@ func (d *draft) isPeer(c *Call, h *Hop) bool {
 func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 	e, ok := d.book.Lookup(peerOf(c).from, c.Peer)
 	if !ok && forwards(c.Caller) {
-		if lone, found := d.book.behindLone(c.Caller.Service, c.Peer); found {
+		if lone, found := d.book.LookupLone(c.Caller.Service, c.Peer); found {
 			return lone, true
 		}
 	}

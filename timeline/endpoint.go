@@ -62,10 +62,13 @@ func (b *EndpointBook) Lookup(from, peer string) (Endpoint, bool) {
 		group.Seen += e.Seen
 		group.Rivals += e.Rivals
 	}
-	if group.Service == "" {
-		return b.atPort(peer)
+	switch {
+	case group.Service != "":
+		return group, true
+	case from != "" && !loopback(peer):
+		return b.Lookup("", peer)
 	}
-	return group, true
+	return b.atPort(peer)
 }
 
 // A peerAt is a peer as callers log it, and their host where it says something else on each.

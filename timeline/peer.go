@@ -106,9 +106,9 @@ func (b *EndpointBook) lonePeers(records []*Event) map[string]string {
 	return out
 }
 
-// behindLone finds which service answers at a peer that no call was seen to reach: where a proxy passes on to one service alone, and names one
+// LookupLone finds which service answers at a peer that no call was seen to reach: where a proxy passes on to one service alone, and names one
 // server alone when it fails, that is it.
-func (b *EndpointBook) behindLone(caller, peer string) (Endpoint, bool) {
+func (b *EndpointBook) LookupLone(caller, peer string) (Endpoint, bool) {
 	if b == nil || peer == "" || b.lone[caller] == "" || b.lone[caller] != peerHost(peer) {
 		return Endpoint{}, false
 	}
