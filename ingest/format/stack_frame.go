@@ -16,6 +16,8 @@ const (
 	goDump                 // a panic, a dump of goroutines
 	nodeSource             // the place of an error that ended Node.js, after which comes its line of source
 	nodeCaret              // that line, under which carets mark the place
+	nodeTrace              // the error, until Node.js says which version it is
+	nodeHeap               // a report of the heap, at whose end stands the error for which Node.js gave up
 	traceOver              // the process has ended
 )
 
@@ -30,6 +32,8 @@ func (s *traceState) begin(line []byte) {
 		*s = goDump
 	case isNodePlace(line):
 		*s = nodeSource
+	case bytes.Equal(line, []byte("<--- Last few GCs --->")):
+		*s = nodeHeap
 	}
 }
 
@@ -80,8 +84,21 @@ func (s *traceState) goesOn(line []byte) bool {
 		*s = nodeCaret
 		return true
 	case nodeCaret:
-		*s = noTrace
+		*s = nodeTrace
 		return len(bytes.Trim(line, "^")) == 0
+	case nodeTrace:
+		if bytes.HasPrefix(line, []byte("Node.js v")) {
+			*s = traceOver
+			return true
+		}
+	case nodeHeap:
+		switch {
+		case line[0] == '[', bytes.HasPrefix(line, []byte("<--- ")):
+			return true
+		case bytes.HasPrefix(line, []byte("FATAL ERROR: ")):
+			*s = noTrace
+			return true
+		}
 	case goDump:
 		l := string(line[:min(len(line), 1<<10)])
 		if strings.HasPrefix(l, "exit status ") {
