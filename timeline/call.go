@@ -47,6 +47,8 @@ type Call struct {
 	// ConnectTime and HeaderTime are as in Outcall.
 	Connect, Header time.Duration
 	Record          *Joined // the caller's record of the call; nil if it has none
+	// Kin says that its two ends were found to be of one exchange though they share no ID.
+	Kin bool
 }
 
 // Failed says whether the call failed in the eyes of its caller.
@@ -184,9 +186,21 @@ func (d *draft) tieKin() {
 			continue
 		}
 		if p := at[*sp.caller]; p != nil && p != h && !below(h, p) {
-			d.tie(d.callFor(p, h), h)
+			c := d.callOf(p, h, *sp.caller)
+			c.Kin = true
+			d.tie(c, h)
 		}
 	}
+}
+
+// callOf gives the call of p of which the record at a position tells, else one that may be that to h.
+func (d *draft) callOf(p, h *Hop, at Pos) *Call {
+	for _, c := range p.Calls {
+		if c.Callee == nil && c.Record != nil && c.Record.Kind == ClientSpan && c.Record.Pos == at {
+			return c
+		}
+	}
+	return d.callFor(p, h)
 }
 
 // matchCalls gives calls their callees: by the parent's span ID, else by what the book
@@ -405,8 +419,11 @@ func (d *draft) adopt() {
 }
 
 // canAnswer says whether h speaks what c was made in: a call with an HTTP method or status
-// is not answered by a database.
+// is not answered by a database, and a statement for one not by what answers with a status.
 func canAnswer(h *Hop, c *Call) bool {
+	if c.Record != nil && (c.Record.Attrs.Get("db.system.name") != "" || c.Record.Attrs.Get("db.query.text") != "") {
+		return !h.Sent.Known()
+	}
 	return c.Method == "" && !c.Received.Known() || h.Role != RoleDependency || h.Sent.Known()
 }
 

@@ -101,6 +101,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.contexts()
 	c.learn()
 	c.kin()
+	c.unnamed()
 	c.neighbours()
 	c.draft()
 	c.windows()
@@ -597,7 +598,7 @@ func (c *collector) learn() {
 	// Twice, so that what most requests show settles those that could be read otherwise.
 	var votes *bookDraft
 	for range 2 {
-		votes = newBookDraft(c.places)
+		votes = newBookDraft(c.places, c.life)
 		for _, joined := range all {
 			d := &draft{builder: &builder{roles: c.q.Roles, services: c.services}}
 			for _, j := range joined {
@@ -609,7 +610,7 @@ func (c *collector) learn() {
 			votes.vote(d.hops, d.calls, c.book)
 		}
 		c.book = votes.book()
-		c.book.declare(c.life)
+		c.book.ports = ports(c.life)
 	}
 
 	c.good = wentWell{}
@@ -645,7 +646,7 @@ func (c *collector) learn() {
 		fit.see(e)
 	}
 	c.book = votes.book()
-	c.book.declare(c.life)
+	c.book.ports = ports(c.life)
 	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
 	fit.machines(c.book)
 	c.clocks = fit.fit()

@@ -84,6 +84,8 @@ func parseEvents(t *testing.T, text string) memory {
 				e.Stamp.Zone = ZoneUnknown
 			case "failed":
 				e.Failed = true
+			case "undated":
+				e.Time, e.Stamp = time.Time{}, Stamp{}
 			case "res":
 				e.Stamp.Resolution = parseDuration(t, v)
 				e.Time = e.Time.Truncate(e.Stamp.Resolution)
@@ -119,6 +121,9 @@ func parseEvents(t *testing.T, text string) memory {
 			default:
 				e.Attrs.Set(name, v)
 			}
+		}
+		if e.Kind == ClientSpan && len(e.Calls) == 1 {
+			e.Calls[0].Method = e.Attrs.Get("http.request.method")
 		}
 		if e.Kind == ClientSpan && len(e.Calls) == 1 && e.Stamp.HasDuration() {
 			e.Calls[0].Timed, e.Calls[0].Duration = true, e.Duration

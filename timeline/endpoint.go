@@ -27,6 +27,13 @@ type EndpointBook struct {
 	longer map[[2]string]int // {a, b}: requests in which a's exchange was clearly longer than b's
 	ports  []port
 	lone   map[string]string // see lonePeers
+	denied map[denial]bool   // what does not answer at a peer, whatever the durations say
+}
+
+// A denial says that a place does not answer at a peer.
+type denial struct {
+	at peerAt
+	by place
 }
 
 // An Edge is one service calling another, counted over the requests read.
@@ -155,6 +162,11 @@ type bookDraft struct {
 	outermost map[string]int
 	requests  int
 	besides   map[string]int // host -> services that log there
+	places    map[place]bool
+	asked     map[peerAt]int           // requests in which the peer answered a call
+	present   map[peerAt]map[place]int // of these, those in which a place logged
+	said      map[peerAt]map[string]int
+	claims    map[string]place // address -> the one place that says that it listens there
 }
 
 // A beat is a service that was taken for what answers at a peer, and one passed over.
@@ -166,12 +178,12 @@ type beat struct {
 // A place is a service on a host.
 type place struct{ service, host string }
 
-func newBookDraft(places map[place]bool) *bookDraft {
+func newBookDraft(places map[place]bool, life []*Event) *bookDraft {
 	besides := map[string]int{}
 	for p := range places {
 		besides[p.host]++
 	}
-	return &bookDraft{besides: besides, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+	return &bookDraft{besides: besides, places: places, claims: claimed(life), asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -180,6 +192,7 @@ func newBookDraft(places map[place]bool) *bookDraft {
 // longer. Each hop answers one call. prior is what an earlier vote found, nil at first: a
 // hop at a place that it knows under another peer is no candidate.
 func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
+	d.attend(hops, calls)
 	taken := map[*Hop]bool{}
 	winner := map[*Call]*Hop{}
 	give := func(c *Call, h *Hop, weight int) {
@@ -196,6 +209,16 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		h   *Hop
 		gap time.Duration
 	}
+	for _, h := range hops {
+		if sp := h.span(); sp != nil && sp.caller != nil {
+			taken[h] = true // its caller is known
+			for _, c := range calls {
+				if c.Record != nil && c.Record.Kind == ClientSpan && c.Record.Pos == *sp.caller && c.Peer != "" && !c.Failed() {
+					give(c, h, 3)
+				}
+			}
+		}
+	}
 	usable := func(c *Call) bool { return c.Peer != "" && reached(c) && !c.Failed() }
 	elsewhere := func(c *Call, h *Hop) bool {
 		return beside(c) && (h.Service == c.Caller.Service || d.besides[c.Caller.Host] > 1 && h.Host != c.Caller.Host)
@@ -203,7 +226,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	calledBy := map[*Hop]*Hop{}
 	for _, c := range calls {
 		for _, h := range hops {
-			if usable(c) && winner[c] == nil && !taken[h] && !itself(h, c.Caller) && canAnswer(h, c) && names(c.Peer, h) {
+			if usable(c) && winner[c] == nil && !taken[h] && !itself(h, c.Caller) && canAnswer(h, c) && d.namesOrClaims(c.Peer, h) {
 				give(c, h, 3)
 				calledBy[h] = c.Caller
 			}
@@ -223,7 +246,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			above[h] = true
 		}
 		for _, h := range hops {
-			if above[h] || itself(h, c.Caller) || elsewhere(c, h) || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
+			if above[h] || itself(h, c.Caller) || elsewhere(c, h) || d.claimedElse(c.Peer, h) || prior.denies(c, h) || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
 				continue
 			}
 			length, ok := hopLength(h)
@@ -398,8 +421,11 @@ func (d *bookDraft) settle(at peerAt, votes map[string]int) (service string, n i
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
-	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer}
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer, denied: map[denial]bool{}}
 	for at, votes := range d.votes {
+		if _, ok := d.claims[at.peer]; ok {
+			continue
+		}
 		byService := map[string]int{}
 		for p, n := range votes {
 			byService[p.service] += n
@@ -420,6 +446,11 @@ func (d *bookDraft) book() *EndpointBook {
 		}
 		b.Endpoints = append(b.Endpoints, Endpoint{Peer: at.peer, From: at.from, Service: service, Host: host, Seen: n, Rivals: d.total[at] - n})
 	}
+	d.deny(b)
+	for peer, p := range d.claims {
+		b.Endpoints = append(b.Endpoints, Endpoint{Peer: peer, Service: p.service, Host: p.host, Seen: 1})
+	}
+	d.bySaying(b)
 	slices.SortFunc(b.Endpoints, compareEndpoints)
 	for _, e := range d.edges {
 		b.Edges = append(b.Edges, *e)

@@ -196,7 +196,7 @@ type inferred struct {
 // crash does not, but the life that it ended tells, or the lives of which it ended one. It is empty if nothing tells.
 func (j *joiner) writtenAt(e *Event) (at []Instant, stamped bool) {
 	aligned, _ := j.clocks.Align(e)
-	if e.Attrs.Get(inferredTime) == "" {
+	if !undated(e) {
 		return []Instant{aligned}, true
 	}
 	if p := endOf(j.lives, e); p != nil {
@@ -256,9 +256,11 @@ func (j *joiner) join(e *Event) []inferred {
 			return []inferred{{killer.set, k, true, why + "; " + words}}
 		}
 	}
-	sets := map[string]bool{}
-	for _, x := range fits {
-		sets[x.set] = true
+	sets := setsOf(fits)
+	if within := setsOf(withinRaw(fits, clock, raw)); stamped && !processDeath(e) && !caughtDeath(e) && len(within) == 1 && len(sets) > 1 && len(sets) <= maxCandidates {
+		for s := range within {
+			return []inferred{{s, len(sets), true, why + "; it lies within the exchange of this one alone"}}
+		}
 	}
 	return inferredOf(sets, why)
 }
@@ -270,6 +272,25 @@ const timeAlone = "the only thing known is the service and the time"
 func vague(at Instant) bool { return at.Slack() > maxVague }
 
 const maxVague = 5 * time.Second
+
+func setsOf(xs []*exchange) map[string]bool {
+	sets := map[string]bool{}
+	for _, x := range xs {
+		sets[x.set] = true
+	}
+	return sets
+}
+
+// withinRaw gives the exchanges stamped by the clock within which a record at raw lies.
+func withinRaw(xs []*exchange, clock string, raw RawSpan) []*exchange {
+	var out []*exchange
+	for _, x := range xs {
+		if x.clock == clock && clock != "" && !raw.Hi.Before(x.raw.Lo) && !x.raw.Hi.Before(raw.Lo) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
 
 // severe says whether a severity names an error.
 func severe(severity string) bool {

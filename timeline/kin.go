@@ -152,7 +152,9 @@ func (c *collector) endsBeside(ends []*end) map[bench][]*end {
 		if !x.wanted || strings.TrimSpace(x.line) == "" {
 			continue
 		}
-		lines[x.line] = true
+		for _, l := range x.lines() {
+			lines[l] = true
+		}
 		start, stop := c.clocks.Align(x.e)
 		if !start.Known() {
 			start = stop.Add(-unknownLength)

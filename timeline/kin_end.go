@@ -15,6 +15,7 @@ type end struct {
 	at          bench
 	clock       string
 	line        string // method and path
+	asks        string // likewise of the sub-request on whose answer it may rest; "" if there is none
 	status      int    // that it answered
 	got         int    // that it received from below; its own status if it does not tell
 	start, stop RawSpan
@@ -63,7 +64,7 @@ func unrotated(path string) string {
 func endOfExchange(e *Event, set string) end {
 	x := end{
 		e: e, set: set, at: benchOf(e), clock: ClockOf(e),
-		line: e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path"), status: e.StatusCode, got: e.StatusCode,
+		line: e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path"), asks: asking(e), status: e.StatusCode, got: e.StatusCode,
 		client: hostPart(e.Attrs.Get(KeyClient)), agent: e.Attrs.Get("user_agent.original"), named: hasIdentity(e), root: true, leaf: true,
 	}
 	x.start, x.stop, x.hasStart, x.hasStop = e.Interval()
@@ -78,6 +79,40 @@ func endOfExchange(e *Event, set string) end {
 		}
 	}
 	return x
+}
+
+// askers are the servers that may ask another service about each request before they pass it on.
+var askers = map[string]bool{"nginx": true, "openresty": true, "ingress-nginx": true}
+
+// asking gives the line of the sub-request on whose answer an exchange may rest: nginx's is a GET whatever the request is, the asked
+// service is mostly told the request's own path, and where the sub-request failed no upstream is in nginx's
+// record (nginx: src/http/modules/ngx_http_auth_request_module.c).
+func asking(e *Event) string {
+	if !askers[e.System] || len(e.Calls) > 0 || e.StatusCode != 500 && e.StatusCode != 401 && e.StatusCode != 403 {
+		return ""
+	}
+	return "GET " + e.Attrs.Get("url.path")
+}
+
+// lines gives the lines that an exchange made for this one may have.
+func (x *end) lines() []string {
+	if x.asks == "" || x.asks == x.line {
+		return []string{x.line}
+	}
+	return []string{x.line, x.asks}
+}
+
+// asked says whether upper's status may be what came of a sub-request that lower answered, but for the time: 401 and 403 are
+// passed on, and whatever else does not allow the request is a 500.
+func (upper *end) asked(lower *end) bool {
+	if upper.asks == "" || upper.asks != lower.line || upper.at == lower.at || upper.set == lower.set {
+		return false
+	}
+	switch s := lower.status; {
+	case s == 401 || s == 403 || s >= 200 && s < 300:
+		return upper.status == s
+	}
+	return upper.status == 500
 }
 
 // ends gives the failed exchanges of all requests that are read, and all exchanges of those that are wanted, each with what is known of its
@@ -131,7 +166,7 @@ func (x *end) alike(o *end) bool {
 
 // answers says whether lower may be the exchange on which the answer of upper rests, but for the time.
 func (upper *end) answers(lower *end) bool {
-	return upper.alike(lower) && upper.got == lower.status && lower.status != 0 && (!upper.hasLength || !lower.hasLength || within(lower.length, upper.length))
+	return (upper.alike(lower) && upper.got == lower.status || upper.asked(lower)) && lower.status != 0 && (!upper.hasLength || !lower.hasLength || within(lower.length, upper.length))
 }
 
 // mapped says whether upper may have made a failure of what lower answered, or of having waited for it too long, but for the time.

@@ -80,12 +80,14 @@ func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
 			if !k.twin && (!u.leaf || m.down[u] != nil) {
 				continue
 			}
-			for _, l := range m.lines[k.lower][u.line] {
-				if !k.twin && (!l.root || m.up[l]) || u.named && l.named && !k.named || !may(u, l) {
-					continue
-				}
-				if w, ok := m.c.fits(k, u, l); ok {
-					fits = append(fits, fit{u, l, k, w})
+			for _, line := range u.lines() {
+				for _, l := range m.lines[k.lower][line] {
+					if !k.twin && (!l.root || m.up[l]) || u.named && l.named && !k.named || !may(u, l) {
+						continue
+					}
+					if w, ok := m.c.fits(k, u, l); ok {
+						fits = append(fits, fit{u, l, k, w})
+					}
 				}
 			}
 		}

@@ -3,7 +3,6 @@ package timeline
 import (
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -35,26 +34,4 @@ func listensAt(e *Event) (peer string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// declare adds what servers say of themselves to what the calls showed, where these show nothing.
-func (b *EndpointBook) declare(life []*Event) {
-	b.ports = ports(life)
-	said := map[string]place{}
-	for _, e := range life {
-		if peer, ok := listensAt(e); ok {
-			p := place{e.Service, e.Host}
-			if other, there := said[peer]; there && other != p {
-				p = place{} // two say so, at two times or in two networks
-			}
-			said[peer] = p
-		}
-	}
-	for peer, p := range said {
-		at := Endpoint{Peer: peer, Service: p.service, Host: p.host}
-		i, known := slices.BinarySearchFunc(b.Endpoints, at, compareEndpoints)
-		if !known && p.service != "" {
-			b.Endpoints = slices.Insert(b.Endpoints, i, at)
-		}
-	}
 }

@@ -32,14 +32,12 @@ func TestListensAt(t *testing.T) {
 	}
 }
 
-func TestDeclare(t *testing.T) {
+func TestClaimed(t *testing.T) {
 	says := func(service, at string) *Event {
 		return &Event{Service: service, Host: service + "-1", Lifecycle: ProcessReady, Body: "listening on " + at}
 	}
-	b := &EndpointBook{Endpoints: []Endpoint{{Peer: "10.0.0.5:80", Service: "orders", Seen: 9}}}
-	b.declare([]*Event{says("db", "10.0.0.7:5432"), says("db", "10.0.0.7:5432"), says("other", "10.0.0.5:80"), says("a", "10.0.0.1:80"), says("b", "10.0.0.1:80")})
-	want := []Endpoint{{Peer: "10.0.0.5:80", Service: "orders", Seen: 9}, {Peer: "10.0.0.7:5432", Service: "db", Host: "db-1"}}
-	if !reflect.DeepEqual(b.Endpoints, want) {
-		t.Errorf("%v, want %v", b.Endpoints, want)
+	got := claimed([]*Event{says("db", "10.0.0.7:5432"), says("db", "10.0.0.7:5432"), says("a", "10.0.0.1:80"), says("b", "10.0.0.1:80")})
+	if want := map[string]place{"10.0.0.7:5432": {"db", "db-1"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

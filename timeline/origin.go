@@ -1,9 +1,6 @@
 package timeline
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // A Trail is the way of a failure through the hops of a request, from the outermost
 // hop down to the one that made it.
@@ -53,13 +50,6 @@ func (t *Trail) doubt(format string, args ...any) {
 	t.Doubts = append(t.Doubts, fmt.Sprintf(format, args...))
 }
 
-// ofOneCall says whether the records of h and callee were found to be of one call though they share no ID: then the
-// status that both bear is that of the answer.
-func ofOneCall(h, callee *Hop) bool {
-	sp := callee.span()
-	return sp != nil && sp.caller != nil && slices.ContainsFunc(h.Events, func(e *Joined) bool { return e.Pos == *sp.caller })
-}
-
 // below gives the callee whose failure h passed on, or nil if h is where it was made.
 func (t *Trail) below(h *Hop) *Hop {
 	c := h.FailedBy
@@ -90,7 +80,7 @@ func (t *Trail) below(h *Hop) *Hop {
 		// The caller logged nothing of the call: what the callee sent counts if it
 		// certainly came before the caller answered, or brought an ID that the caller logged.
 		got = callee.Sent
-		if !callee.End.CertainlyBefore(h.End) && !namesItsID(h, c) && !ofOneCall(h, callee) {
+		if !callee.End.CertainlyBefore(h.End) && !namesItsID(h, c) && !c.Kin {
 			t.doubt("%s has no record of its call to %s, and the clocks do not show that the %s of %s came before %s answered",
 				h.Service, callee.Service, got, callee.Service, h.Service)
 		}

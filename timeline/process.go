@@ -30,7 +30,7 @@ type Process struct {
 func processes(events []*Event, homes map[place]string, clocks *ClockModel) (all []*Process, unplaced []*Event) {
 	groups := map[place][]*Event{}
 	for _, e := range events {
-		if e.Attrs.Get(inferredTime) != "" && e.Lifecycle >= ProcessStopped {
+		if undated(e) && e.Lifecycle >= ProcessStopped {
 			unplaced = append(unplaced, e)
 			continue
 		}
@@ -213,6 +213,9 @@ func numberAfter(text string, names []string) string {
 // was written then or at any time later.
 const inferredTime = "log.time.inferred"
 
+// undated says that e bears no stamp of its own. Where nothing before it in its stream does either, its Time is not known at all.
+func undated(e *Event) bool { return e.Attrs.Get(inferredTime) != "" || e.Time.IsZero() }
+
 // explain gives the records of ends that bear no stamp to the lives that they ended: such a record was
 // written after the stamped record before it in its stream and before the next one, and is of the one life that ended
 // then and whose end nobody explained. Where several did it explains none, and ambiguous tells which. Where none is known, since
@@ -225,6 +228,9 @@ func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (li
 			from, to := writtenBetween(e, stamped, clocks)
 			switch ended := endedBetween(all, e, from, to); len(ended) {
 			case 0:
+				if !from.Known() {
+					continue // of no known life, and nothing tells when
+				}
 				all = append(all, &Process{
 					Host: e.Host, Service: e.Service, HowEnded: e.Lifecycle, Events: []*Event{e},
 					End: Instant{Earliest: from.Earliest, Time: from.Time, Latest: to.Latest},
@@ -252,21 +258,30 @@ func writtenBetween(e *Event, stamped []*Event, clocks *ClockModel) (from, to In
 	from, _ = clocks.Align(e)
 	var next *Event
 	for _, o := range stamped {
-		if o.Pos.Source == e.Pos.Source && o.Pos.Path == e.Pos.Path && o.Attrs.Get(inferredTime) == "" && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
+		if o.Pos.Source == e.Pos.Source && o.Pos.Path == e.Pos.Path && !undated(o) && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
 			next = o
 		}
 	}
 	if next == nil {
-		return from, from.Add(unknownLength)
+		if from.Known() {
+			to = from.Add(unknownLength)
+		}
+		return from, to
 	}
 	to, _ = clocks.Align(next)
 	return from, to
 }
 
 // endedBetween gives the lives of the service of e that ended at an unknown moment or for an unknown
-// reason between two moments.
+// reason between two moments: that of the process which e names, if it is one of them. What a process writes last comes in a stream
+// after the last words of those that ended before it.
 func endedBetween(all []*Process, e *Event, from, to Instant) (ended []*Process) {
+	after, before := lastWords(all, e)
 	for _, p := range all {
+		if slices.ContainsFunc(after, func(q *Process) bool { return p.End.CertainlyBefore(q.End) }) ||
+			slices.ContainsFunc(before, func(q *Process) bool { return q.End.CertainlyBefore(p.End) }) {
+			continue
+		}
 		if p.Service != e.Service || p.Host != e.Host || p.HowEnded != NoLifecycle || !p.End.Known() {
 			continue
 		}
@@ -275,7 +290,31 @@ func endedBetween(all []*Process, e *Event, from, to Instant) (ended []*Process)
 		}
 		ended = append(ended, p)
 	}
+	if pid := e.Attrs.Get(KeyPID); pid != "" {
+		for _, p := range ended {
+			if p.PID == pid {
+				return []*Process{p}
+			}
+		}
+	}
 	return ended
+}
+
+// lastWords gives the lives whose last words stand in the stream of e before it, and those whose stand after it.
+func lastWords(all []*Process, e *Event) (before, after []*Process) {
+	for _, p := range all {
+		for _, o := range p.Events {
+			if o.Lifecycle < ProcessStopped || !undated(o) || o.Pos.Source != e.Pos.Source || o.Pos.Path != e.Pos.Path {
+				continue
+			}
+			if o.Pos.Compare(e.Pos) < 0 {
+				before = append(before, p)
+			} else {
+				after = append(after, p)
+			}
+		}
+	}
+	return before, after
 }
 
 // sameEnd says whether one more record of an end is of the life that ended already:
@@ -348,7 +387,7 @@ func lastBroken(all []*Process, drafts map[string][]*Request) {
 // endEvent is the stamped record that tells of the end; nil if there is none.
 func (p *Process) endEvent() *Event {
 	for _, e := range p.Events {
-		if e.Lifecycle >= ProcessStopped && e.Attrs.Get(inferredTime) == "" {
+		if e.Lifecycle >= ProcessStopped && !undated(e) {
 			return e
 		}
 	}

@@ -1,0 +1,395 @@
+package timeline
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A callee may write no ID at all. What its caller recorded of the call, method, target, status and how long it took, is told
+// of its exchange too, and the exchange lies within the call: each true pair bounds by how much the callee's
+// clock is ahead, and of many pairs only the true ones agree.
+
+// Bounds of what is read around calls to services that write no ID: how far the callee's clock may be off, beside a
+// multiple of clockGrid as by zones and wrong hours, and how exact a pairing is tried, the exactest first.
+const (
+	callAround = 15 * time.Second
+	callSkew   = 45 * time.Second
+	clockGrid  = 15 * time.Minute
+)
+
+var callExact = []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, hopTolerance}
+
+// unnamed joins to the requests that are read the exchanges of services that write no ID, or one of their own, by what those who called
+// them recorded.
+func (c *collector) unnamed() {
+	calls := c.unnamedCalls()
+	var found []kinship
+	for _, p := range slices.SortedFunc(maps.Keys(calls), func(a, b place) int {
+		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
+	}) {
+		found = append(found, c.calledAt(p, calls[p])...)
+	}
+	if len(found) == 0 {
+		return
+	}
+	sets := c.sets()
+	c.chain(slices.DeleteFunc(slices.Clone(found), func(k kinship) bool { return sets[k.upper.set] == nil }))
+	c.adoptKin(found)
+	c.learn()
+}
+
+// A calling is a call to a place that logs, of whose exchange no ID tells.
+type calling struct {
+	end
+	ended Outcome
+	near  bool // what its callee logged at its time is read
+}
+
+// unnamedCalls gives the calls of all requests read to places that log, but of which no exchange is of the
+// request, by place. Places that no wanted request called are left out.
+func (c *collector) unnamedCalls() map[place][]*calling {
+	out := map[place][]*calling{}
+	asked := map[place]bool{}
+	sets := c.sets()
+	for _, set := range slices.Sorted(maps.Keys(sets)) {
+		if !c.callsUnnamed(sets[set]) {
+			continue
+		}
+		wanted := c.isWanted(set, sets[set])
+		for _, r := range c.builder().build(c.joined(set, sets[set])) {
+			failed := wanted && hopFailed(r.Root())
+			for _, call := range r.Calls {
+				h := call.Callee
+				if h == nil || !h.Silent || call.Record == nil || call.Record.Kind != ClientSpan || !reached(call) {
+					continue
+				}
+				p := place{h.Service, h.Host}
+				if !c.places[p] || call.Method == "" || call.Target == "" || p == (place{call.Caller.Service, call.Caller.Host}) {
+					continue
+				}
+				x := c.callingOf(call.Record.Event, set, call.Ended, call.Method, call.Target)
+				x.got, x.wanted, x.near = call.Received.Code, failed, failed
+				if call.OwnMade {
+					x.got = 0
+				}
+				if x.hasStart && x.hasStop {
+					out[p] = append(out[p], x)
+					asked[p] = asked[p] || failed
+				}
+			}
+		}
+	}
+	c.callersOfLone(out, asked)
+	maps.DeleteFunc(out, func(p place, _ []*calling) bool { return !asked[p] })
+	return out
+}
+
+// callsUnnamed says whether one of the events of a set is a call to a place that logs but of which the set has no event.
+func (c *collector) callsUnnamed(events []*Event) bool {
+	return slices.ContainsFunc(events, func(e *Event) bool {
+		p, ok := c.placeCalled(e)
+		return ok && !slices.ContainsFunc(events, func(o *Event) bool { return o.Service == p.service && o.Host == p.host })
+	})
+}
+
+// placeCalled gives the place that logs to which a client's record of a call is.
+func (c *collector) placeCalled(e *Event) (place, bool) {
+	if e.Kind != ClientSpan || len(e.Calls) != 1 || e.Calls[0].Peer == "" {
+		return place{}, false
+	}
+	at, ok := c.builder().endpoint(&Call{Peer: e.Calls[0].Peer, Record: &Joined{Event: e}, Caller: &Hop{Service: e.Service, Host: e.Host}})
+	p := place{at.Service, at.Host}
+	return p, ok && c.places[p] && p != place{e.Service, e.Host}
+}
+
+// callersOfLone adds the failed calls of requests that are not read, to places where a failed exchange without ID is asked
+// for: it is of one of these requests, which may have gone well.
+func (c *collector) callersOfLone(out map[place][]*calling, asked map[place]bool) {
+	lone := map[place]bool{}
+	for _, e := range c.lone {
+		lone[place{e.Service, e.Host}] = true
+	}
+	if len(lone) == 0 {
+		return
+	}
+	for _, e := range c.failed {
+		p, ok := c.placeCalled(e)
+		forms := c.graph.identityForms(e)
+		if !ok || !lone[p] || len(forms) == 0 || c.events[e.Pos] != nil {
+			continue
+		}
+		o := &e.Calls[0]
+		x := c.callingOf(e, c.graph.find(forms[0]), o.Ended, o.Method, o.Target)
+		x.got, x.near = o.Status, true
+		if o.Method != "" && o.Target != "" && x.hasStart && x.hasStop {
+			out[p] = append(out[p], x)
+			asked[p] = true
+		}
+	}
+}
+
+// callingOf gives the end of a call that its caller's record tells.
+func (c *collector) callingOf(e *Event, set string, ended Outcome, method, target string) *calling {
+	x := &calling{end: c.onCommonTime(endOfExchange(e, set)), ended: ended}
+	x.line, x.root = method+" "+pathOf(target), false
+	x.status = e.StatusCode
+	return x
+}
+
+func pathOf(target string) string {
+	if i := strings.IndexAny(target, "?#"); i >= 0 {
+		return target[:i]
+	}
+	return target
+}
+
+// onCommonTime gives an end with its stamps on the common time line, if its clock is tied to it.
+func (c *collector) onCommonTime(x end) end {
+	if !c.clocks.Tied(x.e) {
+		return x
+	}
+	start, stop := c.clocks.Align(x.e)
+	if x.hasStart && start.Known() {
+		x.start = RawSpan{start.Earliest, start.Latest}
+	}
+	if x.hasStop && stop.Known() {
+		x.stop = RawSpan{stop.Earliest, stop.Latest}
+	}
+	return x
+}
+
+// calledAt pairs calls with exchanges that their callee logged at a place.
+func (c *collector) calledAt(p place, calls []*calling) []kinship {
+	var moments []time.Time
+	for _, x := range calls {
+		if x.near {
+			moments = append(moments, x.stop.Lo)
+		}
+	}
+	slices.SortFunc(moments, time.Time.Compare)
+	var around []Window
+	for i := 0; i < len(moments); i += max(1, len(moments)/kinWindows) {
+		around = append(around, Window{p.host, moments[i].Add(-callAround), moments[i].Add(callAround)})
+	}
+	around = merged(around)
+	near := slices.DeleteFunc(slices.Clone(calls), func(x *calling) bool { return !touches(around, x.start.Lo, x.stop.Hi) })
+
+	lower := c.exchangesAt(p, widenedBy(around, 0))
+	s, ok := callShift(near, lower)
+	if !ok {
+		var grid []time.Duration
+		for d := clockGrid; d <= maxSkew; d += clockGrid {
+			grid = append(grid, -d, d)
+		}
+		lower = append(lower, c.exchangesAt(p, widenedBy(around, grid...))...)
+		if s, ok = callShift(near, lower); !ok {
+			return nil
+		}
+	}
+	var rest []Window
+	for _, x := range calls {
+		if x.near && !touches(around, x.start.Lo, x.stop.Hi) {
+			rest = append(rest, Window{p.host, x.start.Lo.Add(s.d - s.exact - time.Second), x.stop.Hi.Add(s.d + s.exact + time.Second)})
+		}
+	}
+	lower = append(lower, c.exchangesAt(p, rest)...)
+	for _, e := range c.lone {
+		if e.Service == p.service && e.Host == p.host {
+			x := c.onCommonTime(endOfExchange(e, loneSet(e)))
+			x.wanted = true
+			lower = append([]*end{&x}, lower...)
+		}
+	}
+	return s.pair(calls, onceEach(lower))
+}
+
+// onceEach gives ends by position, each once.
+func onceEach(ends []*end) []*end {
+	slices.SortStableFunc(ends, func(a, b *end) int { return a.e.Pos.Compare(b.e.Pos) })
+	return slices.CompactFunc(ends, func(a, b *end) bool { return a.e.Pos == b.e.Pos })
+}
+
+// widenedBy gives windows on a clock that may be ahead by the shifts, and by callSkew beside each.
+func widenedBy(windows []Window, shifts ...time.Duration) []Window {
+	var out []Window
+	for _, w := range windows {
+		for _, d := range shifts {
+			out = append(out, Window{w.Host, w.From.Add(d - callSkew), w.To.Add(d + callSkew)})
+		}
+	}
+	return merged(out)
+}
+
+// exchangesAt reads the exchanges that a place logged within windows of its host's raw stamps, but for those that
+// IDs join to a request that is read.
+func (c *collector) exchangesAt(p place, windows []Window) []*end {
+	if len(windows) == 0 {
+		return nil
+	}
+	windows = merged(windows)
+	wants := make([]Want, len(windows))
+	for i := range windows {
+		wants[i].Near = &windows[i]
+	}
+	parts := make([][]*end, len(c.srcs))
+	c.scan(wants, func(i int, e *Event) {
+		if e.Kind != ServerSpan || e.Service != p.service || e.Host != p.host || c.events[e.Pos] != nil || len(parts[i]) >= kinEnds || !touches(windows, e.Time, e.Time) {
+			return
+		}
+		e = e.Clone()
+		x := c.onCommonTime(endOfExchange(e, loneSet(e)))
+		parts[i] = append(parts[i], &x)
+	})
+	return onceEach(slices.Concat(parts...))
+}
+
+// bounds gives between what the callee's clock is ahead if l is the exchange of the call: it lies within the call.
+func (x *calling) bounds(l *end) (lo, hi time.Duration, ok bool) {
+	if x.line != l.line || x.set == l.set || !l.hasStart || !l.hasStop || l.status == 0 {
+		return 0, 0, false
+	}
+	switch {
+	case x.got != 0:
+		if x.got != l.status {
+			return 0, 0, false
+		}
+		lo, hi = l.stop.Lo.Sub(x.stop.Hi), l.start.Hi.Sub(x.start.Lo)
+	case x.ended == GaveUp || x.ended == CallerLeft:
+		// It went on when its caller left, or was about to end.
+		lo, hi = l.start.Lo.Sub(x.stop.Hi), min(l.start.Hi.Sub(x.start.Lo), l.stop.Hi.Sub(x.stop.Lo)+lateLine)
+	default:
+		lo, hi = l.start.Lo.Sub(x.stop.Hi), l.start.Hi.Sub(x.start.Lo)
+	}
+	return lo, hi, lo <= hi+callExact[0] && lo < maxSkew && hi > -maxSkew
+}
+
+// A fitSide is a side of the interval in which the shift lies if a call and an exchange are a pair.
+type fitSide struct {
+	at    time.Duration
+	opens bool
+	u, l  int
+}
+
+// callShift finds by how much the clock of a callee is ahead of the common time line, as far as the calls that got an answer and the
+// exchanges that may be theirs agree: the shift that lies within the bounds of most pairs, if these are most of the calls and
+// no other shift is within those of half as many.
+func callShift(calls []*calling, lower []*end) (s shift, ok bool) {
+	byLine := map[string][]int{}
+	for i, l := range lower {
+		byLine[l.line] = append(byLine[l.line], i)
+	}
+	var all []fitSide
+	had := map[int]bool{}
+	var longest time.Duration
+	for i, x := range calls {
+		if x.got == 0 {
+			continue
+		}
+		for _, j := range byLine[x.line] {
+			if lo, hi, ok := x.bounds(lower[j]); ok {
+				all = append(all, fitSide{min(lo, hi), true, i, j}, fitSide{max(lo, hi), false, i, j})
+				longest = max(longest, hi-lo)
+				had[i] = true
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b fitSide) int {
+		if a.at != b.at {
+			return cmp.Compare(a.at, b.at)
+		}
+		return cmp.Or(boolInt(b.opens)-boolInt(a.opens), a.u-b.u, a.l-b.l)
+	})
+	inU, inL := map[int]int{}, map[int]int{}
+	best, from, to := 0, 0, 0
+	counts := make([]int, len(all))
+	for i, b := range all {
+		if b.opens {
+			inU[b.u]++
+			inL[b.l]++
+		} else {
+			less(inU, b.u)
+			less(inL, b.l)
+		}
+		if counts[i] = min(len(inU), len(inL)); counts[i] > best {
+			best, from = counts[i], i
+			to = i + 1
+		}
+	}
+	if best < alikeLeast || float64(best) < alikeShare*float64(len(had)) {
+		return shift{}, false
+	}
+	a, z := all[from].at, all[to].at
+	second := 0
+	for i, n := range counts {
+		if all[i].at < a-longest || all[i].at > z+longest {
+			second = max(second, n)
+		}
+	}
+	if best < alikeRarely*second {
+		return shift{}, false
+	}
+	return shift{d: a + (z-a)/2, exact: (z - a) / 2, pairs: best}, true
+}
+
+// less takes one from a count and forgets it at none.
+func less(m map[int]int, k int) {
+	if m[k]--; m[k] == 0 {
+		delete(m, k)
+	}
+}
+
+// pair pairs calls with exchanges, those first that fit exactly. Where several fit each other, as many on both sides, they are paired in
+// order, each as one of so many; where there are more on one side, none is.
+func (s shift) pair(calls []*calling, lower []*end) (out []kinship) {
+	byLine := map[string][]*end{}
+	for _, l := range lower {
+		byLine[l.line] = append(byLine[l.line], l)
+	}
+	words := fmt.Sprintf("and %d such pairs agree on the clock", s.pairs)
+	taken := map[*end]bool{}
+	for _, exact := range callExact {
+		var fits []fit
+		for _, x := range calls {
+			if taken[&x.end] {
+				continue
+			}
+			for _, l := range byLine[x.line] {
+				if lo, hi, ok := x.bounds(l); ok && !taken[l] && lo-exact <= s.d+s.exact && hi+exact >= s.d-s.exact {
+					fits = append(fits, fit{u: &x.end, l: l, words: words})
+				}
+			}
+		}
+		for _, group := range components(fits) {
+			for _, k := range inOrder(group) {
+				taken[k.upper], taken[k.lower] = true, true
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// inOrder pairs the ends of a component that has as many of both sides.
+func inOrder(group []fit) (out []kinship) {
+	us, ls, at := map[*end]bool{}, map[*end]bool{}, map[[2]*end]fit{}
+	for _, f := range group {
+		us[f.u], ls[f.l] = true, true
+		at[[2]*end{f.u, f.l}] = f
+	}
+	upper, lower := slices.SortedFunc(maps.Keys(us), byRawTime), slices.SortedFunc(maps.Keys(ls), byRawTime)
+	if len(upper) != len(lower) || len(upper) > maxCandidates {
+		return nil
+	}
+	for i, u := range upper {
+		f, ok := at[[2]*end{u, lower[i]}]
+		if !ok {
+			return nil
+		}
+		out = append(out, kinship{upper: u, lower: f.l, candidates: len(upper), reason: kinWords(u, f.l, f.words)})
+	}
+	return out
+}
