@@ -44,7 +44,7 @@ var scheme = []factor{
 	{"one_sided", "at most", 0.85, "it rests on a call that broke, failed to connect or ran out of time, and the other side left no record"},
 	{"inferred", "at most", 0.9, "it needs a record without ID for which this is the only request; for one of k requests at most 1/k"},
 	{"told", "at most", 0.75, "the same, if something tells this request from the others that it fits"},
-	{"death_of", "counts", 4, "requests where a process crashed and nobody can count those in flight; a death that would make the dead hop the origin and may be of any of k requests leaves at most 1-1/k"},
+	{"death_of", "counts", 4, "requests where a process crashed and nobody can count those in flight; times 1-1/k for a death that would make the dead hop the origin and may be of any of k requests"},
 	{"fallback", "at most", 0.6, "no rule knew better"},
 	{"doubt", "times", 0.7, "for each doubt about the way of the failure: a hop without log, clocks that cannot decide, records that contradict each other"},
 	{"partial", "at most", 0.5, "records of the request were not read"},
@@ -168,7 +168,9 @@ func assess(g grounds) (Certainty, float64, []Step) {
 		}
 	}
 	if g.deathOf > 1 {
-		d.limitTo("death_of", 1-1/float64(g.deathOf), "a death that may be of any of %d requests", g.deathOf)
+		left := 1 - 1/float64(g.deathOf)
+		d.limit = math.Min(d.limit, left)
+		d.step("death_of", d.p*left, "a death that may be of any of %d requests", g.deathOf)
 	}
 	if g.fallback {
 		d.atMost("fallback", number("fallback"), "no rule knew better")

@@ -59,6 +59,7 @@ var (
 		"deepest_waiting": func(h *HopView, _ string) string { return h.deepestWaiting().name },
 		"usual_callee":    func(h *HopView, _ string) string { return h.usualCallee() },
 		"refuser":         func(h *HopView, _ string) string { return h.refuser() },
+		"hidden_by":       func(h *HopView, _ string) string { return h.hiddenBy() },
 	}
 	hopEvents = map[string]func(*HopView, string) []*EventView{
 		"saying":     func(h *HopView, s string) []*EventView { return h.saying(s, false) },
@@ -67,6 +68,7 @@ var (
 		"told":       (*HopView).told,
 		"stating":    func(h *HopView, _ string) []*EventView { return h.stating() },
 		"telling":    func(h *HopView, _ string) []*EventView { return h.telling() },
+		"hidden":     func(h *HopView, _ string) []*EventView { return h.hidden() },
 	}
 	// nearTexts are what it may ask of the surroundings about a call.
 	nearTexts = map[string]func(*NearView, *timeline.Call) string{
@@ -77,7 +79,7 @@ var (
 	nearTruths = map[string]func(*NearView, *timeline.Call) bool{
 		"refused_since_start": (*NearView).refusedSinceStart,
 	}
-	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "refuser", "stating", "telling"}
+	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "refuser", "stating", "telling", "hidden", "hidden_by"}
 )
 
 func newLanguage() (*cel.Env, error) {

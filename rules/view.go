@@ -700,7 +700,7 @@ func doubtful(e *timeline.Joined) int {
 		return guessed + 1
 	case e.Join != timeline.ByInferred:
 		return 0
-	case e.Attrs.Get("log.time.inferred") != "":
+	case e.Attrs.Get("log.time.inferred") != "", e.Time.IsZero():
 		return guessed
 	}
 	return 1
@@ -838,6 +838,35 @@ func (h *HopView) told(cause string) []*EventView {
 // toldBy names the first dependency of which told has records, "" if there is none.
 func (h *HopView) toldBy(cause string) string {
 	if events := h.told(cause); len(events) > 0 {
+		return events[0].Service
+	}
+	return ""
+}
+
+// hidden gives the errors that callees of the hop logged for calls that they answered well all the same, of the last
+// such callee.
+func (h *HopView) hidden() []*EventView {
+	for i := len(h.Calls) - 1; i >= 0; i-- {
+		c := h.Calls[i]
+		if c.Callee == nil || !c.Answered || c.Received.HTTP >= 400 {
+			continue
+		}
+		var out []*EventView
+		for _, e := range c.Callee.Events {
+			if e.Kind == "log" && !e.Handled && severe(e.Severity) && e.joined.Held() {
+				out = append(out, e)
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+	}
+	return nil
+}
+
+// hiddenBy names the callee of which hidden has records, "" if there is none.
+func (h *HopView) hiddenBy() string {
+	if events := h.hidden(); len(events) > 0 {
 		return events[0].Service
 	}
 	return ""
