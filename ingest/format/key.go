@@ -202,8 +202,28 @@ func (d *decoding) captured(v string) {
 		case len(one) == 55 && one[2] == '-' && one[35] == '-' && one[52] == '-':
 			d.traceparent(one)
 		case len(one) < 11 || strings.IndexByte(one, ' ') >= 0 || !strings.ContainsAny(one, "0123456789"):
-		case idShape.in(one, &d.match):
+		case idShape.in(one, &d.match), uniqueID(one):
 			d.identity(timeline.KeyRequestID, one)
 		}
 	}
+}
+
+// uniqueID says whether a value looks as if httpd's mod_unique_id had made it: 24 or, of late, 27 characters of base64 with others
+// in place of + and /. Names of hosts and pods may be as long, but have no capitals.
+func uniqueID(v string) bool {
+	if len(v) != 24 && len(v) != 27 {
+		return false
+	}
+	var upper, lower bool
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case 'A' <= c && c <= 'Z':
+			upper = true
+		case 'a' <= c && c <= 'z':
+			lower = true
+		case c != '@' && c != '_' && c != '-' && (c < '0' || '9' < c):
+			return false
+		}
+	}
+	return upper && lower
 }

@@ -123,8 +123,8 @@ func rubyStack(t *trace) (timeline.Exception, bool) {
 	return x, true
 }
 
-// rubyHeader reads "KeyError (key not found: 1):", "KeyError: key not found: 1" or "key
-// not found: 1 (KeyError)".
+// rubyHeader reads "KeyError (key not found: 1):", "KeyError: key not found: 1", "key
+// not found: 1 (KeyError)" or, as Sinatra has it, "KeyError - key not found: 1".
 func rubyHeader(l string) (typ, message string, ok bool) {
 	typ = ident(l, ":")
 	typ = strings.TrimRight(typ, ":")
@@ -137,6 +137,9 @@ func rubyHeader(l string) (typ, message string, ok bool) {
 		}
 		if m, ok := strings.CutPrefix(rest, ": "); ok {
 			return typ, m, true
+		}
+		if m, ok := strings.CutPrefix(rest, " - "); ok {
+			return typ, strings.TrimSuffix(m, ":"), true
 		}
 	}
 	if i := strings.LastIndex(l, " ("); i > 0 && strings.HasSuffix(l, ")") {
