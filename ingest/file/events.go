@@ -237,9 +237,11 @@ type partReader struct {
 	reader   *format.Reader
 	literals *search      // nil: bytes cannot tell a failure
 	near     spans        // of the part's hosts
+	hosts    []hostSpans  // the same by host
 	lines    map[int]bool // wanted by their place
 	index    *index       // of an earlier pass, nil if there was none
 	stamps   *index       // that this pass makes; nil if it makes none
+	glance   *glance      // nil if nothing is asked for by time
 	last     int64        // offset of the last record, if that is known before it is read
 	sampler  sampler
 	hits     []hit
@@ -268,6 +270,11 @@ func (r *partReader) open() (*stored, error) {
 
 // passed counts the part as done, whatever was not read of it or was read twice.
 func (r *partReader) passed() {
+	if r.glance != nil {
+		r.s.mu.Lock()
+		r.p.glance = r.glance
+		r.s.mu.Unlock()
+	}
 	r.s.progress.done.Add(r.p.size - r.read)
 	r.s.progress.filesDone.Add(1)
 }
@@ -410,6 +417,14 @@ func (r *partReader) prepare() {
 	}
 	r.s.mu.Lock()
 	r.index = r.p.index
+	if len(r.near) > 0 {
+		r.hosts = r.pl.near.by(st)
+		// What a pass learnt is of use to the next one; two at a time share nothing.
+		r.glance, r.p.glance = r.p.glance, nil
+		if r.glance == nil {
+			r.glance = &glance{}
+		}
+	}
 	r.s.mu.Unlock()
 	if r.index == nil && (r.pl.all || r.pl.life || len(r.near) > 0) {
 		r.stamps = &index{} // all records are decoded
@@ -622,6 +637,10 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 		r.see(e.Time)
 		if r.stamps != nil {
 			r.stamps.add(rec.Offset, e.Time)
+		}
+		if r.glance != nil {
+			r.glance.learn(rec.Bytes, r.reader.StampText(e.Time), e)
+			r.glance.hostTold = r.glance.hostTold || e.Host != r.p.stream.host && !bytes.Contains(rec.Bytes, []byte(e.Host))
 		}
 		hits := r.hits
 		if len(hits) > 0 && len(e.Raw) != len(rec.Bytes) {

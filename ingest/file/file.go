@@ -106,6 +106,7 @@ type filePart struct {
 
 	skipped map[string]skip // by What; guarded by Source.mu
 	index   *index          // nil until a whole pass left it; guarded by Source.mu
+	glance  *glance         // nil until a pass left it; guarded by Source.mu
 }
 
 // A skip counts what one pass over a part could not read for one reason.

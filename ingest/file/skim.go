@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/correlatehq/correlate/timeline"
 
@@ -306,7 +307,7 @@ func (k *skimmer) find(end int) {
 		for at := 0; at < end; {
 			next := min(end, int((k.base+int64(at))>>stretchBits<<stretchBits+1<<stretchBits-k.base))
 			if r.index.meets(k.base+int64(at), r.near) {
-				k.add(at, next, end)
+				k.addNear(at, next, end)
 			}
 			at = next
 		}
@@ -325,17 +326,63 @@ func (k *skimmer) find(end int) {
 
 // add adds the records that have bytes of window[from:to], and gives their end.
 func (k *skimmer) add(from, to, end int) int {
-	start := from
-	for {
-		start = bytes.LastIndexByte(k.window[:start], '\n') + 1
-		if start == 0 || k.screen.Own(k.window[start:]) {
-			break
-		}
-		start--
-	}
-	st := stretch{start, k.ownFrom(to, end)}
+	st := stretch{k.ownAt(from), k.ownFrom(to, end)}
 	k.stretches = append(k.stretches, st)
 	return st.end
+}
+
+// addNear adds the records that begin in window[from:to] but for those of which a glance
+// tells that they are stamped in none of the windows.
+func (k *skimmer) addNear(from, to, end int) {
+	for at := k.ownAt(from); at < to; {
+		next := k.ownFrom(at+1, end)
+		line, rest, _ := bytes.Cut(k.window[at:next], []byte{'\n'})
+		if len(rest) > 0 || k.screen.Strange(k.window[at:]) || k.maybeNear(line, at) {
+			k.stretches = append(k.stretches, stretch{at, next})
+		}
+		at = next
+	}
+}
+
+// maybeNear says whether the record that the line at the place of the window is may be
+// stamped in one of the windows.
+func (k *skimmer) maybeNear(line []byte, at int) bool {
+	g := k.r.glance
+	second, ok := g.second(line)
+	if !ok && g.tried < maxLearn {
+		g.tried++
+		k.section.rest = k.window[at : at+len(line)]
+		k.r.reader.Jump(&k.section, k.base+int64(at), 1)
+		if rec, err := k.r.reader.Next(); err == nil {
+			// One that nobody reads is none to learn from; it is told when it is read.
+			_ = k.r.reader.Decode(rec, func(e *timeline.Event) bool {
+				g.learn(rec.Bytes, k.r.reader.StampText(e.Time), e)
+				return true
+			})
+		}
+		second, ok = g.second(line)
+	}
+	if !ok {
+		return true
+	}
+	for _, w := range k.r.hosts {
+		if w.meet(second, second.Add(time.Second)) && (w.host == nil || g.hostTold || bytes.Contains(line, w.host)) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownAt gives where the last line of the stream's own begins that does so at i or before; 0
+// if there is none.
+func (k *skimmer) ownAt(i int) int {
+	for {
+		i = bytes.LastIndexByte(k.window[:i], '\n') + 1
+		if i == 0 || k.screen.Own(k.window[i:]) {
+			return i
+		}
+		i--
+	}
 }
 
 // ownFrom gives the first line of the stream's own that begins at i or later; end if there

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -51,6 +52,26 @@ func (w windows) of(st *stream) spans {
 		}
 	}
 	return ingest.JoinWindows(all)
+}
+
+// A hostSpans is the windows of one host.
+type hostSpans struct {
+	host []byte // nil: every host's
+	spans
+}
+
+// by gives the windows of a stream's hosts, apart; those of its own host first.
+func (w windows) by(st *stream) []hostSpans {
+	var own, others []hostSpans
+	for _, host := range slices.Sorted(maps.Keys(w)) {
+		switch {
+		case host == "" || host == st.host:
+			own = append(own, hostSpans{nil, w[host]})
+		case len(st.hosts) > 0:
+			others = append(others, hostSpans{[]byte(host), w[host]})
+		}
+	}
+	return append(own, others...)
 }
 
 // stretchBits is the logarithm of the size in bytes of a stretch of an [index].

@@ -47,6 +47,7 @@ type decoding struct {
 	line     string // the request line as it will be a key, if the record holds it in one piece
 	client   string // the client's address with its port, likewise
 	server   string
+	stamped  string // the stamp as written, of which alone the event's time was made; "" if there was more
 	own      string // the record, or the part of it of which the values were cut, if it is text
 
 	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
@@ -79,7 +80,7 @@ func (d *decoding) reset() {
 	d.attrs, d.named = 0, 0
 	d.method, d.target, d.durText, d.stack, d.logStack, d.tail = "", "", "", "", "", ""
 	d.trace = d.trace[:0]
-	d.durUnit, d.grpc = 0, ""
+	d.durUnit, d.grpc, d.stamped = 0, "", ""
 	d.parts, d.start, d.end = durationParts{}, "", ""
 	d.exc, d.tailed = timeline.Exception{}, false
 	d.call = callParts{}
@@ -500,6 +501,8 @@ func (d *decoding) stamp(c *compiled) bool {
 			}
 			if d.nanos != "" {
 				st.addNanos(d.nanos)
+			} else if st.again == 0 && !st.never {
+				d.stamped = v
 			}
 			e.Time, e.Stamp.Zone, e.Stamp.Resolution = st.t, st.zone, st.res
 			if c.res > 0 {

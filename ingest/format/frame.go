@@ -601,6 +601,17 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 	return nil
 }
 
+// StampText gives what the record decoded last writes as the time t of its event, valid until
+// the next is decoded; "" if t was not made of one text alone.
+func (r *Reader) StampText(t time.Time) string {
+	for i := len(r.dec) - 1; i >= 0; i-- {
+		if d := r.dec[i]; d.stamped != "" && d.ev.Time.Equal(t) {
+			return d.stamped
+		}
+	}
+	return ""
+}
+
 // each gives the events of the tree that d read.
 func (r *Reader) each(in *strand, d *decoding, yield func(*timeline.Event) bool) {
 	d.tree(d.treeOf, d.parsed, func() bool {
