@@ -64,8 +64,9 @@ type SourceResult struct {
 
 // Collect finds the requests that q wants and gathers all their events, in rounds: (1)
 // what is wanted, all other candidates of failure, and a sample; (2) the whole requests
-// of these by key, until no new alias appears, and those around a request asked for by ID; (3) clocks and addresses from them; (4)
-// the windows of the wanted requests, for records without ID.
+// of these by key, until no new alias appears; around a request asked for by ID also those nearest
+// to it, and what failed; (3) clocks and addresses from them; (4) the windows of the wanted requests, for
+// records without ID.
 //
 // A source that fails ends for itself: it is told in Sources. The error is that of
 // the context, or an *AnchorError.
@@ -95,6 +96,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.first()
 	c.byKeys()
 	c.neighbourhoods()
+	c.failures()
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}
@@ -217,8 +219,13 @@ func (c *collector) stop() {
 // read gives what keep lets through, cloned, by source in the order of its positions. At
 // most max events of a source are kept.
 func (c *collector) read(wants []Want, max int, keep func(*Event) bool) []*Event {
+	return c.readWithin(c.widened(wants), max, keep)
+}
+
+// readWithin does the work of read with a filter that has its bounds.
+func (c *collector) readWithin(f Filter, max int, keep func(*Event) bool) []*Event {
 	parts := make([][]*Event, len(c.srcs))
-	c.scan(wants, func(i int, e *Event) {
+	c.scanWithin(f, func(i int, e *Event) {
 		switch {
 		case !keep(e):
 		case len(parts[i]) >= max:
@@ -293,7 +300,17 @@ func carries(e *Event, forms map[string]bool) bool {
 	return false
 }
 
-// first reads what is wanted, all candidates of failure, and a sample.
+// byID says whether requests are asked for by ID alone.
+func (c *collector) byID() bool {
+	return !slices.ContainsFunc(c.q.Any, func(w Want) bool { return len(w.Keys) == 0 })
+}
+
+// sampleOf is of which part of the sample the requests are read whole where one request is
+// asked for: the requests nearest to it say more of the clocks of its time.
+const sampleOf = 4
+
+// first reads what is wanted, a sample, and all candidates of failure but where requests
+// are asked for by ID.
 func (c *collector) first() {
 	c.wanted = map[string]bool{}
 	var failed []*Failed
@@ -307,8 +324,15 @@ func (c *collector) first() {
 			failed = append(failed, w.Failed)
 		}
 	}
-	all := &Failed{}
-	wants := append(slices.Clone(c.q.Any), Want{Failed: all}, Want{Lifecycle: true}, Want{Sample: &Sample{PerStream: c.lim.SampledRequests}})
+	wants, sampled := slices.Clone(c.q.Any), c.lim.SampledRequests
+	if c.byID() {
+		sampled /= sampleOf
+	} else {
+		wants = append(wants, Want{Failed: &anyFailed}, Want{Lifecycle: true})
+	}
+	// Of the records of the sample those are taken whose keys have the least hash: requests
+	// of which several services are sampled.
+	wants = append(wants, Want{Sample: &Sample{PerStream: c.lim.SampledRequests, InAll: 2 * sampled}})
 	isWanted := func(e *Event) bool {
 		for _, f := range failed {
 			if f.Match(e) {
@@ -317,27 +341,15 @@ func (c *collector) first() {
 		}
 		return carries(e, c.wanted)
 	}
-	keep := func(e *Event) bool {
-		if w := c.q.Watch; w != nil && all.Match(e) {
-			w.failures.Add(1)
-		}
-		return e.Lifecycle != NoLifecycle || all.Match(e) || isWanted(e) || hasIdentity(e)
-	}
+	keep := func(e *Event) bool { return c.tells(e) || isWanted(e) || hasIdentity(e) }
 	sample := map[place][]sampleKey{}
 	forms := map[string]bool{}
 	for _, e := range c.read(wants, c.lim.WindowEvents, keep) {
-		c.logs(e)
-		if e.Lifecycle != NoLifecycle {
-			c.life = append(c.life, e)
-		}
-		if all.Match(e) {
-			c.failed = append(c.failed, e)
+		if c.logs(e); !c.byID() {
+			c.note(e)
 		}
 		switch {
 		case !hasIdentity(e):
-			if all.Match(e) && (e.Lifecycle == NoLifecycle || e.Lifecycle.OfItsWork()) {
-				c.orphans = append(c.orphans, e)
-			}
 			if e.Kind == ServerSpan && isWanted(e) {
 				c.lone = append(c.lone, e)
 			}
@@ -361,7 +373,33 @@ func (c *collector) first() {
 	for f := range forms {
 		c.wanted[f] = true
 	}
-	c.chooseSample(sample)
+	c.chooseSample(sample, sampled)
+}
+
+// anyFailed is all candidates of failure.
+var anyFailed Failed
+
+// tells says whether e tells of a failure, which is counted, or of the life of a process.
+func (c *collector) tells(e *Event) bool {
+	failed := anyFailed.Match(e)
+	if w := c.q.Watch; w != nil && failed {
+		w.failures.Add(1)
+	}
+	return failed || e.Lifecycle != NoLifecycle
+}
+
+// note keeps what e tells of failures and of the lives of processes.
+func (c *collector) note(e *Event) {
+	if e.Lifecycle != NoLifecycle {
+		c.life = append(c.life, e)
+	}
+	if !anyFailed.Match(e) {
+		return
+	}
+	c.failed = append(c.failed, e)
+	if !hasIdentity(e) && (e.Lifecycle == NoLifecycle || e.Lifecycle.OfItsWork()) {
+		c.orphans = append(c.orphans, e)
+	}
 }
 
 // logs notes that the service of e logs, and on which host.
@@ -389,13 +427,16 @@ func hash(s string) uint64 {
 	return h.Sum64()
 }
 
+// sampledAtLeast is of how many requests of a service on a host the sample is at least.
+const sampledAtLeast = 20
+
 // chooseSample takes as many keys from every service on every host, by the hash of
 // their value: the same ones whatever the order of the sources.
-func (c *collector) chooseSample(sample map[place][]sampleKey) {
+func (c *collector) chooseSample(sample map[place][]sampleKey, sampled int) {
 	if len(sample) == 0 {
 		return
 	}
-	each := max(c.lim.SampledRequests/len(sample), 20)
+	each := max(sampled/len(sample), sampledAtLeast)
 	for _, keys := range sample {
 		slices.SortFunc(keys, func(a, b sampleKey) int {
 			return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))

@@ -99,7 +99,11 @@ type Filter struct {
 	// moments meant lie in [From+Slack, To-Slack). A source whose server keeps times of its
 	// own, by clocks that are not off so far, may ask it by these.
 	Slack time.Duration
-	Any   []Want
+	// Within are windows by clock (see [ClockOf]): of what a clock stamped that is named here
+	// only what lies in one of its windows is wanted; of others all is, but what a source holds to be
+	// written outside of them for what stands beside it may be left out.
+	Within map[string][]Window
+	Any    []Want
 }
 
 // A Want asks for events in one of six ways; exactly one field is set.
@@ -154,7 +158,12 @@ func (w *Window) Match(e *Event) bool {
 // A Sample asks each stream (one file with its rotated parts, one host's index) for
 // about PerStream records that carry an identity key, spread evenly over it. Who
 // asks then gathers the whole requests by key.
-type Sample struct{ PerStream int }
+type Sample struct {
+	PerStream int
+	// InAll is how many of all streams together are enough, of each its share, so that a
+	// source of many streams need not give so many of each; 0 if that is not known.
+	InAll int
+}
 
 // A RecordError is about one record, or one stretch of a stream, that could not be
 // read. The sequence goes on after it.

@@ -102,10 +102,8 @@ const (
 // neighbourhoods reads, around each request asked for by ID, the requests that were handled on the same
 // hosts nearest to it in time, for clocks are learnt from requests of the time of which they are to tell.
 func (c *collector) neighbourhoods() {
-	for _, w := range c.q.Any {
-		if len(w.Keys) == 0 {
-			return // all failures of a time are wanted: there is no one neighbourhood
-		}
+	if !c.byID() {
+		return // all failures of a time are wanted: there is no one neighbourhood
 	}
 	byHost := map[string][]Window{}
 	for set, events := range c.sets() {
@@ -174,6 +172,100 @@ func (c *collector) neighbourhoods() {
 		}
 	}
 	c.byKeys()
+}
+
+// failuresAround is for how long before and after a request asked for by ID its
+// surroundings are read: what else failed, and how processes fared.
+const failuresAround = 30 * time.Minute
+
+// failures reads the candidates of failure and the lives of processes around the requests
+// asked for by ID, by every clock; of what a clock stamped of which nothing tells, all.
+func (c *collector) failures() {
+	if !c.byID() {
+		return
+	}
+	within := c.surrounding()
+	if len(within) == 0 {
+		return
+	}
+	f := c.widened([]Want{{Failed: &anyFailed}, {Lifecycle: true}})
+	f.Within = within
+	keep := func(e *Event) bool {
+		ws := within[ClockOf(e)]
+		return (len(ws) == 0 || e.Time.IsZero() || touches(ws, e.Time, e.Time)) && c.tells(e)
+	}
+	for _, e := range c.readWithin(f, c.lim.WindowEvents, keep) {
+		c.logs(e)
+		c.note(e)
+	}
+}
+
+// surrounding gives the windows of raw time around the wanted requests, for each clock that stamped an
+// event of these, or of another request that ties it to their clocks.
+func (c *collector) surrounding() map[string][]Window {
+	byClock := map[string][]Window{}
+	sets := c.sets()
+	names := slices.Sorted(maps.Keys(sets))
+	for _, set := range names {
+		if !c.isWanted(set, sets[set]) {
+			continue
+		}
+		for _, e := range sets[set] {
+			if !e.Time.IsZero() {
+				byClock[ClockOf(e)] = append(byClock[ClockOf(e)], Window{e.Host, e.Time, e.Time})
+			}
+		}
+	}
+	for clock, ws := range byClock {
+		for i := range ws {
+			ws[i].To = ws[i].To.Add(1)
+		}
+		byClock[clock] = merged(ws)
+	}
+	// How far two clocks are apart is told by the requests nearest to a wanted one.
+	type tie struct{ away, ahead time.Duration }
+	const ties = 9
+	for todo := slices.Sorted(maps.Keys(byClock)); len(todo) > 0; {
+		found := map[string][]tie{}
+		from := map[string]string{}
+		for _, clock := range todo {
+			at := byClock[clock][0].From
+			for _, set := range names {
+				i := slices.IndexFunc(sets[set], func(e *Event) bool { return ClockOf(e) == clock && !e.Time.IsZero() })
+				if i < 0 {
+					continue
+				}
+				own := sets[set][i].Time
+				for _, e := range sets[set] {
+					other := ClockOf(e)
+					if by, ok := from[other]; byClock[other] != nil || e.Time.IsZero() || ok && by != clock {
+						continue
+					}
+					from[other] = clock
+					found[other] = append(found[other], tie{own.Sub(at).Abs(), e.Time.Sub(own)})
+				}
+			}
+		}
+		todo = slices.Sorted(maps.Keys(found))
+		for _, clock := range todo {
+			ts := found[clock]
+			slices.SortFunc(ts, func(a, b tie) int { return cmp.Or(cmp.Compare(a.away, b.away), cmp.Compare(a.ahead, b.ahead)) })
+			ts = ts[:min(len(ts), ties)]
+			slices.SortFunc(ts, func(a, b tie) int { return cmp.Compare(a.ahead, b.ahead) })
+			ahead := ts[len(ts)/2].ahead
+			host, _ := clockHost(clock)
+			for _, w := range byClock[from[clock]] {
+				byClock[clock] = append(byClock[clock], Window{host, w.From.Add(ahead), w.To.Add(ahead)})
+			}
+		}
+	}
+	for clock, ws := range byClock {
+		for i := range ws {
+			ws[i].From, ws[i].To = ws[i].From.Add(-failuresAround), ws[i].To.Add(failuresAround)
+		}
+		byClock[clock] = merged(ws)
+	}
+	return byClock
 }
 
 // merged gives the windows in order, those that touch as one. All are of one host.

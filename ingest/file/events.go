@@ -39,13 +39,14 @@ type plan struct {
 	spelling *search
 	failed   []*timeline.Failed
 	near     windows
-	sample   int  // records per stream
+	within   windows // see Filter.Within
+	sample   *timeline.Sample
 	life     bool // records of process lives are wanted
 	at       []timeline.RecordAt
 }
 
 func newPlan(f timeline.Filter) *plan {
-	p := &plan{from: f.From, to: f.To, wanted: map[string]bool{}}
+	p := &plan{from: f.From, to: f.To, wanted: map[string]bool{}, within: withinOf(f.Within)}
 	var spellings [][]string
 	var near []*timeline.Window
 	for _, w := range f.Any {
@@ -72,7 +73,7 @@ func newPlan(f timeline.Filter) *plan {
 			near = append(near, w.Near)
 		}
 		if w.Sample != nil {
-			p.sample = max(p.sample, w.Sample.PerStream)
+			p.sample = w.Sample
 		}
 	}
 	p.near = newWindows(near)
@@ -84,6 +85,9 @@ func newPlan(f timeline.Filter) *plan {
 
 // inTime says whether the filter's bounds let the event through.
 func (p *plan) inTime(e *timeline.Event) bool {
+	if ws, ok := p.within[timeline.ClockOf(e)]; ok && !e.Time.IsZero() && !ws.meet(e.Time, e.Time) {
+		return false
+	}
 	return (p.from.IsZero() || !e.Time.Before(p.from)) && (p.to.IsZero() || e.Time.Before(p.to))
 }
 
@@ -238,6 +242,7 @@ type partReader struct {
 	literals *search      // nil: bytes cannot tell a failure
 	near     spans        // of the part's hosts
 	hosts    []hostSpans  // the same by host
+	within   spans        // without which nothing is wanted; nil: all may be
 	lines    map[int]bool // wanted by their place
 	index    *index       // of an earlier pass, nil if there was none
 	stamps   *index       // that this pass makes; nil if it makes none
@@ -430,8 +435,11 @@ func (r *partReader) prepare() {
 		r.stamps = &index{} // all records are decoded
 	}
 	r.turn(r.form)
-	if r.pl.sample > 0 {
-		r.sampler = newSampler(r.p, r.pl.sample)
+	if r.pl.sample != nil {
+		r.sampler = newSampler(r.p, r.s.sampledOf(r.pl.sample))
+	}
+	if r.index != nil {
+		r.within = r.pl.within.bounds(st, r.index)
 	}
 }
 
@@ -588,7 +596,7 @@ func (r *partReader) record(rec format.Record, at timeline.Pos) bool {
 	}
 	if r.stamps != nil && (!r.stamps.knows(rec.Offset) || rec.Offset == r.last) {
 		// One that nobody reads is no loss here.
-		_ = r.reader.Decode(rec, func(e *timeline.Event) bool { r.stamps.add(rec.Offset, e.Time); return true })
+		_ = r.reader.Decode(rec, func(e *timeline.Event) bool { r.stamps.add(rec.Offset, e); return true })
 	}
 	return true
 }
@@ -598,6 +606,8 @@ func (r *partReader) record(rec format.Record, at timeline.Pos) bool {
 func (r *partReader) tries(rec format.Record) bool {
 	r.hits = r.findKeys(r.hits[:0], rec.Bytes)
 	switch {
+	case r.within != nil && !r.index.meets(rec.Offset, r.within):
+		return false
 	case r.stamps != nil && !r.stamps.sparse || r.pl.all || r.pl.life || len(r.hits) > 0 || r.lines[rec.Line]:
 		return true
 	case len(r.near) > 0 && r.index.meets(rec.Offset, r.near):
@@ -636,7 +646,7 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 		r.fill(e, rec.Bytes, at)
 		r.see(e.Time)
 		if r.stamps != nil {
-			r.stamps.add(rec.Offset, e.Time)
+			r.stamps.add(rec.Offset, e)
 		}
 		if r.glance != nil {
 			r.glance.learn(rec.Bytes, r.reader.StampText(e.Time), e)

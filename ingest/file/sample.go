@@ -1,6 +1,10 @@
 package file
 
-import "math"
+import (
+	"math"
+
+	"github.com/correlatehq/correlate/timeline"
+)
 
 // sampleTries is how many records are decoded at one place in search of one that
 // carries an identity key; a stream without such keys would else be decoded whole.
@@ -15,6 +19,23 @@ type sampler struct {
 	tries  int
 	quota  int // samples after which the part is seen to be larger than was thought
 	taken  int
+}
+
+// sampledLeast is how many records of a stream are taken at least where all streams share.
+const sampledLeast = 40
+
+// sampledOf gives how many records of each stream are to be taken.
+func (s *Source) sampledOf(want *timeline.Sample) int {
+	if want.InAll == 0 {
+		return want.PerStream
+	}
+	n := 0
+	for _, st := range s.streams {
+		if st.format != nil {
+			n++
+		}
+	}
+	return min(want.PerStream, max(want.InAll/max(n, 1), sampledLeast))
 }
 
 // newSampler places perStream records in the stream: in the middle of each of as

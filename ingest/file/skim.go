@@ -107,9 +107,17 @@ func (s *Source) screen(p *filePart, f *format.Format) *format.Screen {
 	return p.screen
 }
 
-// onlyWindows says whether nothing but windows is wanted, of which the index tells the place.
-func (k *skimmer) onlyWindows() bool {
-	return len(k.search) == 0 && !k.look && !k.r.sampler.on && k.r.stamps == nil
+// wanted gives the windows outside of which nothing is wanted; nil if that is not so.
+func (k *skimmer) wanted() spans {
+	r := k.r
+	switch {
+	case r.sampler.on || r.stamps != nil:
+	case r.within != nil:
+		return r.within
+	case len(k.search) == 0 && !k.look:
+		return r.near
+	}
+	return nil
 }
 
 // buffers are those of passes that are over.
@@ -125,14 +133,15 @@ func (k *skimmer) run(ctx context.Context, f *stored) bool {
 		}
 		buffers.Put(b)
 	}()
-	if !k.onlyWindows() {
+	wanted := k.wanted()
+	if wanted == nil {
 		return k.through(ctx, math.MaxInt64)
 	}
 	size := k.r.p.size
 	if f.how != nil {
 		size = int64(len(k.r.index.ranges)+1) << stretchBits // what is behind counts as one
 	}
-	runs := k.r.index.runs(k.r.near, size)
+	runs := k.r.index.runs(wanted, size)
 	if f.how != nil && len(runs) > 0 { // nothing is passed over, but for the end
 		return k.through(ctx, runs[len(runs)-1].to)
 	}
@@ -265,6 +274,9 @@ func (k *skimmer) find(end int) {
 	r := k.r
 	text := k.window[:end]
 	k.marks, k.stretches = k.marks[:0], k.stretches[:0]
+	if r.within != nil && !k.meetsWithin(end) {
+		return
+	}
 	for _, s := range k.search {
 		s.each(text, func(h hit) bool {
 			k.marks = append(k.marks, h.start)
@@ -329,6 +341,17 @@ func (k *skimmer) add(from, to, end int) int {
 	st := stretch{k.ownAt(from), k.ownFrom(to, end)}
 	k.stretches = append(k.stretches, st)
 	return st.end
+}
+
+// meetsWithin says whether a record of the window before end may lie in the windows without
+// which nothing is wanted.
+func (k *skimmer) meetsWithin(end int) bool {
+	for at := k.base; at < k.base+int64(end); at = (at>>stretchBits + 1) << stretchBits {
+		if k.r.index.meets(at, k.r.within) {
+			return true
+		}
+	}
+	return false
 }
 
 // addNear adds the records that begin in window[from:to] but for those of which a glance

@@ -150,21 +150,32 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 			many = append(many, timeline.Want{Near: &timeline.Window{Host: host, From: at, To: at.Add(time.Duration(i) * 400 * time.Millisecond)}})
 		}
 	}
+	within := map[string][]timeline.Window{}
+	for _, e := range []timeline.Event{{Host: "app-2"}, {Host: "app-3", Stamp: timeline.Stamp{Zone: timeline.ZoneWritten}}, {Host: "lb-1"}} {
+		within[timeline.ClockOf(&e)] = []timeline.Window{{Host: e.Host, From: from.Add(-time.Minute), To: from.Add(time.Minute)}}
+	}
+	inWindow := func(e *timeline.Event) bool {
+		ws, ok := within[timeline.ClockOf(e)]
+		return !ok || e.Time.IsZero() || ws[0].Match(e)
+	}
+	tells := func(e *timeline.Event) bool { return e.Failed || e.Lifecycle != timeline.NoLifecycle }
 	rounds := []struct {
-		name  string
-		wants []timeline.Want
-		want  func(*timeline.Event) bool
+		name   string
+		wants  []timeline.Want
+		want   func(*timeline.Event) bool
+		within map[string][]timeline.Window
 	}{
-		{"failures and lives", []timeline.Want{{Failed: &timeline.Failed{}}, {Lifecycle: true}}, func(e *timeline.Event) bool {
-			return e.Failed || e.Lifecycle != timeline.NoLifecycle
-		}},
+		{"failures and lives", []timeline.Want{{Failed: &timeline.Failed{}}, {Lifecycle: true}}, tells, nil},
 		{"IDs", []timeline.Want{{Keys: keys}}, func(e *timeline.Event) bool {
 			return slices.ContainsFunc(keys, func(k timeline.Key) bool { return strings.Contains(string(e.Raw), k.Value) })
-		}},
-		{"a window", []timeline.Want{{Near: &window}}, window.Match},
+		}, nil},
+		{"a window", []timeline.Want{{Near: &window}}, window.Match, nil},
 		{"windows", many, func(e *timeline.Event) bool {
 			return slices.ContainsFunc(many, func(w timeline.Want) bool { return w.Near.Match(e) })
-		}},
+		}, nil},
+		{"failures and lives of some hosts in a window", []timeline.Want{{Failed: &timeline.Failed{}}, {Lifecycle: true}}, func(e *timeline.Event) bool {
+			return tells(e) && inWindow(e)
+		}, within},
 	}
 	show := func(e *timeline.Event) string {
 		return fmt.Sprintf("%s+%d %s %v %x", e.Pos, e.Pos.Offset, e.Time.Format(time.RFC3339Nano), e.Lifecycle, e.Raw)
@@ -184,14 +195,14 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 				st.parts[0].index, st.parts[0].glance = nil, nil
 			}
 			read := func() (out []string) {
-				for e, err := range s.Events(t.Context(), timeline.Filter{Any: round.wants}) {
+				for e, err := range s.Events(t.Context(), timeline.Filter{Any: round.wants, Within: round.within}) {
 					if err == nil {
 						out = append(out, show(e))
 					}
 				}
 				return out
 			}
-			if round.wants[0].Near != nil {
+			if round.wants[0].Near != nil || round.within != nil {
 				for range s.Events(t.Context(), timeline.Filter{Any: rounds[0].wants}) { // leaves an index
 				}
 			}

@@ -54,6 +54,38 @@ func (w windows) of(st *stream) spans {
 	return ingest.JoinWindows(all)
 }
 
+// withinOf makes windows by clock ready.
+func withinOf(byClock map[string][]timeline.Window) windows {
+	out := windows{}
+	for clock, ws := range byClock {
+		var all []span
+		for _, w := range ws {
+			all = append(all, span{w.From, w.To})
+		}
+		out[clock] = newSpans(all)
+	}
+	return out
+}
+
+// bounds gives the windows of the clock that stamped a part of the stream, if they are windows by clock and
+// that one has some; nil if its records are of several hosts, or it is not known whether they write a zone.
+func (w windows) bounds(st *stream, x *index) spans {
+	if len(st.hosts) > 1 || len(st.hosts) == 1 && st.hosts[0] != st.host {
+		return nil
+	}
+	e := timeline.Event{Host: st.host}
+	switch {
+	case x.zoned > mostly*x.local:
+		e.Stamp.Zone = timeline.ZoneWritten
+	case x.local <= mostly*x.zoned:
+		return nil
+	}
+	return w[timeline.ClockOf(&e)]
+}
+
+// mostly is how much oftener a part writes its stamps in one way than in the other.
+const mostly = 9
+
 // A hostSpans is the windows of one host.
 type hostSpans struct {
 	host []byte // nil: every host's
@@ -91,6 +123,8 @@ type index struct {
 	sparse bool
 	latest time.Time
 	lag    time.Duration
+	zoned  int // stamps with a zone, or of a zone that is known
+	local  int // without
 }
 
 type stampRange struct{ first, last time.Time }
@@ -104,10 +138,16 @@ type lineStart struct {
 // sparseSlack is by how much stamps of a sparse index may be off at least.
 const sparseSlack = time.Minute
 
-// add notes a stamp of a record that begins at the offset; they come in this order.
-func (x *index) add(offset int64, t time.Time) {
+// add notes the stamp of a record that begins at the offset; they come in this order.
+func (x *index) add(offset int64, e *timeline.Event) {
+	t := e.Time
 	if t.IsZero() {
 		return // it lies in no window
+	}
+	if e.Stamp.Zone == timeline.ZoneUnknown {
+		x.local++
+	} else {
+		x.zoned++
 	}
 	n := int(offset >> stretchBits)
 	for len(x.ranges) <= n {
