@@ -478,7 +478,10 @@ func (c *collector) addEvent(e *Event) {
 }
 
 // byKeys reads whole requests by key, in rounds, until no new key appears.
-func (c *collector) byKeys() {
+func (c *collector) byKeys() { c.byKeysWithin(nil) }
+
+// byKeysWithin does the work of byKeys within windows by clock.
+func (c *collector) byKeysWithin(within map[string][]Window) {
 	for round := 0; len(c.pending) > 0; round++ {
 		if round == c.lim.Rounds {
 			c.truncated = true
@@ -496,7 +499,9 @@ func (c *collector) byKeys() {
 		slices.SortFunc(keys, func(a, b Key) int {
 			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
 		})
-		found := c.read([]Want{{Keys: keys}}, c.lim.WindowEvents, func(e *Event) bool {
+		f := c.widened([]Want{{Keys: keys}})
+		f.Within = within
+		found := c.readWithin(f, c.lim.WindowEvents, func(e *Event) bool {
 			return slices.ContainsFunc(identities(e), func(k Key) bool {
 				return slices.ContainsFunc(k.Forms(), func(f string) bool { return forms[f] })
 			})

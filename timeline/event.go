@@ -52,6 +52,9 @@ type Event struct {
 	Pos Pos    // where: file and byte offset, or index and document
 }
 
+// Undated says that the record of e bears no stamp: it was written at Time or later, if that is known.
+func (e *Event) Undated() bool { return e.Time.IsZero() || e.Attrs.Get(inferredTime) != "" }
+
 // Clone gives a copy that shares nothing with e.
 func (e *Event) Clone() *Event {
 	c := *e

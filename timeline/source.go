@@ -100,8 +100,8 @@ type Filter struct {
 	// own, by clocks that are not off so far, may ask it by these.
 	Slack time.Duration
 	// Within are windows by clock (see [ClockOf]): of what a clock stamped that is named here
-	// only what lies in one of its windows is wanted; of others all is, but what a source holds to be
-	// written outside of them for what stands beside it may be left out.
+	// only what lies in one of its windows is wanted, and what bears no stamp; of others all is. What by
+	// the stamps around it was written outside of the windows may be left out.
 	Within map[string][]Window
 	Any    []Want
 }

@@ -171,7 +171,8 @@ func (c *collector) neighbourhoods() {
 			c.ask(n.key)
 		}
 	}
-	c.byKeys()
+	// Of what these requests wrote at other times nothing is needed.
+	c.byKeysWithin(c.surrounding())
 }
 
 // failuresAround is for how long before and after a request asked for by ID its
@@ -192,7 +193,7 @@ func (c *collector) failures() {
 	f.Within = within
 	keep := func(e *Event) bool {
 		ws := within[ClockOf(e)]
-		return (len(ws) == 0 || e.Time.IsZero() || touches(ws, e.Time, e.Time)) && c.tells(e)
+		return (len(ws) == 0 || e.Undated() || touches(ws, e.Time, e.Time)) && c.tells(e)
 	}
 	for _, e := range c.readWithin(f, c.lim.WindowEvents, keep) {
 		c.logs(e)

@@ -85,7 +85,7 @@ func newPlan(f timeline.Filter) *plan {
 
 // inTime says whether the filter's bounds let the event through.
 func (p *plan) inTime(e *timeline.Event) bool {
-	if ws, ok := p.within[timeline.ClockOf(e)]; ok && !e.Time.IsZero() && !ws.meet(e.Time, e.Time) {
+	if ws, ok := p.within[timeline.ClockOf(e)]; ok && !e.Undated() && !ws.meet(e.Time, e.Time) {
 		return false
 	}
 	return (p.from.IsZero() || !e.Time.Before(p.from)) && (p.to.IsZero() || e.Time.Before(p.to))

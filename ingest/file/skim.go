@@ -336,9 +336,10 @@ func (k *skimmer) find(end int) {
 	k.stretches = out
 }
 
-// add adds the records that have bytes of window[from:to], and gives their end.
+// add adds the records that have bytes of window[from:to], and gives their end. Before one
+// without stamp come those from the last one on that has one.
 func (k *skimmer) add(from, to, end int) int {
-	st := stretch{k.ownAt(from), k.ownFrom(to, end)}
+	st := stretch{k.datedAt(from), k.ownFrom(to, end)}
 	k.stretches = append(k.stretches, st)
 	return st.end
 }
@@ -357,8 +358,11 @@ func (k *skimmer) meetsWithin(end int) bool {
 // addNear adds the records that begin in window[from:to] but for those of which a glance
 // tells that they are stamped in none of the windows.
 func (k *skimmer) addNear(from, to, end int) {
-	for at := k.ownAt(from); at < to; {
+	for at := k.datedAt(from); at < to; {
 		next := k.ownFrom(at+1, end)
+		for next < end && !k.screen.Dates(k.window[next:]) {
+			next = k.ownFrom(next+1, end)
+		}
 		line, rest, _ := bytes.Cut(k.window[at:next], []byte{'\n'})
 		if len(rest) > 0 || k.screen.Strange(k.window[at:]) || k.maybeNear(line, at) {
 			k.stretches = append(k.stretches, stretch{at, next})
@@ -405,6 +409,23 @@ func (k *skimmer) ownAt(i int) int {
 			return i
 		}
 		i--
+	}
+}
+
+// datedAt gives where the last record begins at i or before that has a stamp; if there is none in
+// the window, the last of the stream's own.
+func (k *skimmer) datedAt(i int) int {
+	own := k.ownAt(i)
+	for at := own; ; at = k.ownAt(at - 1) {
+		if k.screen.Dates(k.window[at:]) {
+			return at
+		}
+		if n := len(k.stretches); n > 0 && at <= k.stretches[n-1].end {
+			return at // those before it are read
+		}
+		if at == 0 {
+			return own
+		}
 	}
 }
 

@@ -156,7 +156,7 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 	}
 	inWindow := func(e *timeline.Event) bool {
 		ws, ok := within[timeline.ClockOf(e)]
-		return !ok || e.Time.IsZero() || ws[0].Match(e)
+		return !ok || e.Undated() || ws[0].Match(e)
 	}
 	tells := func(e *timeline.Event) bool { return e.Failed || e.Lifecycle != timeline.NoLifecycle }
 	rounds := []struct {

@@ -58,11 +58,7 @@ func (w windows) of(st *stream) spans {
 func withinOf(byClock map[string][]timeline.Window) windows {
 	out := windows{}
 	for clock, ws := range byClock {
-		var all []span
-		for _, w := range ws {
-			all = append(all, span{w.From, w.To})
-		}
-		out[clock] = newSpans(all)
+		out[clock] = ingest.JoinWindows(slices.Clone(ws))
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type screened struct {
 	main   *compiled
 	lines  bool // every line is a record
 	alike  bool // and one of the stream's own
+	dated  bool // every record of the stream's own bears a stamp, or none does
 	width  int  // words of a beginning
 	failed []Literal
 	life   []Literal
@@ -63,6 +64,7 @@ func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
 	sc := &Screen{screened: &screened{set: s, format: f, opt: o, main: main}}
 	sc.lines = sc.reader().lineByLine
 	sc.alike = sc.lines && len(outer) == 0
+	sc.dated = len(outer) > 0 || len(main.timeNames) == 0 || !main.unstamped()
 	sc.literals(outer)
 	if sc.alike {
 		return sc
@@ -234,6 +236,16 @@ func (sc *Screen) Alike() bool { return sc.alike }
 
 // Own says whether the line, with which text begins, surely begins a record.
 func (sc *Screen) Own(text []byte) bool { return sc.lines || sc.tells(text) }
+
+// Dates says whether the record of the stream's own bears a stamp that begins with the line with
+// which text begins: by it those after it are dated that bear none.
+func (sc *Screen) Dates(text []byte) bool {
+	if sc.dated {
+		return true
+	}
+	line, _, _ := bytes.Cut(text, []byte{'\n'})
+	return sc.main.bearsStamp(line)
+}
 
 // Strange says whether the line, with which text begins, may not be the first of a record of
 // the stream's own format.
