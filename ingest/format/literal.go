@@ -1,6 +1,7 @@
 package format
 
 import (
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -21,6 +22,25 @@ const leastLiteral = 3
 
 // maxLiterals bounds those that one expression needs.
 const maxLiterals = 64
+
+// jsonColon is what ends the name of a member of a JSON object, with the space that writers
+// may put around the colon.
+var jsonColon = regexp.MustCompile(`"[ ]?:[ ]?`)
+
+// spaced gives a literal of a format's file as it stands with and without space around
+// JSON's colons: the same encoder writes both.
+func spaced(l string) (out [][]byte) {
+	for _, colon := range []string{`":`, `": `, `" : `} {
+		v := jsonColon.ReplaceAllString(l, colon)
+		if strings.HasSuffix(l, `":`) {
+			v = strings.TrimRight(v, " ") // what comes next is left open
+		}
+		if !slices.ContainsFunc(out, func(o []byte) bool { return string(o) == v }) {
+			out = append(out, []byte(v))
+		}
+	}
+	return out
+}
 
 // literalsOf gives literals of which every match of the expression contains one; nil if
 // there are none. Only what stands in JSON as it is in text counts.

@@ -470,7 +470,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		if l == "" {
 			k.fail(at("failed", "literals", strconv.Itoa(i)), "an empty literal is in every record")
 		}
-		c.literals = append(c.literals, []byte(l))
+		c.literals = append(c.literals, spaced(l)...)
 	}
 	if len(sp.Failed.Any) == 0 {
 		if len(sp.Failed.Literals) > 0 {
