@@ -95,8 +95,8 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	}
 	c.first()
 	c.byKeys()
-	c.neighbourhoods()
 	c.failures()
+	c.neighbourhoods()
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -64,6 +65,7 @@ type Source struct {
 	literals sync.Map // *format.Format -> *search for its literals
 
 	progress progress
+	room     atomic.Int64 // for what is kept of compressed parts, in bytes
 
 	mu       sync.Mutex
 	from, to time.Time // of the raw stamps seen
@@ -106,6 +108,7 @@ type filePart struct {
 
 	skipped map[string]skip // by What; guarded by Source.mu
 	index   *index          // nil until a whole pass left it; guarded by Source.mu
+	kept    *kept           // nil until a pass left it; guarded by Source.mu
 	glance  *glance         // nil until a pass left it; guarded by Source.mu
 }
 
@@ -140,6 +143,7 @@ func OpenAll(ctx context.Context, names []string, c ingest.Config) (*Source, err
 	}
 	f.once()
 	s.temps = f.temps
+	s.room.Store(keptMost)
 	paths := make([]string, len(f.files))
 	for i := range f.files {
 		paths[i] = f.files[i].path

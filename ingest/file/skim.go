@@ -33,6 +33,9 @@ type skimmer struct {
 	eof    bool
 	whole  bool // all records from some place on were read
 
+	keeps    *kept // what is kept of this pass for later ones; nil if it is nothing
+	keepFrom int64
+
 	counted, line int // number of the line in which the byte of the window is
 	marks         []int
 	stretches     []stretch
@@ -142,11 +145,21 @@ func (k *skimmer) run(ctx context.Context, f *stored) bool {
 		size = int64(len(k.r.index.ranges)+1) << stretchBits // what is behind counts as one
 	}
 	runs := k.r.index.runs(wanted, size)
-	if f.how != nil && len(runs) > 0 { // nothing is passed over, but for the end
-		return k.through(ctx, runs[len(runs)-1].to)
+	near := k.r.kept(runs)
+	if f.how != nil && len(runs) > 0 && near == nil { // nothing is passed over, but for the end
+		if k.r.within != nil {
+			k.keeps, k.keepFrom = &kept{}, runs[0].from.offset
+		}
+		goOn := k.through(ctx, runs[len(runs)-1].to)
+		k.keepNow(goOn && !k.whole)
+		return goOn
 	}
 	for _, x := range runs {
-		k.in = &cancelReader{ctx, io.NewSectionReader(f.file, x.from.offset, size-x.from.offset)}
+		if near != nil {
+			k.in = &cancelReader{ctx, near.read(x.from.offset)}
+		} else {
+			k.in = &cancelReader{ctx, io.NewSectionReader(f.file, x.from.offset, size-x.from.offset)}
+		}
 		k.base, k.line, k.counted, k.eof = x.from.offset, x.from.line, 0, false
 		if !k.through(ctx, x.to) {
 			return false
@@ -156,6 +169,33 @@ func (k *skimmer) run(ctx context.Context, f *stored) bool {
 		}
 	}
 	return true
+}
+
+// kept gives what an earlier pass kept of the part; nil if that is not all that the runs need.
+func (r *partReader) kept(runs []run) *kept {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	if !r.p.kept.holds(runs) {
+		return nil
+	}
+	return r.p.kept
+}
+
+// keepNow leaves to later passes what this one kept, if it is all that it went through.
+func (k *skimmer) keepNow(all bool) {
+	x := k.keeps
+	if x == nil {
+		return
+	}
+	k.keeps = nil
+	k.r.s.mu.Lock()
+	defer k.r.s.mu.Unlock()
+	if !all || len(x.blocks) == 0 || k.r.p.kept != nil {
+		x.drop(&k.r.s.room)
+		return
+	}
+	x.whole = k.eof
+	k.r.p.kept = x
 }
 
 // through goes on until a window begins at the offset or behind it.
@@ -197,6 +237,10 @@ func (k *skimmer) through(ctx context.Context, to int64) bool {
 			if turnedAt >= 0 {
 				return k.onward(ctx, buf[turnedAt:], k.in)
 			}
+		}
+		if k.keeps != nil && k.base+int64(end) > k.keepFrom && !k.keeps.add(k.base, buf[:end], &k.r.s.room) {
+			k.keeps.drop(&k.r.s.room)
+			k.keeps = nil
 		}
 		k.lineAt(end)
 		k.counted = 0

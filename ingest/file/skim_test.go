@@ -176,6 +176,7 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 		{"failures and lives of some hosts in a window", []timeline.Want{{Failed: &timeline.Failed{}}, {Lifecycle: true}}, func(e *timeline.Event) bool {
 			return tells(e) && inWindow(e)
 		}, within},
+		{"a window of what is kept", []timeline.Want{{Near: &window}}, window.Match, nil},
 	}
 	show := func(e *timeline.Event) string {
 		return fmt.Sprintf("%s+%d %s %v %x", e.Pos, e.Pos.Offset, e.Time.Format(time.RFC3339Nano), e.Lifecycle, e.Raw)
@@ -204,6 +205,13 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 			}
 			if round.wants[0].Near != nil || round.within != nil {
 				for range s.Events(t.Context(), timeline.Filter{Any: rounds[0].wants}) { // leaves an index
+				}
+			}
+			if round.name == "a window of what is kept" {
+				for _, st := range s.streams {
+					if plain := strings.HasSuffix(st.parts[0].path, ".log"); !plain && st.host == "app-2" && st.parts[0].kept == nil {
+						t.Error("nothing is kept of app-2")
+					}
 				}
 			}
 			if len(all) < 10 {
