@@ -159,6 +159,9 @@ func (e *edges) fill(bs []bound) {
 			e.highs = append(e.highs, edge{bs[i].t, bs[i].hi})
 		}
 	}
+	// The tightest first: most of the others are then passed over by one look.
+	slices.SortFunc(e.lows, func(a, b edge) int { return compareFloat(b.x, a.x) })
+	slices.SortFunc(e.highs, func(a, b edge) int { return compareFloat(a.x, b.x) })
 }
 
 // A prober asks edges for extremes; it holds the room in which that works.
@@ -169,13 +172,19 @@ type prober struct{ low, high nth }
 func (p *prober) at(e *edges, t, b, wander float64) (lo, hi float64) {
 	p.low.reset(e.kLow)
 	p.high.reset(e.kHigh)
+	limit := inf
 	for i := range e.lows {
 		d := e.lows[i].t - t
-		p.low.add(b*d + wander*math.Abs(d) - e.lows[i].x)
+		if v := b*d + wander*math.Abs(d) - e.lows[i].x; v < limit {
+			limit = p.low.add(v)
+		}
 	}
+	limit = inf
 	for i := range e.highs {
 		d := e.highs[i].t - t
-		p.high.add(e.highs[i].x - b*d + wander*math.Abs(d))
+		if v := e.highs[i].x - b*d + wander*math.Abs(d); v < limit {
+			limit = p.high.add(v)
+		}
 	}
 	lo, hi = negInf, inf
 	if v, ok := p.low.value(); ok {

@@ -169,11 +169,12 @@ type nth struct {
 
 func (s *nth) reset(n int) { s.n, s.top = n, s.top[:0] }
 
-func (s *nth) add(x float64) {
+// add gives the limit from which on another one changes nothing.
+func (s *nth) add(x float64) (limit float64) {
 	k := len(s.top)
 	if k > s.n {
 		if x >= s.top[k-1] {
-			return
+			return s.top[k-1]
 		}
 		k--
 	} else {
@@ -183,12 +184,16 @@ func (s *nth) add(x float64) {
 		i, _ := slices.BinarySearch(s.top[:k], x)
 		copy(s.top[i+1:k+1], s.top[i:k])
 		s.top[i] = x
-		return
+	} else {
+		for ; k > 0 && s.top[k-1] > x; k-- {
+			s.top[k] = s.top[k-1]
+		}
+		s.top[k] = x
 	}
-	for ; k > 0 && s.top[k-1] > x; k-- {
-		s.top[k] = s.top[k-1]
+	if len(s.top) > s.n {
+		return s.top[s.n]
 	}
-	s.top[k] = x
+	return inf
 }
 
 func (s *nth) value() (float64, bool) {

@@ -705,11 +705,18 @@ func (c *collector) draft() {
 	c.lives, unplaced = processes(c.life, homesOf(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.failed)), c.clocks)
 	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
 	c.drafts = map[string][]*Request{}
+	var names []string
+	var all [][]Joined
 	for s, events := range c.sets() {
 		if !c.isWanted(s, events) && !slices.ContainsFunc(events, func(e *Event) bool { return carries(e, c.near) }) {
 			continue
 		}
-		c.drafts[s] = c.builder().build(c.joined(s, events))
+		names, all = append(names, s), append(all, c.joined(s, events))
+	}
+	built := make([][]*Request, len(all))
+	each(len(all), func(i int) { built[i] = c.builder().build(all[i]) })
+	for i, s := range names {
+		c.drafts[s] = built[i]
 	}
 	lastBroken(c.lives, c.drafts)
 	c.lives, c.openEnds = explain(c.lives, unplaced, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)

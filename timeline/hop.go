@@ -43,6 +43,7 @@ type builder struct {
 	software map[string]software // of the services that log
 	places   map[place]bool      // the same, by host
 	banned   map[string]bool     // forms that are no keys
+	rough    bool                // instants are left as the clocks alone tell them
 }
 
 // build makes the requests of one alias set: usually one, or one per exchange that a
@@ -391,7 +392,9 @@ func (d *draft) finish(r *Request) {
 		root.Role = RoleGateway
 	}
 	r.CallerUsual = d.book.usualCaller(root.Service)
-	d.refine(r)
+	if !d.rough {
+		d.refine(r)
+	}
 	sortEvents(r)
 	r.Start, r.Length = root.Start, -1
 	if sp := root.span(); sp != nil {

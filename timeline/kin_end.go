@@ -120,12 +120,14 @@ func (upper *end) asked(lower *end) bool {
 func (c *collector) ends() []*end {
 	var out []*end
 	known := map[Pos]bool{}
+	b := c.builder()
+	b.rough = true // who called whom is all that is asked
 	for set, events := range c.sets() {
 		wanted := c.isWanted(set, events)
 		if !wanted && !slices.ContainsFunc(events, func(e *Event) bool { return e.Failed || e.StatusCode >= 500 }) {
 			continue
 		}
-		for _, r := range c.builder().build(c.joined(set, events)) {
+		for _, r := range b.build(c.joined(set, events)) {
 			for _, h := range r.Hops {
 				sp := h.span()
 				if sp == nil || known[sp.Pos] || sp.Traced {
