@@ -79,7 +79,7 @@ type lasting struct {
 }
 
 // density gives the density at a difference of d, up to a factor.
-func (l lasting) density(d float64) float64 {
+func (l *lasting) density(d float64) float64 {
 	switch {
 	case d < l.low || d > l.high:
 		return max(1e-4, 0.02-max(l.low-d, d-l.high)/5e3) // lengths are taken by another clock

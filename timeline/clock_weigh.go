@@ -13,8 +13,9 @@ const (
 // A potential is what one way or one length says of two moments.
 type potential struct {
 	i, j  int
-	at    func(d float64) float64 // of the difference, j's less i's
-	width float64                 // how much it leaves open
+	curve *delayCurve // of the difference, j's less i's; nil: it is lasts
+	lasts lasting
+	width float64 // how much it leaves open
 }
 
 // weigh sets the best guess of every moment, and the interval that holds it in 95 of 100
@@ -28,10 +29,10 @@ func (f *refinement) weigh(lo, hi []float64) {
 		w.cells[i] = newCellBox(min(lo[i], hi[i]), max(lo[i], hi[i]))
 	}
 	for _, way := range f.ways {
-		w.all = append(w.all, potential{way.from, way.to, f.m.curves[way.delay].at, way.delay.scale})
+		w.all = append(w.all, potential{i: way.from, j: way.to, curve: f.m.curves[way.delay], width: way.delay.scale})
 	}
 	for _, l := range f.lengths {
-		w.all = append(w.all, potential{l.from, l.to, l.density, l.high - l.low})
+		w.all = append(w.all, potential{i: l.from, j: l.to, lasts: l, width: l.high - l.low})
 	}
 	// What says most comes first, and the others close the circles.
 	slices.SortStableFunc(w.all, func(a, b potential) int { return compareFloat(a.width, b.width) })
@@ -126,10 +127,10 @@ func (w *weighing) depths(order []int) []int {
 func (w *weighing) say(k int, depth []int) {
 	p := &w.all[k]
 	if depth == nil || depth[p.i] > depth[p.j] {
-		w.said[k][0] = w.send(p.i, k, p.j, p.at, 1)
+		w.said[k][0] = w.send(p.i, k, p.j, 1)
 	}
 	if depth == nil || depth[p.i] < depth[p.j] {
-		w.said[k][1] = w.send(p.j, k, p.i, p.at, -1)
+		w.said[k][1] = w.send(p.j, k, p.i, -1)
 	}
 }
 
@@ -155,15 +156,21 @@ func (w *weighing) without(i, k int) []float64 {
 }
 
 // send gives what moment i says of moment j along potential k; sign is 1 if j is the later one.
-func (w *weighing) send(i, k, j int, at func(d float64) float64, sign float64) message {
+func (w *weighing) send(i, k, j int, sign float64) message {
 	from, to, belief := &w.cells[i], &w.cells[j], w.without(i, k)
+	curve, lasts := w.all[k].curve, &w.all[k].lasts
+	step := sign * from.width
 	out := make(message, to.n)
 	top := 0.0
 	for c := range out {
 		y, sum := sign*(to.x(c)-from.x(0)), 0.0
 		for d, b := range belief {
-			if b > 1e-6 {
-				sum += b * at(y-sign*from.width*float64(d))
+			switch x := y - step*float64(d); {
+			case b <= 1e-6:
+			case curve != nil:
+				sum += b * curve.at(x)
+			default:
+				sum += b * lasts.density(x)
 			}
 		}
 		out[c] = sum
