@@ -470,7 +470,11 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		if l == "" {
 			k.fail(at("failed", "literals", strconv.Itoa(i)), "an empty literal is in every record")
 		}
-		c.literals = append(c.literals, spaced(l)...)
+		for _, v := range spaced(l) {
+			if !slices.ContainsFunc(c.literals, func(o []byte) bool { return string(o) == string(v) }) {
+				c.literals = append(c.literals, v)
+			}
+		}
 	}
 	if len(sp.Failed.Any) == 0 {
 		if len(sp.Failed.Literals) > 0 {
