@@ -294,6 +294,23 @@ func unstarted(h *Hop) {
 	}
 }
 
+// unended gives an end to a hop of which the record tells the start alone, if its caller passed on its answer: it ended before its
+// caller did.
+func unended(h *Hop) {
+	sp := h.span()
+	if sp == nil || sp.caller == nil || h.Caller == nil || h.Caller.Record != nil || h.End.Known() || !h.Start.Known() {
+		return
+	}
+	up := h.Caller.Caller
+	if !up.End.Known() || up.Sent != h.Sent || up.End.CertainlyBefore(h.Start) {
+		return
+	}
+	h.End = Instant{Earliest: h.Start.Earliest, Time: up.End.Time, Latest: up.End.Latest}
+	if h.End.Time.Before(h.Start.Time) {
+		h.End.Time = h.Start.Time
+	}
+}
+
 // rootHop is the hop that nobody calls and that is usually outermost; else the longest of them.
 func (d *draft) rootHop() *Hop {
 	var best *Hop
@@ -394,6 +411,9 @@ func (d *draft) finish(r *Request) {
 	r.CallerUsual = d.book.usualCaller(root.Service)
 	if !d.rough {
 		d.refine(r)
+		for _, h := range r.Hops {
+			unended(h)
+		}
 	}
 	sortEvents(r)
 	r.Start, r.Length = root.Start, -1

@@ -57,16 +57,11 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 
 // narrow leaves of a window of which the record tells one end alone what is known of the exchange in its request.
 func (x *exchange) narrow(h *Hop, clocks *ClockModel) {
+	sp := h.span()
+	if _, _, startOK, endOK := sp.Interval(); startOK && endOK || !h.Start.Known() || !h.End.Known() || !clocks.Tied(sp.Event) {
+		return
+	}
 	from, to := h.Start, h.End
-	for c := h.Caller; c != nil && !to.Known() && c.Record == nil && c.Caller.Sent == h.Sent; c = c.Caller.Caller {
-		to = c.Caller.End // it passed on what was answered before
-	}
-	if !to.Known() || !from.Known() || h.Start.Known() && h.End.Known() {
-		return
-	}
-	if sp := h.span(); !clocks.Tied(sp.Event) {
-		return
-	}
 	x.from, x.to = from, to
 	lo, hi := clocks.rawWindow(x.clock, from.Earliest, to.Latest)
 	if lo.After(x.raw.Lo) {
