@@ -433,7 +433,7 @@ func (d *draft) callFor(p, h *Hop) *Call {
 		if c.Callee != nil || !reached(c) || !canAnswer(h, c) {
 			continue
 		}
-		if _, known := d.endpoint(c); known {
+		if e, known := d.endpoint(c); known && (e.Service != h.Service || e.Host != "" && e.Host != h.Host) {
 			continue
 		}
 		window, timed := callLength(c)

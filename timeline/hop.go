@@ -311,6 +311,17 @@ func unended(h *Hop) {
 	}
 }
 
+// unendedBelow gives an end to a hop of which the record tells the start alone, if it passed on what ended later than its caller waited: it ended
+// after that.
+func unendedBelow(h *Hop) {
+	if h.span() == nil || h.End.Known() || !h.Start.Known() {
+		return
+	}
+	if below := workedUntil(h); below.Known() && h.Start.Time.Before(below.Time) {
+		h.End = Instant{Earliest: below.Earliest, Time: below.Time, Latest: below.Latest.Add(lateLine)}
+	}
+}
+
 // rootHop is the hop that nobody calls and that is usually outermost; else the longest of them.
 func (d *draft) rootHop() *Hop {
 	var best *Hop
@@ -414,6 +425,9 @@ func (d *draft) finish(r *Request) {
 		for _, h := range r.Hops {
 			unended(h)
 		}
+	}
+	for _, h := range slices.Backward(r.Hops) {
+		unendedBelow(h)
 	}
 	sortEvents(r)
 	r.Start, r.Length = root.Start, -1

@@ -46,7 +46,7 @@ func (c *collector) kinWanted(ends []*end) bool {
 	}
 	for _, u := range ends {
 		for _, l := range byLine[u.line] {
-			if u.leaf && (u.wanted || l.wanted) && u.answers(l) && !c.tiedByID(u.at.service, l.at.service) {
+			if u.leaf && (u.wanted || l.wanted) && (u.answers(l) || u.mapped(l)) && !c.tiedByID(u.at.service, l.at.service) {
 				return true
 			}
 		}

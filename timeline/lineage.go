@@ -19,6 +19,7 @@ func Resolve(r *Request) {
 			c.Sent = c.Callee.Sent
 		}
 		if c.Ended == OutcomeUnknown {
+			passedOn(c)
 			c.Ended = endedByBothEnds(c)
 		}
 	}
@@ -46,8 +47,51 @@ func compareCalls(a, b *Call) int {
 	return cmp.Compare(a.ID, b.ID)
 }
 
+// passedOn tells of a call that likeness ties, of which its caller has no record, what its caller received: what the callee sent,
+// unless the callee, or what it waited for, was certainly at work for longer than the caller waited.
+func passedOn(c *Call) {
+	if c.Callee == nil || c.Record != nil || !c.Callee.Sent.Known() || c.Received.Known() {
+		return
+	}
+	sp := c.Callee.span()
+	if sp == nil || sp.caller == nil {
+		return
+	}
+	if c.Callee.Sent != c.Caller.Sent && answeredAt(c.Caller).Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee)) {
+		c.Ended = GaveUp
+		return
+	}
+	c.Received = c.Callee.Sent
+}
+
+// answeredAt is when a hop had answered: by its own record, else when the first of its callers had that tells.
+func answeredAt(h *Hop) Instant {
+	for ; !h.End.Known() && h.Caller != nil && h.Caller.Record == nil; h = h.Caller.Caller {
+	}
+	return h.End
+}
+
+// workedUntil is until when a hop was at work: by its own record, else as long as what it passed on was.
+func workedUntil(h *Hop) Instant {
+	for !h.End.Known() {
+		var next *Hop
+		for _, c := range h.Calls {
+			if c.Callee != nil && c.Record == nil && c.Callee.Sent == h.Sent {
+				next = c.Callee
+			}
+		}
+		if next == nil {
+			return Instant{}
+		}
+		h = next
+	}
+	return h.End
+}
+
 func endedByBothEnds(c *Call) Outcome {
 	switch {
+	case c.Ended != OutcomeUnknown:
+		return c.Ended
 	case c.Received.Known() && !c.OwnMade:
 		return Complete
 	case c.Received.Known():
