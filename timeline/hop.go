@@ -306,6 +306,9 @@ func unended(h *Hop) {
 		return
 	}
 	h.End = Instant{Earliest: h.Start.Earliest, Time: up.End.Time, Latest: up.End.Latest}
+	if at := up.End.Earliest.Add(-lateLine); forwards(up) && at.After(h.End.Earliest) {
+		h.End.Earliest = at // a proxy passes on what it gets as it comes
+	}
 	if h.End.Time.Before(h.Start.Time) {
 		h.End.Time = h.Start.Time
 	}
