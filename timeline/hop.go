@@ -213,7 +213,7 @@ func hopAt(hops []*Hop, e *Joined) *Hop {
 	for _, h := range hops {
 		sp := h.span()
 		if ClockOf(sp.Event) != ClockOf(e.Event) {
-			if before == nil {
+			if before == nil || !e.Start.CertainlyBefore(sp.Start) {
 				before = h
 			}
 			continue

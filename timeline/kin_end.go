@@ -28,6 +28,7 @@ type end struct {
 	named       bool // it bears an identity key
 	root, leaf  bool // no record tells who called it; none tells whom it called
 	wanted      bool // it is of a request asked for
+	within      *end // the nearest exchange that it was made for and that tells its end
 }
 
 // A bench is one log of one service on one host: that of a proxy and that of the app behind it may be told by

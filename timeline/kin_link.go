@@ -401,6 +401,9 @@ func (c *collector) fits(l *kinLink, u, o *end) (string, bool) {
 	case l.shift == nil || c.clocksTell(u, o):
 		us, ue = c.clocks.Align(u.e)
 		ls, le = c.clocks.Align(o.e)
+		if !u.hasStop && u.within != nil && c.clocksTell(u, u.within) {
+			_, ue = c.clocks.Align(u.within.e)
+		}
 	default:
 		words = fmt.Sprintf("and %d exchanges of both are as far apart", l.shift.pairs)
 		us, ue = rawInstants(u, 0, 0)

@@ -143,7 +143,10 @@ func (m *kinMatch) resolve(group []fit) {
 		at[[2]*end{f.u, f.l}] = f
 	}
 	take := func(f fit) {
-		k := max(us[f.u], ls[f.l])
+		k := ls[f.l]
+		if !f.l.failing() || len(upper) == len(lower) {
+			k = max(k, us[f.u]) // else what fits no other one is a further attempt
+		}
 		if k <= maxCandidates {
 			m.take(f, k)
 		}
@@ -162,6 +165,13 @@ func (m *kinMatch) resolve(group []fit) {
 			}
 			return
 		}
+	}
+	if len(upper) == 1 && !slices.ContainsFunc(lower, func(l *end) bool { return !l.failing() }) {
+		slices.SortStableFunc(lower, byRawTime)
+		for _, l := range slices.Backward(lower) { // it passed on what came of the last attempt
+			take(at[[2]*end{upper[0], l}])
+		}
+		return
 	}
 	slices.SortStableFunc(group, func(a, b fit) int { return cmp.Compare(m.c.gap(a), m.c.gap(b)) })
 	taken := map[*end]bool{}
@@ -200,8 +210,14 @@ func (m *kinMatch) take(f fit, candidates int) {
 			less = f.u
 		}
 		m.up[less], m.down[less] = true, less
-	} else if m.up[f.l] = true; m.down[f.u] == nil {
-		m.down[f.u] = f.l
+	} else {
+		m.up[f.l] = true
+		if m.down[f.u] == nil {
+			m.down[f.u] = f.l
+		}
+		if f.l.within = f.u; !f.u.hasStop {
+			f.l.within = f.u.within
+		}
 	}
 	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, candidates, kinWords(f.u, f.l, f.words)})
 }
