@@ -210,6 +210,8 @@ func (n *noter) line(line string) string {
 		return n.request(words[1:])
 	case "went_well":
 		return n.wentWell(words[1:])
+	case "usual":
+		return n.usual(words[1:])
 	case "process":
 		return n.process(words[1:])
 	case "call":
@@ -287,6 +289,22 @@ func (n *noter) wentWell(words []string) string {
 		return fmt.Sprintf("%q is no time", words[3])
 	}
 	n.wells = append(n.wells, well{words[0], words[1], moment(d, caseSlack)})
+	return ""
+}
+
+// usual reads "CALLER CALLEE N": in how many other requests the one was seen to call the other.
+func (n *noter) usual(words []string) string {
+	calls := 0
+	if len(words) == 3 {
+		calls, _ = strconv.Atoi(words[2])
+	}
+	if calls <= 0 {
+		return "usual is followed by the caller, the callee and a number of calls"
+	}
+	if n.near.Book == nil {
+		n.near.Book = &timeline.EndpointBook{}
+	}
+	n.near.Book.Edges = append(n.near.Book.Edges, timeline.Edge{Caller: words[0], Callee: words[1], Calls: calls})
 	return ""
 }
 

@@ -104,6 +104,10 @@ func newLanguage() (*cel.Env, error) {
 				s, _ := value[NearView](args[0]).stateIn(text(args[1]), text(args[2]), at, at, false)
 				return types.Bool(s == stateRestarting)
 			}))),
+		cel.Function("was_down", cel.MemberOverload("near_was_down", []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
+			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
+				return types.Bool(value[NearView](args[0]).downAt(text(args[1]), text(args[2]), value[MomentView](args[3]).instant))
+			}))),
 
 		member("certainly_before", momentType, momentType, cel.BoolType, func(a, b *MomentView) ref.Val {
 			return types.Bool(a.instant.CertainlyBefore(b.instant))

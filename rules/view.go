@@ -1298,6 +1298,33 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant, br
 	return stateUnknown, nil
 }
 
+// downAt says whether a service on a host was down at a moment: a life had ended, for whatever reason, and the next one had not begun to
+// take requests.
+func (n *NearView) downAt(service, host string, at timeline.Instant) bool {
+	if n == nil || service == "" || !at.Known() {
+		return false
+	}
+	var lives []*timeline.Process
+	for _, p := range n.near.Processes {
+		if !p.Worker && p.Service == service && (host == "" || p.Host == "" || p.Host == host) {
+			lives = append(lives, p)
+		}
+	}
+	slices.SortStableFunc(lives, func(a, b *timeline.Process) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), lifeStart(a).Compare(lifeStart(b)))
+	})
+	for i, p := range lives {
+		if i+1 == len(lives) || lives[i+1].Host != p.Host || !p.End.Known() {
+			continue
+		}
+		up := cmp.Or(lives[i+1].Ready, lives[i+1].Start)
+		if !at.CertainlyBefore(p.End) && !up.CertainlyBefore(at) && agree(p.End, at) && agree(at, up) {
+			return true
+		}
+	}
+	return false
+}
+
 // vague is how far two moments may be out of order by their best guesses where their intervals let them be in order:
 // the clock of a host that is not tied to the others leaves room for everything.
 const vague = 2 * time.Second

@@ -75,7 +75,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
 		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), gave: make([]bool, len(srcs)), services: map[string]bool{}, software: map[string]software{}, places: map[place]bool{},
-		callerOf: map[Pos]Pos{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
+		callerOf: map[Pos]caller{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
 		left: make([]time.Duration, len(srcs)),
 	}
 	for i, s := range srcs {
@@ -151,7 +151,7 @@ type collector struct {
 
 	// What was found of exchanges that share no ID: the caller's record of an exchange by the callee's, what is joined
 	// to an alias set, and the sets that are part of another one by it, with that one.
-	callerOf map[Pos]Pos
+	callerOf map[Pos]caller
 	extra    map[string][]Joined
 	absorbed map[string]string
 	chains   []chained    // requests tied so that are learnt from
@@ -610,8 +610,8 @@ func (c *collector) joined(set string, events []*Event) []Joined {
 	}
 	out = append(out, c.extra[set]...)
 	for i := range out {
-		if caller, ok := c.callerOf[out[i].Pos]; ok {
-			out[i].caller = &caller
+		if up, ok := c.callerOf[out[i].Pos]; ok {
+			out[i].caller, out[i].skipped = &up.pos, up.skipped
 		}
 	}
 	return out

@@ -428,9 +428,9 @@ func (d *draft) finish(r *Request) {
 		for _, h := range r.Hops {
 			unended(h)
 		}
-	}
-	for _, h := range slices.Backward(r.Hops) {
-		unendedBelow(h)
+		for _, h := range slices.Backward(r.Hops) {
+			unendedBelow(h)
+		}
 	}
 	sortEvents(r)
 	r.Start, r.Length = root.Start, -1

@@ -126,15 +126,6 @@ func (xs *exchanges) near(clock string, raw RawSpan, at Instant, f func(x *excha
 	}
 }
 
-// overBefore says whether the exchange was certainly over when a record was written, at raw on clock or at one of ats: it is of it only
-// if it was written late.
-func (x *exchange) overBefore(clock string, raw RawSpan, ats []Instant) bool {
-	if x.clock == clock && clock != "" {
-		return raw.Lo.After(x.raw.Hi)
-	}
-	return !slices.ContainsFunc(ats, func(at Instant) bool { return !x.to.CertainlyBefore(at) })
-}
-
 // hostPart drops a port: "10.0.0.9:4711" and "[::1]:80" give the address.
 func hostPart(addr string) string {
 	if strings.HasPrefix(addr, "[") {
@@ -245,7 +236,6 @@ func (j *joiner) join(e *Event) []inferred {
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
-	narrow(e.Failed && e.Kind == LogRecord, func(x *exchange) bool { return x.overBefore(clock, raw, ats) })
 	if processDeath(e) {
 		if killer, k, words := killerOf(e, fits); killer != nil {
 			return []inferred{{killer.set, k, true, why + "; " + words}}
@@ -285,6 +275,51 @@ func withinRaw(xs []*exchange, clock string, raw RawSpan) []*exchange {
 		}
 	}
 	return out
+}
+
+// sameWorker tells of records that one thread wrote about one connection at one time, that they are of one request: where one of them fits
+// one request alone, the others are of it.
+func sameWorker(events []*Event, joins [][]inferred) {
+	type worker struct {
+		contextKey
+		client, port string
+	}
+	groups := map[worker][]int{}
+	var order []worker
+	for i, e := range events {
+		for _, k := range contextKeys(e) {
+			w := worker{k, hostPart(e.Attrs.Get(KeyClient)), e.Attrs.Get("client.port")}
+			if k.name != KeyThread || w.port == "" {
+				continue
+			}
+			if groups[w] == nil {
+				order = append(order, w)
+			}
+			groups[w] = append(groups[w], i)
+		}
+	}
+	for _, w := range order {
+		list := groups[w]
+		slices.SortStableFunc(list, func(a, b int) int { return events[a].Time.Compare(events[b].Time) })
+		for from := 0; from < len(list); {
+			to := from + 1
+			for to < len(list) && events[list[to]].Time.Sub(events[list[to-1]].Time) <= hopTolerance {
+				to++
+			}
+			at := slices.IndexFunc(list[from:to], func(i int) bool { return len(joins[i]) == 1 })
+			for _, i := range list[from:to] {
+				if at < 0 {
+					break
+				}
+				if known := list[from+at]; len(joins[i]) > 1 {
+					in := joins[known][0]
+					in.reason = "on the same " + w.words() + " and connection as " + events[known].Pos.String()
+					joins[i] = []inferred{in}
+				}
+			}
+			from = to
+		}
+	}
 }
 
 // severe says whether a severity names an error.

@@ -190,10 +190,16 @@ func (c *collector) endsBeside(ends []*end) map[bench][]*end {
 	return out
 }
 
+// A caller is the record of the exchange for which another one was made.
+type caller struct {
+	pos     Pos
+	skipped bool // see Joined
+}
+
 // A kinGroup is the exchanges of one request as kinship ties them.
 type kinGroup struct {
 	ends    []*end // outermost first, as far as they are tied
-	callers map[Pos]Pos
+	callers map[Pos]caller
 	reasons map[string]string // by alias set
 	rivals  map[string]int
 }
@@ -220,7 +226,7 @@ func groupKin(found []kinship) []*kinGroup {
 	for _, k := range found {
 		g := at[root(k.upper.set)]
 		if g == nil {
-			g = &kinGroup{callers: map[Pos]Pos{}, reasons: map[string]string{}, rivals: map[string]int{}}
+			g = &kinGroup{callers: map[Pos]caller{}, reasons: map[string]string{}, rivals: map[string]int{}}
 			at[root(k.upper.set)] = g
 			out = append(out, g)
 		}
@@ -236,7 +242,7 @@ func groupKin(found []kinship) []*kinGroup {
 		}
 		g.reasons[k.lower.set] = k.reason
 		if !k.twin {
-			g.callers[k.lower.e.Pos] = k.upper.e.Pos
+			g.callers[k.lower.e.Pos] = caller{k.upper.e.Pos, k.skipped}
 		}
 	}
 	return out
@@ -260,8 +266,8 @@ func (c *collector) chain(found []kinship) {
 			}
 			known[e.Pos] = true
 			j.Event = e
-			if caller, ok := g.callers[e.Pos]; ok {
-				j.caller = &caller
+			if up, ok := g.callers[e.Pos]; ok {
+				j.caller, j.skipped = &up.pos, up.skipped
 			}
 			ch.events = append(ch.events, j)
 		}

@@ -9,6 +9,7 @@ import (
 type kinship struct {
 	upper, lower *end
 	twin         bool
+	skipped      bool // another log stands between the two
 	candidates   int
 	reason       string
 }
@@ -219,7 +220,7 @@ func (m *kinMatch) take(f fit, candidates int) {
 			f.l.within = f.u.within
 		}
 	}
-	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, candidates, kinWords(f.u, f.l, f.words)})
+	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, f.link.depth > 1, candidates, kinWords(f.u, f.l, f.words)})
 }
 
 // after says whether an exchange certainly began after another one.

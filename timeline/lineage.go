@@ -57,6 +57,9 @@ func passedOn(c *Call) {
 	if sp == nil || sp.caller == nil {
 		return
 	}
+	if sp.skipped && c.Callee.Sent != c.Caller.Sent {
+		return // what stands between them, which left no record, may have got it and failed
+	}
 	if c.Callee.Sent != c.Caller.Sent && answeredAt(c.Caller).Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee)) {
 		c.Ended = GaveUp
 		return
@@ -98,6 +101,8 @@ func endedByBothEnds(c *Call) Outcome {
 		return OutcomeUnknown
 	case c.Callee != nil && (c.Callee.Ended == Truncated || c.Callee.Ended == CallerLeft):
 		return c.Callee.Ended
+	case c.Callee != nil && c.Callee.span() != nil && c.Callee.span().skipped:
+		return OutcomeUnknown
 	case c.Sent.Known():
 		return Complete
 	}

@@ -73,7 +73,8 @@ type Joined struct {
 	Told       bool   // of several candidates this request is the one that something tells apart, not for certain
 	Reason     string // of an inferred join, in words: "same client, request line and upstream within 1 s"
 
-	caller *Pos // of its caller's record of the same exchange, where another ID or none is on it; else nil
+	skipped bool // between the exchange and its caller's stands a service that has no record of it
+	caller  *Pos // of its caller's record of the same exchange, where another ID or none is on it; else nil
 }
 
 // Held says whether the event is held to be of its request: it fits no other, or something tells this one apart.

@@ -465,6 +465,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 			joins[i] = q.join(e, ats[0])
 		}
 	}
+	sameWorker(list, joins)
 	pairDeaths(list, joins)
 	pairMessages(list, joins)
 	extra := map[string][]Joined{}
