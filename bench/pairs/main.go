@@ -94,7 +94,7 @@ func compare(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		defer func() { err = errors.Join(err, os.RemoveAll(base)) }()
 	}
 	fmt.Fprintf(stdout, "%.2f GB in %d files, %d lines, %d requests, %d failing\n\n", float64(c.bytes)/1e9, 18*parts, c.lines, c.requests, c.failed)
-	fmt.Fprintf(stdout, "| job | command | seconds | CPU seconds | peak MB | against | seconds | ratio |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(stdout, "| job | command | seconds | CPU seconds | peak MB | against | seconds | CPU seconds | ratio | CPU ratio |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range pairsOf(o, c, tools) {
 		if !strings.Contains(p.name, o.only) {
 			continue

@@ -223,7 +223,8 @@ type spent struct {
 type result struct {
 	pair
 	own, peer spent
-	ratio     float64
+	ratio     float64 // of the seconds
+	ratioCPU  float64 // of the CPU seconds, which what else the machine does changes less
 }
 
 func (r result) String() string {
@@ -233,16 +234,16 @@ func (r result) String() string {
 	}
 	s := fmt.Sprintf("| %s | %s | %.3f | %.3f | %.0f |", r.name, name, r.own.wall.Seconds(), r.own.cpu.Seconds(), float64(r.own.peak)/1e6)
 	if r.pair.peer == nil {
-		return s + " not on this machine | - | - |"
+		return s + " not on this machine | - | - | - | - |"
 	}
-	return s + fmt.Sprintf(" %s | %.3f | %.2f |", r.peerName, r.peer.wall.Seconds(), r.ratio)
+	return s + fmt.Sprintf(" %s | %.3f | %.3f | %.2f | %.2f |", r.peerName, r.peer.wall.Seconds(), r.peer.cpu.Seconds(), r.ratio, r.ratioCPU)
 }
 
 // measure runs the two commands in turn, so that what the machine does besides meets both.
 // The ratio is the median of those of the pairs of runs.
 func (p pair) measure(ctx context.Context, runs int) (result, error) {
 	var own, peer []spent
-	var ratios []float64
+	var ratios, ratiosCPU []float64
 	for i := range runs + 1 {
 		a, err := timed(ctx, p.own)
 		if err != nil {
@@ -261,13 +262,15 @@ func (p pair) measure(ctx context.Context, runs int) (result, error) {
 		if i > 0 {
 			peer = append(peer, b)
 			ratios = append(ratios, a.wall.Seconds()/b.wall.Seconds())
+			ratiosCPU = append(ratiosCPU, a.cpu.Seconds()/b.cpu.Seconds())
 		}
 	}
 	r := result{pair: p, own: medians(own)}
 	if p.peer != nil {
 		r.peer = medians(peer)
 		slices.Sort(ratios)
-		r.ratio = ratios[len(ratios)/2]
+		slices.Sort(ratiosCPU)
+		r.ratio, r.ratioCPU = ratios[len(ratios)/2], ratiosCPU[len(ratiosCPU)/2]
 	}
 	return r, nil
 }

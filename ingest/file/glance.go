@@ -102,8 +102,8 @@ func (g *glance) learn(line []byte, stamp string, e *timeline.Event) {
 
 // second gives the second in which the line is stamped; false if that is not known.
 func (g *glance) second(line []byte) (time.Time, bool) {
-	i, end := g.match(line)
-	if i < 0 || g.shapes[i].doubted || g.shapes[i].clocks != clocksIn(line) {
+	i, end := g.match(line, clocksIn(line))
+	if i < 0 || g.shapes[i].doubted {
 		return time.Time{}, false
 	}
 	if g.shapes[i].epoch > 0 {
@@ -125,18 +125,16 @@ func (g *glance) keyOf(line []byte, shape, end int) {
 	g.key = append(append(g.key[:0], line[end-len(g.shapes[shape].date):end]...), byte(shape))
 }
 
-// match gives the shape of a line and where the hour of its stamp ends, or its digits begin;
-// -1 if it has none.
-func (g *glance) match(line []byte) (shape, end int) {
-	if g.recent < len(g.shapes) {
-		if end := g.shapes[g.recent].match(line); end >= 0 {
-			return g.recent, end
-		}
-	}
+// match gives the shape of a line with so many times of day, and where the hour of its stamp
+// ends, or its digits begin; -1 if it has none.
+func (g *glance) match(line []byte, clocks int) (shape, end int) {
 	for i := range g.shapes {
-		if end := g.shapes[i].match(line); end >= 0 {
-			g.recent = i
-			return i, end
+		i = (g.recent + i) % len(g.shapes)
+		if s := &g.shapes[i]; s.clocks == clocks {
+			if end := s.match(line); end >= 0 {
+				g.recent = i
+				return i, end
+			}
 		}
 	}
 	return -1, 0
