@@ -511,7 +511,7 @@ func (r *partReader) scan(ctx context.Context) (bool, error) {
 		if r.literals != nil && r.turned(fresh) {
 			return true, nil
 		}
-		if r.docs {
+		if r.docs || r.form == nil {
 			// Its lines may have any length.
 		} else if i := bytes.IndexByte(fresh, '\n'); i >= 0 {
 			line += i

@@ -348,6 +348,19 @@ func TestScanTellsOfLongRecords(t *testing.T) {
 	want(t, "skipped", skipped, "b.log:2: record cut at 1 MiB", "c.log:2: record cut at 1 MiB")
 }
 
+// TestLongLineOfNoFormat says that a file that nothing reads holds an ID only if its bytes do,
+// however long its lines are.
+func TestLongLineOfNoFormat(t *testing.T) {
+	const id = "8f3a5c1e9b7d4f60a1b2c3d4e5f60718"
+	long := strings.Repeat("x", 3<<20)
+	s := open(t, ingest.Config{}, tree(t, map[string]string{"with.txt": long + " " + id + "\n", "without.txt": long + "\n"}))
+	_, skipped := read(t, s, timeline.Want{Keys: []timeline.Key{{Name: timeline.KeyRequestID, Value: id}}})
+	want := []string{"with.txt: " + whatKeyInFile, "without.txt: " + whatNoFormat}
+	if d := cmp.Diff(want, skipped); d != "" {
+		t.Errorf("skipped (-want +got):\n%s", d)
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	dir := tree(t, map[string]string{"empty/.keep": "", "a/x.log": access(1, 200, "r")})
 	for name, want := range map[string]string{
