@@ -17,8 +17,11 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"path"
+	"strings"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/prometheus/common/config"
 
 	"github.com/correlatehq/correlate/ingest/format"
@@ -119,6 +122,21 @@ type Pinger interface {
 // Pattern is a glob in which ** crosses directories; without a slash it is matched
 // against the last part of a stream's path.
 type ServiceName struct{ Pattern, Service string }
+
+// Service gives the service that the configuration names for a stream with these paths; "" if it names none.
+func (c Config) Service(paths ...string) string {
+	for _, s := range c.Services {
+		for _, p := range paths {
+			if !strings.Contains(s.Pattern, "/") {
+				p = path.Base(p)
+			}
+			if p != "" && doublestar.MatchUnvalidated(s.Pattern, p) {
+				return s.Service
+			}
+		}
+	}
+	return ""
+}
 
 // WhatCut is what a RecordError says of a record that was cut; limit is MaxRecord of
 // its [Config] in bytes.

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/valyala/fastjson"
 
 	"github.com/correlatehq/correlate/ingest"
@@ -235,17 +234,7 @@ func (s *Source) nameLate(st *stream) {
 }
 
 func (s *Source) nameStream(st *stream, n ingest.StreamName) {
-	st.service, st.host = n.Service, cmp.Or(s.config.Host, n.Host)
-	for _, c := range s.config.Services {
-		p := st.path
-		if !strings.Contains(c.Pattern, "/") {
-			p = path.Base(p)
-		}
-		if doublestar.MatchUnvalidated(c.Pattern, p) {
-			st.service = c.Service
-			break
-		}
-	}
+	st.service, st.host = cmp.Or(s.config.Service(st.path), n.Service), cmp.Or(s.config.Host, n.Host)
 }
 
 // look finds the formats of streams by their first documents, and how far the

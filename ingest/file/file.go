@@ -23,8 +23,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/timeline"
@@ -588,26 +586,12 @@ func (s *Source) nameStreams() {
 	}
 	for i, n := range ingest.NameStreams(hints) {
 		st := s.streams[i]
-		st.service, st.host = n.Service, cmp.Or(s.config.Host, n.Host)
-		for _, c := range s.config.Services {
-			if matchStream(c.Pattern, st) {
-				st.service = c.Service
-				break
-			}
+		paths := []string{st.path}
+		for _, p := range st.parts {
+			paths = append(paths, p.path)
 		}
+		st.service, st.host = cmp.Or(s.config.Service(paths...), n.Service), cmp.Or(s.config.Host, n.Host)
 	}
-}
-
-// matchStream says whether a pattern of the configuration means the stream: by its
-// series or by one of its files.
-func matchStream(pattern string, st *stream) bool {
-	match := func(p string) bool {
-		if !strings.Contains(pattern, "/") {
-			p = path.Base(p)
-		}
-		return doublestar.MatchUnvalidated(pattern, p)
-	}
-	return match(st.path) || slices.ContainsFunc(st.parts, func(p *filePart) bool { return match(p.path) })
 }
 
 // parallel calls f for 0 to n-1 on as many goroutines as the machine has processors

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func TestLive(t *testing.T) {
 	t.Run("tenants", func(t *testing.T) { tenants(t, small) })
 	t.Run("what cannot be", func(t *testing.T) { refused(t, small) })
 	t.Run("one time", func(t *testing.T) { oneTime(t, small) })
+	t.Run("fields", func(t *testing.T) { fields(t, small) })
 	t.Run("positions", func(t *testing.T) { positions(t, small) })
 	t.Run("killed", func(t *testing.T) { killed(t, small) }) // the last: it is gone
 }
@@ -108,6 +110,55 @@ func oneTime(t *testing.T, s *server.Server) {
 	}
 	if !lost {
 		t.Errorf("that entries were lost is not told: %+v", src.Info().Skipped)
+	}
+}
+
+// fields: labels and structured metadata by names that only the configuration tells, and the role.
+func fields(t *testing.T, s *server.Server) {
+	const id = "cafe0000cafe0000cafe0000cafe0003"
+	s.PushLoki(t, "fields", server.LokiStream{Labels: map[string]string{"unit": "orders", "box": "app-7", "job": "varlogs", "filename": "/var/log/x.log"}, Entries: []server.LokiEntry{
+		{At: noon.UnixNano(), Line: "taken", Metadata: map[string]string{"ref": id, "code": "200"}},
+		{At: noon.UnixNano() + 1, Line: "not taken", Metadata: map[string]string{"ref": id, "code": "503"}},
+		{At: noon.UnixNano() + 2, Line: "another", Metadata: map[string]string{"ref": "cafe0000cafe0000cafe0000cafe0004", "code": "200"}},
+	}})
+	u, err := url.Parse("loki+" + s.URL + "/?query=" + url.QueryEscape(`{job="varlogs"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LOKI_ADDR", s.URL)
+	t.Setenv("LOKI_ORG_ID", "fields")
+	open := func(names map[string][]string) (*loki.Source, error) {
+		return loki.Open(t.Context(), u, ingest.Config{Name: "loki", Formats: format.Builtin(), Since: 24 * time.Hour, Role: timeline.RoleGateway, Fields: names})
+	}
+	src, err := open(map[string][]string{"service.name": {"unit"}, "host.name": {"box"}, timeline.KeyRequestID: {"ref"}, "http.response.status_code": {"code"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := timeline.Key{Name: timeline.KeyRequestID, Value: id}
+	for _, c := range []struct {
+		want timeline.Want
+		n    int
+	}{{timeline.Want{Keys: []timeline.Key{key}}, 2}, {timeline.Want{Failed: &timeline.Failed{}}, 1}, {timeline.Want{Failed: &timeline.Failed{Status: []timeline.StatusRange{{Lo: 503, Hi: 503}}}}, 1}} {
+		events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{c.want}})
+		if len(errs) > 0 || len(events) != c.n {
+			t.Errorf("%+v: got %d events, %v; want %d", c.want, len(events), errs, c.n)
+		}
+		for _, e := range events {
+			if e.Service != "orders" || e.Host != "app-7" || e.Role != timeline.RoleGateway || !slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Name == key.Name && k.Value == id && k.Strength == timeline.Identity }) {
+				t.Errorf("got %s on %s, %s, with %v", e.Service, e.Host, e.Role, e.Keys)
+			}
+		}
+	}
+	if _, err := open(map[string][]string{"host.name": {"host.name"}}); err == nil || !strings.Contains(err.Error(), "host.name is no name of a label") {
+		t.Errorf("a name that no label has: %v", err)
+	}
+	// Without labels that say so the service is named by host and file, as those of files are.
+	src, err = open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{{Keys: []timeline.Key{key}}}}); len(errs) > 0 || len(events) != 0 && events[0].Service != "x" {
+		t.Errorf("got %d events, %v", len(events), errs)
 	}
 }
 

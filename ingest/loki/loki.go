@@ -15,9 +15,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -72,6 +74,13 @@ func Open(ctx context.Context, u *url.URL, c ingest.Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
+		for _, label := range c.Fields[name] {
+			if !labelRE.MatchString(label) {
+				return nil, ingest.WithHint(fmt.Errorf("open %s: %s is no name of a label", u.Redacted(), label), "Loki writes the dots and dashes of names as underscores")
+			}
+		}
+	}
 	query := u.Query().Get("query")
 	for name := range u.Query() {
 		if name != "query" {
@@ -108,6 +117,9 @@ func Open(ctx context.Context, u *url.URL, c ingest.Config) (*Source, error) {
 	}
 	return s, nil
 }
+
+// labelRE matches the names of labels and of structured metadata.
+var labelRE = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
 // baseOf gives the address of the server, without the part before the + of its scheme.
 func baseOf(u *url.URL) (*url.URL, error) {

@@ -218,7 +218,7 @@ func (p *pass) lookAtAll(ctx context.Context, streams []*stream) error {
 // keyStages gives the filters for lines that hold a key, and for entries whose structured
 // metadata does; the latter not if all streams were looked at and have none.
 func (p *pass) keyStages(streams []*stream, spellings []string) []string {
-	list := slices.Clone(keyLabels)
+	list := slices.Concat(keyLabels, p.s.config.Fields[timeline.KeyRequestID], p.s.config.Fields[timeline.KeyTraceID])
 	may := false
 	for _, st := range streams {
 		st.mu.Lock()

@@ -121,7 +121,8 @@ func (r *streamReader) run() error {
 // the whole stream tells them.
 func (r *streamReader) stages() (stages []string, all bool) {
 	var exprs, literals []string
-	meta := false
+	fields := r.s.config.Fields
+	meta := len(r.sel.Failed) > 0 && len(fields["severity_text"])+len(fields["http.response.status_code"]) > 0
 	for _, f := range r.sel.Failed {
 		switch {
 		case len(f.Status) > 0:
@@ -152,15 +153,25 @@ func (r *streamReader) stages() (stages []string, all bool) {
 		stages = append(stages, matching(exprs)...)
 	}
 	if meta {
-		stages = append(stages, metaStage)
+		stages = append(stages, metaStage(fields))
 	}
 	return stages, false
 }
 
 // metaStage lets through entries that are failures by their labels or structured metadata: by
-// the level that their writer, or Loki itself, gave them, by an exception, or by a status.
-const metaStage = `| severity_text=~"(?i).*(err|fatal|crit|panic|alert|emerg).*" or level=~"(?i).*(err|fatal|crit|panic|alert|emerg).*"` +
-	` or detected_level=~"error|critical|fatal" or exception_type!="" or http_response_status_code=~"[3-9].." or http_status_code=~"[3-9].."`
+// the level that their writer, or Loki itself, gave them, by an exception, or by a status. fields are those of the
+// configuration.
+func metaStage(fields map[string][]string) string {
+	const level, status = `=~"(?i).*(err|fatal|crit|panic|alert|emerg).*"`, `=~"[3-9].."`
+	terms := []string{`detected_level=~"error|critical|fatal"`, `exception_type!=""`}
+	for _, n := range slices.Concat([]string{"severity_text", "level"}, fields["severity_text"]) {
+		terms = append(terms, n+level)
+	}
+	for _, n := range slices.Concat([]string{"http_response_status_code", "http_status_code"}, fields["http.response.status_code"]) {
+		terms = append(terms, n+status)
+	}
+	return "| " + strings.Join(terms, " or ")
+}
 
 // statusExpr gives an expression that matches a line with a status of the range.
 func statusExpr(s timeline.StatusRange) (string, bool) {

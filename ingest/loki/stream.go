@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/timeline"
@@ -43,6 +41,7 @@ const wrapper = "logcli_json"
 type stream struct {
 	path          string // its labels
 	labels        labels
+	config        ingest.Config
 	service, host string
 
 	look sync.Mutex // one looks at it at a time
@@ -78,50 +77,52 @@ func (f *form) clip(r timeRange) timeRange {
 }
 
 func newStream(p string, l labels, c ingest.Config) *stream {
-	st := &stream{path: p, labels: l, service: l.first(serviceLabels), host: l.first(hostLabels), names: map[string]bool{}}
-	file := l.first(fileLabels)
-	if st.service == "unknown_service" || st.service == l["job"] && file != "" {
-		st.service = cmp.Or(fileService(file), st.service)
+	st := &stream{path: p, labels: l, config: c, names: map[string]bool{}}
+	service := l.first(c.Fields["service.name"], serviceLabels)
+	host := l.first(c.Fields["host.name"], hostLabels)
+	if h, _, ok := strings.Cut(host, ":"); ok && !strings.Contains(h, "/") {
+		host = h // an instance has its port
 	}
-	for _, s := range c.Services {
-		if matches(s.Pattern, cmp.Or(file, st.service)) {
-			st.service = s.Service
-			break
-		}
+	file := l.first(c.Fields["log.file.path"], fileLabels)
+	if service == "unknown_service" || service == l["job"] && file != "" {
+		service = cmp.Or(fileService(host, file), service)
 	}
-	st.service = cmp.Or(st.service, "unknown_service")
-	if host, _, ok := strings.Cut(st.host, ":"); ok && !strings.Contains(host, "/") {
-		st.host = host // an instance has its port
-	}
-	st.host = cmp.Or(c.Host, st.host, st.service)
+	st.service = cmp.Or(c.Service(cmp.Or(file, service)), service, "unknown_service")
+	st.host = cmp.Or(c.Host, host, st.service)
 	return st
 }
 
 // first gives the value of the first of the labels that is there.
-func (l labels) first(names []string) string {
-	for _, n := range names {
-		if l[n] != "" {
-			return l[n]
+func (l labels) first(names ...[]string) string {
+	for _, some := range names {
+		for _, n := range some {
+			if l[n] != "" {
+				return l[n]
+			}
 		}
 	}
 	return ""
 }
 
-// fileService names the service by its log file.
-func fileService(file string) string {
+// fileService names the service by the log file, as those of files are named; "" if there is none.
+func fileService(host, file string) string {
 	if file == "" {
 		return ""
 	}
-	base, _, _ := strings.Cut(path.Base(file), ".")
-	return base
+	// The host is the first part of a path even if there is only one.
+	return ingest.NameStreams([]ingest.StreamHint{{Path: strings.Trim(path.Join(host, file), "/")}, {Path: "-"}})[0].Service
 }
 
-func matches(pattern, name string) bool {
-	if !strings.Contains(pattern, "/") {
-		name = path.Base(name)
+// configured gives further labels of an entry: those that the configuration names, under OpenTelemetry's names as Loki
+// writes them, with underscores.
+func configured(l labels, c ingest.Config) labels {
+	out := labels{}
+	for name, fields := range c.Fields {
+		if v := l.first(fields); v != "" {
+			out[strings.NewReplacer(".", "_", "-", "_").Replace(name)] = v
+		}
 	}
-	ok, err := doublestar.Match(pattern, name)
-	return ok && err == nil
+	return out
 }
 
 // Shape of the look at a stream: entries at its beginning and at its end.
@@ -290,10 +291,10 @@ func (st *stream) wrap(e *entry) []byte {
 	for k, v := range e.metadata {
 		l[k] = v
 	}
-	for _, n := range serviceLabels {
-		delete(l, n)
+	for k, v := range configured(l, st.config) {
+		l[k] = v
 	}
-	for _, n := range hostLabels[:3] {
+	for _, n := range slices.Concat(serviceLabels, hostLabels[:3], st.config.Fields["service.name"], st.config.Fields["host.name"]) {
 		delete(l, n)
 	}
 	b, err := json.Marshal(struct {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,43 @@ func TestTempo(t *testing.T) {
 		if n != c.n || !strings.Contains(strings.Join(asked, "\n"), c.query) {
 			t.Errorf("%+v: %d events, want %d; asked\n%s\nwant %s", c.want, n, c.n, strings.Join(asked, "\n"), c.query)
 		}
+	}
+}
+
+// TestFields takes host, request ID and role from what the configuration says.
+func TestFields(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch q := r.URL.Query(); {
+		case r.URL.Path == "/api/search/tags":
+			fmt.Fprint(w, `{"tagNames":["service.name"]}`)
+		case r.URL.Path == "/api/search" && (q.Get("q") == "{}" || strings.Contains(q.Get("q"), `."ref" = "r-77aa88bb"`)):
+			fmt.Fprint(w, `{"traces":[{"traceID":"4bf92f3577b34da6a3ce929d0e0e4736"}]}`)
+		case r.URL.Path == "/api/search":
+			fmt.Fprint(w, `{"traces":[]}`)
+		default:
+			more := `{"key":"ref","value":{"stringValue":"r-77aa88bb"}},{"key":"http.request.method"`
+			fmt.Fprint(w, strings.Replace(strings.Replace(tempoTrace, `"host.name"`, `"box"`, 1), `{"key":"http.request.method"`, more, 1))
+		}
+	}))
+	defer srv.Close()
+	u, err := url.Parse("tempo+" + srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := timeline.Key{Name: timeline.KeyRequestID, Value: "r-77aa88bb"}
+	src := openAny(t, u, ingest.Config{Formats: format.Builtin(), Role: timeline.RoleGateway, Fields: map[string][]string{"host.name": {"machine", "box"}, timeline.KeyRequestID: {"ref"}}})
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	n := 0
+	for e, err := range src.Events(t.Context(), timeline.Filter{From: at, To: at.Add(time.Hour), Any: []timeline.Want{{Keys: []timeline.Key{id}}}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; e.Host != "app-1" || e.Role != timeline.RoleGateway || !slices.Contains(e.Keys, id) {
+			t.Errorf("got %s with role %s and keys %v", e.Host, e.Role, e.Keys)
+		}
+	}
+	if n != 1 {
+		t.Errorf("got %d events, want 1", n)
 	}
 }
 

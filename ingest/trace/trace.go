@@ -446,10 +446,28 @@ func (s *Source) inOrder(id string, es []*timeline.Event) []*timeline.Event {
 		if n := seen[e.SpanID]; n > 1 {
 			e.Pos.Item = n
 		}
+		s.configured(e)
 		ingest.Complete(e, "unknown_service", cmp.Or(e.Service, "unknown_service"), s.config)
 		out = append(out, e)
 	}
 	return out
+}
+
+// configured takes what the configuration names from the span's attributes: its host, and the ID of its request. The
+// service is always that by which the server knows it.
+func (s *Source) configured(e *timeline.Event) {
+	first := func(otel string) string {
+		for _, n := range s.config.Fields[otel] {
+			if v := e.Attrs.Get(n); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	e.Host = cmp.Or(first("host.name"), e.Host)
+	if id := first(timeline.KeyRequestID); id != "" && !slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Name == timeline.KeyRequestID && k.Value == id }) {
+		e.Keys = append(e.Keys, timeline.Key{Name: timeline.KeyRequestID, Value: id, Strength: timeline.Identity})
+	}
 }
 
 // give sends what is wanted of traces that were not given before, and what sampled takes.

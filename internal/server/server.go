@@ -64,12 +64,15 @@ func Build(ctx context.Context, p Program) (string, error) {
 	module := filepath.Join(filepath.Dir(file), "modules", p.Module)
 	sum := sha256.New()
 	fmt.Fprintln(sum, runtime.Version(), p.Package)
-	for _, f := range []string{"go.mod", "go.sum"} {
-		b, err := os.ReadFile(filepath.Join(module, f))
-		if err != nil {
-			return "", err
+	if err := filepath.WalkDir(module, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
+		b, err := os.ReadFile(path)
 		sum.Write(b)
+		return err
+	}); err != nil {
+		return "", err
 	}
 	bin := filepath.Join(filepath.Dir(file), "..", "..", ".cache", "servers", p.Module+"-"+hex.EncodeToString(sum.Sum(nil)[:6]))
 	if _, err := os.Stat(bin); err == nil {
