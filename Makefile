@@ -28,7 +28,7 @@ build: ## build bin/correlate
 test: test-needs ## run all tests, lint among them
 	$(GO) test -timeout 10m ./...
 	$(GO) test -timeout 5m -race $(RACE)
-	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/server
+	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/testserver
 	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace
 	$(GO) test -timeout 10m -tags live -run TestLive -v ./fixtures
 	$(MAKE) servers CMD='$(GO) test -timeout 15m -tags live -run . ./ingest/elastic && $(GO) test -timeout 15m -tags live -run TestShopInClusters ./fixtures'
@@ -38,7 +38,7 @@ servers: ## fetch Elasticsearch and OpenSearch, start them on loopback, run CMD 
 	$(GO) run ./internal/testserver/with $(SERVERS) $(if $(CMD),-- sh -c '$(CMD)')
 
 # What the tests need beyond Go: a C compiler, for the race detector. Loki and Jaeger are built
-# from their modules (internal/server), once for .cache/servers. The servers of the
+# from their modules (internal/testserver), once for .cache/servers. The servers of the
 # live test (nginx, HAProxy, PostgreSQL, libfaketime) are installed, started and stopped by
 # the lab that it runs, as root on Debian.
 test-needs:

@@ -20,7 +20,7 @@ import (
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/ingest/loki"
 	"github.com/correlatehq/correlate/ingest/sourcetest"
-	"github.com/correlatehq/correlate/internal/server"
+	"github.com/correlatehq/correlate/internal/testserver"
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -29,7 +29,7 @@ var noon = time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Hour)
 
 // TestLive holds the source against a real Loki.
 func TestLive(t *testing.T) {
-	small := server.Loki(t, 40) // every query has pages
+	small := testserver.Loki(t, 40) // every query has pages
 	t.Run("conformance", func(t *testing.T) { conformance(t, small) })
 	t.Run("tenants", func(t *testing.T) { tenants(t, small) })
 	t.Run("what cannot be", func(t *testing.T) { refused(t, small) })
@@ -40,7 +40,7 @@ func TestLive(t *testing.T) {
 }
 
 // tenants: the environment of logcli names server and tenant, and another tenant's logs are not seen.
-func tenants(t *testing.T, s *server.Server) {
+func tenants(t *testing.T, s *testserver.Server) {
 	t.Setenv("LOKI_ADDR", s.URL)
 	t.Setenv("LOKI_ORG_ID", "other")
 	for _, address := range []string{"loki+http:///", "loki+" + s.URL + "/"} {
@@ -72,7 +72,7 @@ func tenants(t *testing.T, s *server.Server) {
 }
 
 // refused: what a user may get wrong is told clearly.
-func refused(t *testing.T, s *server.Server) {
+func refused(t *testing.T, s *testserver.Server) {
 	t.Setenv("LOKI_ORG_ID", "shop")
 	for _, c := range []struct{ address, want string }{
 		{"loki+" + s.URL + "/?query=app", "begins with a stream selector"},
@@ -92,13 +92,13 @@ func refused(t *testing.T, s *server.Server) {
 }
 
 // oneTime: more entries of one nanosecond than the server gives are told as lost.
-func oneTime(t *testing.T, s *server.Server) {
-	var es []server.LokiEntry
+func oneTime(t *testing.T, s *testserver.Server) {
+	var es []testserver.LokiEntry
 	for i := range 60 {
-		es = append(es, server.LokiEntry{At: noon.UnixNano(), Line: fmt.Sprintf("entry %d of feedfacefeedfacefeedfacefeed0002", i)})
+		es = append(es, testserver.LokiEntry{At: noon.UnixNano(), Line: fmt.Sprintf("entry %d of feedfacefeedfacefeedfacefeed0002", i)})
 	}
-	es = append(es, server.LokiEntry{At: noon.UnixNano() + 1, Line: "after them feedfacefeedfacefeedfacefeed0002"})
-	s.PushLoki(t, "full", server.LokiStream{Labels: map[string]string{"service_name": "full"}, Entries: es})
+	es = append(es, testserver.LokiEntry{At: noon.UnixNano() + 1, Line: "after them feedfacefeedfacefeedfacefeed0002"})
+	s.PushLoki(t, "full", testserver.LokiStream{Labels: map[string]string{"service_name": "full"}, Entries: es})
 	src := open(t, s, "full", `{service_name="full"}`)
 	events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{{Keys: []timeline.Key{{Name: timeline.KeyRequestID, Value: "feedfacefeedfacefeedfacefeed0002"}}}}})
 	if len(errs) > 0 || len(events) < 41 || events[len(events)-1].Body != "after them feedfacefeedfacefeedfacefeed0002" {
@@ -114,9 +114,9 @@ func oneTime(t *testing.T, s *server.Server) {
 }
 
 // fields: labels and structured metadata by names that only the configuration tells, and the role.
-func fields(t *testing.T, s *server.Server) {
+func fields(t *testing.T, s *testserver.Server) {
 	const id = "cafe0000cafe0000cafe0000cafe0003"
-	s.PushLoki(t, "fields", server.LokiStream{Labels: map[string]string{"unit": "orders", "box": "app-7", "job": "varlogs", "filename": "/var/log/x.log"}, Entries: []server.LokiEntry{
+	s.PushLoki(t, "fields", testserver.LokiStream{Labels: map[string]string{"unit": "orders", "box": "app-7", "job": "varlogs", "filename": "/var/log/x.log"}, Entries: []testserver.LokiEntry{
 		{At: noon.UnixNano(), Line: "taken", Metadata: map[string]string{"ref": id, "code": "200"}},
 		{At: noon.UnixNano() + 1, Line: "not taken", Metadata: map[string]string{"ref": id, "code": "503"}},
 		{At: noon.UnixNano() + 2, Line: "another", Metadata: map[string]string{"ref": "cafe0000cafe0000cafe0000cafe0004", "code": "200"}},
@@ -163,7 +163,7 @@ func fields(t *testing.T, s *server.Server) {
 }
 
 // positions: an event's position leads back to its entry, whose hash is in it.
-func positions(t *testing.T, s *server.Server) {
+func positions(t *testing.T, s *testserver.Server) {
 	src := open(t, s, "shop", `{service_name="shop"}`)
 	events, errs := gather(t.Context(), src, timeline.Filter{Any: []timeline.Want{{Failed: &timeline.Failed{}}}})
 	if len(errs) > 0 || len(events) == 0 {
@@ -186,7 +186,7 @@ func positions(t *testing.T, s *server.Server) {
 
 // killed: a server that goes away in the middle ends the sequence with an error, and what came
 // before is there.
-func killed(t *testing.T, s *server.Server) {
+func killed(t *testing.T, s *testserver.Server) {
 	src := open(t, s, "shop", `{service_name=~".+"}`)
 	n := 0
 	var last error
@@ -205,7 +205,7 @@ func killed(t *testing.T, s *server.Server) {
 	}
 }
 
-func open(t *testing.T, s *server.Server, tenant, query string) *loki.Source {
+func open(t *testing.T, s *testserver.Server, tenant, query string) *loki.Source {
 	t.Helper()
 	u, err := url.Parse("loki+" + s.URL + "/?query=" + url.QueryEscape(query))
 	if err != nil {
@@ -222,17 +222,17 @@ func open(t *testing.T, s *server.Server, tenant, query string) *loki.Source {
 }
 
 // lines gives entries, one each 100 ms; {t} in a line is its own stamp, an hour ahead.
-func lines(at time.Time, text ...string) []server.LokiEntry {
-	var out []server.LokiEntry
+func lines(at time.Time, text ...string) []testserver.LokiEntry {
+	var out []testserver.LokiEntry
 	for i, l := range text {
 		at := at.Add(time.Duration(i) * 100 * time.Millisecond)
 		l = strings.ReplaceAll(l, "{t}", at.Add(time.Hour).Format("2006-01-02 15:04:05,000"))
-		out = append(out, server.LokiEntry{At: at.UnixNano(), Line: l})
+		out = append(out, testserver.LokiEntry{At: at.UnixNano(), Line: l})
 	}
 	return out
 }
 
-func conformance(t *testing.T, s *server.Server) {
+func conformance(t *testing.T, s *testserver.Server) {
 	var access, app []string
 	for i := range 30 {
 		id := fmt.Sprintf("4bf92f3577b34da6a3ce92%010d", i)
@@ -253,9 +253,9 @@ func conformance(t *testing.T, s *server.Server) {
 	for i := range accessEntries[10:20] {
 		accessEntries[10+i].At = accessEntries[10].At
 	}
-	var bodies []server.LokiEntry
+	var bodies []testserver.LokiEntry
 	for i := range 6 {
-		e := server.LokiEntry{At: noon.Add(time.Duration(i) * time.Second).UnixNano(), Line: fmt.Sprintf("priced order %d", i), Metadata: map[string]string{
+		e := testserver.LokiEntry{At: noon.Add(time.Duration(i) * time.Second).UnixNano(), Line: fmt.Sprintf("priced order %d", i), Metadata: map[string]string{
 			"trace_id": fmt.Sprintf("0af7651916cd43dd8448eb211c8031%02d", i), "span_id": "b7ad6b7169203331", "severity_text": "INFO"}}
 		if i == 4 {
 			e.Line, e.Metadata["severity_text"] = "order not priced", "ERROR"
@@ -263,11 +263,11 @@ func conformance(t *testing.T, s *server.Server) {
 		bodies = append(bodies, e)
 	}
 	s.PushLoki(t, "shop",
-		server.LokiStream{Labels: map[string]string{"service_name": "edge", "host": "edge-1", "filename": "/var/log/nginx/access.log"}, Entries: accessEntries},
-		server.LokiStream{Labels: map[string]string{"service_name": "shop", "host": "app-1"}, Entries: lines(noon, app...)},
-		server.LokiStream{Labels: map[string]string{"service_name": "prices", "pod": "prices-7d9f8c6b5-x2k4q"}, Entries: bodies},
+		testserver.LokiStream{Labels: map[string]string{"service_name": "edge", "host": "edge-1", "filename": "/var/log/nginx/access.log"}, Entries: accessEntries},
+		testserver.LokiStream{Labels: map[string]string{"service_name": "shop", "host": "app-1"}, Entries: lines(noon, app...)},
+		testserver.LokiStream{Labels: map[string]string{"service_name": "prices", "pod": "prices-7d9f8c6b5-x2k4q"}, Entries: bodies},
 	)
-	s.PushLoki(t, "other", server.LokiStream{Labels: map[string]string{"service_name": "edge"}, Entries: lines(noon, "{t} INFO not of this tenant")})
+	s.PushLoki(t, "other", testserver.LokiStream{Labels: map[string]string{"service_name": "edge"}, Entries: lines(noon, "{t} INFO not of this tenant")})
 	sourcetest.Run(t, func(t *testing.T) timeline.Source { return open(t, s, "shop", `{service_name=~".+"}`) }, sourcetest.Holds{
 		Events:        30 + 30 + 3 + 1 + 6,
 		MentionedOnly: &timeline.Key{Name: timeline.KeyRequestID, Value: "4bf92f3577b34da6a3ce920000000007"},

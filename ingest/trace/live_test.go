@@ -13,7 +13,7 @@ import (
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
 	"github.com/correlatehq/correlate/ingest/sourcetest"
-	"github.com/correlatehq/correlate/internal/server"
+	"github.com/correlatehq/correlate/internal/testserver"
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -25,7 +25,7 @@ var noon = time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Hour)
 
 // TestLive holds the source against a real Jaeger, by both of its APIs.
 func TestLive(t *testing.T) {
-	s := server.Jaeger(t, 5000)
+	s := testserver.Jaeger(t, 5000)
 	s.PushSpans(t, spans(t, 40))
 	for _, flavor := range []string{"v1", "v3"} {
 		t.Run("jaeger "+flavor, func(t *testing.T) {
@@ -41,7 +41,7 @@ var always = timeline.Filter{Any: []timeline.Want{{Near: &timeline.Window{From: 
 
 // notAdjusted: Jaeger moves a callee's span into its caller's where their clocks differ. The times that the
 // processes stamped are wanted.
-func notAdjusted(t *testing.T, s *server.Server) {
+func notAdjusted(t *testing.T, s *testserver.Server) {
 	for _, flavor := range []string{"v1", "v3"} {
 		n := 0
 		for e, err := range open(t, "jaeger+"+s.URL, flavor).Events(t.Context(), always) {
@@ -62,7 +62,7 @@ func notAdjusted(t *testing.T, s *server.Server) {
 }
 
 // many: more traces than one search gives are parted in time, and none is lost.
-func many(t *testing.T, s *server.Server) {
+func many(t *testing.T, s *testserver.Server) {
 	s.PushSpans(t, spans(t, 1300))
 	for _, flavor := range []string{"v1", "v3"} {
 		seen := map[timeline.Pos]bool{}
@@ -82,7 +82,7 @@ func many(t *testing.T, s *server.Server) {
 }
 
 // killed: a server that goes away in the middle ends the sequence with an error.
-func killed(t *testing.T, s *server.Server) {
+func killed(t *testing.T, s *testserver.Server) {
 	src := open(t, "jaeger+"+s.URL, "v1")
 	n := 0
 	var last error

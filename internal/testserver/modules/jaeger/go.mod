@@ -1,4 +1,4 @@
-module github.com/correlatehq/correlate/internal/server/modules/jaeger
+module github.com/correlatehq/correlate/internal/testserver/modules/jaeger
 
 go 1.26.0
 

@@ -1,6 +1,6 @@
 //go:build live && linux
 
-package server
+package testserver
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-module github.com/correlatehq/correlate/internal/server/modules/loki
+module github.com/correlatehq/correlate/internal/testserver/modules/loki
 
 go 1.26.5
 
