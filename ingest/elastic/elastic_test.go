@@ -342,6 +342,29 @@ func TestNames(t *testing.T) {
 	})
 }
 
+// TestWordsOfAllFormats asks a server for the failures of each format that there is: none of the queries may be too
+// complex for it.
+func TestWordsOfAllFormats(t *testing.T) {
+	each(t, func(t *testing.T, flavor, base string) {
+		fill(t, base, "words", testserver.LineMapping, lineDoc("edge-1", "/var/log/a.log", 0, 1, "ERROR nothing"))
+		s := openIndex(t, flavor, base, "words", ingest.Config{})
+		var bodies []query
+		all := &wordQuery{}
+		for _, f := range format.Builtin().Formats() {
+			one := &wordQuery{}
+			for _, l := range f.Literals {
+				one.add(string(l))
+				all.add(string(l))
+			}
+			bodies = append(bodies, query{"size": 0, "query": anyOf(orNothing(one.clauses("message")))})
+		}
+		bodies = append(bodies, query{"size": 0, "query": anyOf(orNothing(all.clauses("message")))})
+		if _, err := s.several(t.Context(), bodies); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestHostileDocuments reads what a document may hold by mistake or by intent. All that a server takes comes, or is told.
 func TestHostileDocuments(t *testing.T) {
 	const id = "5eed5eed5eed4c71a2d3e4f506172833"

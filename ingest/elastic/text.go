@@ -163,9 +163,12 @@ func (t token) pattern() string {
 	return left + strings.ReplaceAll(t.run, ".", `\.`) + right
 }
 
-// perPattern is how many tokens stand in one regular expression, which must not be too
-// complex.
-const perPattern = 12
+const (
+	// perPattern is how many tokens stand in one regular expression, whose length servers bound.
+	perPattern = 12
+	// maxStates is how much work a server may put into one: ten times what it does if nothing is said.
+	maxStates = 100_000
+)
 
 // clauses give the queries over a field.
 func (q *wordQuery) clauses(field string) []any {
@@ -191,7 +194,7 @@ func (q *wordQuery) clauses(field string) []any {
 		out = append(out, query{"terms": query{field: terms}})
 	}
 	for some := range slices.Chunk(patterns, perPattern) {
-		out = append(out, query{"regexp": query{field: query{"value": strings.Join(some, "|"), "flags": "NONE"}}})
+		out = append(out, query{"regexp": query{field: query{"value": strings.Join(some, "|"), "flags": "NONE", "max_determinized_states": maxStates}}})
 	}
 	return append(out, phrases...)
 }
