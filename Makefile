@@ -8,16 +8,19 @@ SHOP   := fixtures/shop/logs
 DEMO_ID ?= 13b0000d4d46a601846868c7713274f2
 # Packages with goroutines, tested for data races too.
 RACE   := ./ingest/file ./ingest/sourcetest ./timeline
-# Servers that make servers starts, of those that internal/testserver knows.
+# Servers that make servers starts, of those that internal/testserver knows. The newest need Java 21.
 SERVERS ?= elasticsearch-8.17.4 opensearch-2.19.3
+NEWEST  := elasticsearch-9.1.0 opensearch-3.1.0
+# Tests of ingest/elastic that ask each server that runs; the others start servers of their own.
+EACH   := SourceContract|OneLineEach|Shippers|Fields|OpenErrors|Names|OfAllFormats|Hostile
 # Time for each fuzz target.
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-needs servers lint bench microbench accuracy calibrate clocklab update fuzz lab
+.PHONY: help demo build test test-needs servers lint bench bench-cluster microbench accuracy calibrate clocklab update fuzz lab
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## investigate one failing request of the shipped incident
 	$(BIN) investigate $(or $(DEMO_ID),--latest) $(SHOP)
@@ -32,6 +35,8 @@ test: test-needs ## run all tests, lint among them
 	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace
 	$(GO) test -timeout 10m -tags live -run TestLive -v ./fixtures
 	$(MAKE) servers CMD='$(GO) test -timeout 15m -tags live -run . ./ingest/elastic && $(GO) test -timeout 15m -tags live -run TestShopInClusters ./fixtures'
+	$(MAKE) servers SERVERS='$(NEWEST)' CMD='$(GO) test -timeout 15m -tags live -run "$(EACH)" ./ingest/elastic'
+	$(GO) test -timeout 15m -tags live -run TestShopNodeDies ./fixtures
 
 # CMD finds them by its environment; without it they run until an interrupt.
 servers: ## fetch Elasticsearch and OpenSearch, start them on loopback, run CMD with them and stop them
@@ -53,6 +58,11 @@ lint: ## run gofmt, vet, staticcheck and the project's own rules
 SIZE   ?= 2GB
 bench: build ## time whole runs on generated logs next to the usual tools
 	$(GO) run ./bench/pairs -program $(BIN) -size $(SIZE) $(BENCHFLAGS)
+
+# The logs are those of bench, so many that they are a million documents.
+bench-cluster: build ## time investigate and batch on a million documents in Elasticsearch
+	$(GO) run ./bench/pairs -only none -keep -size 220MB -dir bin/bench
+	$(GO) run ./bench/cluster -program $(BIN) -logs bin/bench/220000000-50/plain
 
 microbench: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...

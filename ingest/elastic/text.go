@@ -72,14 +72,19 @@ func (q *wordQuery) add(literal string) {
 		case digits.MatchString(t.run) && t.after:
 			t.after, t.digits, t.fewer = false, 3-n, true // a level, or gRPC's status
 			n += 2000
-		case letterDigit.MatchString(t.run):
-			t.before, t.after, t.digits = true, false, 2 // klog's E0301, a colour before a status
+		case t.run[0] == 'm' && letterDigit.MatchString(t.run):
+			t.before, t.after, t.digits = true, false, 2 // a colour before a status: 31m500
 			n += 2000
+		case letterDigit.MatchString(t.run) && t.after:
+			t.before, t.after, t.digits = false, false, 3 // klog's E0301
+			n += 2000
+		case slices.Contains(names, t.run):
+			n = 0 // nearly every record has it
 		case !t.before && !t.after && n == 1 && t.run[0] <= '9':
 			n = 0 // every other record has the number
 		case !t.before && !t.after && (n >= 3 || rank == 0):
 			n += 1000
-		case isName(l[j:]) || slices.Contains(names, t.run):
+		case isName(l[j:]):
 			n = 0 // its value tells
 		case i > 0 && l[i-1] == '.' && n <= 3:
 			t.run, t.after = "."+t.run, false // a file's extension
@@ -109,9 +114,9 @@ func isName(rest string) bool {
 	return len(quoted) < len(rest) && strings.HasPrefix(quoted, ":") || strings.HasPrefix(rest, "=")
 }
 
-// names are words that stand in records of any kind as names of fields. A literal that
+// names are words that stand in records of any kind, most as names of fields. A literal that
 // is no more than such a word is not asked for: nearly everything would come back.
-var names = strings.Fields("trace line level status time message msg error.type code type")
+var names = strings.Fields("trace line level status time message msg error.type code type in")
 
 // glues says whether a run of letters and digits may go on at i, where the literal ends or a
 // character stands that keeps what is on both its sides together; step is the direction.
@@ -148,7 +153,7 @@ func (t token) pattern() string {
 	left, right := "", ""
 	switch {
 	case t.digits > 0 && t.before:
-		left, right = "[0-9]*", "[0-9]?"
+		left = "[0-9]*"
 	case t.before:
 		left = ".*"
 	}
@@ -156,7 +161,7 @@ func (t token) pattern() string {
 	case t.fewer:
 		right = strings.Repeat("[0-9]?", t.digits)
 	case t.digits > 0:
-		right = strings.Repeat("[0-9]", t.digits) + right
+		right = strings.Repeat("[0-9]", t.digits)
 	case t.after:
 		right = ".*"
 	}

@@ -144,7 +144,9 @@ func fields(t *testing.T, s *testserver.Server) {
 			t.Errorf("%+v: got %d events, %v; want %d", c.want, len(events), errs, c.n)
 		}
 		for _, e := range events {
-			if e.Service != "orders" || e.Host != "app-7" || e.Role != timeline.RoleGateway || !slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Name == key.Name && k.Value == id && k.Strength == timeline.Identity }) {
+			if e.Service != "orders" || e.Host != "app-7" || e.Role != timeline.RoleGateway || !slices.ContainsFunc(e.Keys, func(k timeline.Key) bool {
+				return k.Name == key.Name && k.Value == id && k.Strength == timeline.Identity
+			}) {
 				t.Errorf("got %s on %s, %s, with %v", e.Service, e.Host, e.Role, e.Keys)
 			}
 		}
