@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	program := fs.String("program", "bin/correlate", "the program that is timed as a whole process")
 	logs := fs.String("logs", "", "the logs, with a folder for each host")
 	kind := fs.String("server", testserver.Elasticsearch8.Name, "the server")
+	running := fs.String("url", "", "a server that runs and has the logs, as a run before left them, instead of one of its own")
 	runs := fs.Int("runs", 9, "timed runs of investigate; batch has a third")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -65,15 +66,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(ids) < *runs {
 		return fmt.Errorf("%s holds %d failing requests, fewer than runs", *logs, len(ids))
 	}
-	server, err := testserver.Start(ctx, k, testserver.Options{})
-	if err != nil {
-		return err
+	b := &bench{url: *running, stdout: stdout, stderr: stderr, program: *program}
+	if b.url == "" {
+		server, err := testserver.Start(ctx, k, testserver.Options{})
+		if err != nil {
+			return err
+		}
+		defer server.Stop()
+		b.url = server.URL
+		if err := b.ship(ctx, *logs); err != nil {
+			return err
+		}
 	}
-	defer server.Stop()
-	b := &bench{server: server, address: k.Flavor() + "+" + server.URL + "/" + index, stdout: stdout, stderr: stderr, program: *program}
-	if err := b.ship(ctx, *logs); err != nil {
-		return err
-	}
+	b.address = k.Flavor() + "+" + b.url + "/" + index
 	return errors.Join(b.investigate(ctx, ids, *runs), b.batch(ctx, max(3, *runs/3)))
 }
 
@@ -98,8 +103,7 @@ func failing(logs string) ([]string, error) {
 }
 
 type bench struct {
-	server         *testserver.Server
-	address        string
+	url, address   string
 	program        string
 	stdout, stderr io.Writer
 }
@@ -128,10 +132,10 @@ func (b *bench) ship(ctx context.Context, logs string) error {
 		i, _ := slices.BinarySearchFunc(s, offset, func(s stamp, o int64) int { return int(s.offset - o) })
 		return s[min(i, len(s)-1)].at.Truncate(time.Second / 2).Add(time.Second / 2)
 	}
-	if _, err := testserver.Do(ctx, http.MethodPut, b.server.URL+"/"+index, testserver.LineMapping); err != nil {
+	if _, err := testserver.Do(ctx, http.MethodPut, b.url+"/"+index, testserver.LineMapping); err != nil {
 		return err
 	}
-	bulk := &testserver.Bulk{URL: b.server.URL, Index: index}
+	bulk := &testserver.Bulk{URL: b.url, Index: index}
 	n := 0
 	if err := testserver.Ship(logs, when, func(doc map[string]any) error {
 		n++
@@ -244,7 +248,7 @@ func (b *bench) batch(ctx context.Context, runs int) error {
 
 // replay sends queries one after the other and gives how long that took and how many bytes came.
 func (b *bench) replay(ctx context.Context, asked []ingest.Query) (time.Duration, int64, error) {
-	text, err := testserver.Do(ctx, http.MethodPost, b.server.URL+"/"+index+"/_pit?keep_alive=5m", "")
+	text, err := testserver.Do(ctx, http.MethodPost, b.url+"/"+index+"/_pit?keep_alive=5m", "")
 	if err != nil {
 		return 0, 0, err
 	}
@@ -255,7 +259,7 @@ func (b *bench) replay(ctx context.Context, asked []ingest.Query) (time.Duration
 	pit := `"pit":{"id":"` + string(id[1]) + `"`
 	begun, n := time.Now(), int64(0)
 	for _, q := range asked {
-		req, err := http.NewRequestWithContext(ctx, q.Method, b.server.URL+q.Path, strings.NewReader(pitRE.ReplaceAllLiteralString(string(q.Body), pit)))
+		req, err := http.NewRequestWithContext(ctx, q.Method, b.url+q.Path, strings.NewReader(pitRE.ReplaceAllLiteralString(string(q.Body), pit)))
 		if err != nil {
 			return 0, 0, err
 		}
