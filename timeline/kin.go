@@ -45,9 +45,11 @@ func (c *collector) kinWanted(ends []*end) bool {
 		}
 	}
 	for _, u := range ends {
-		for _, l := range byLine[u.line] {
-			if u.leaf && (u.wanted || l.wanted) && (u.answers(l) || u.mapped(l)) && !c.tiedByID(u.at.service, l.at.service) {
-				return true
+		for _, line := range u.lines() {
+			for _, l := range byLine[line] {
+				if u.leaf && (u.wanted || l.wanted) && (u.answers(l) || u.mapped(l)) && !(u.named && l.named && c.tiedByID(u.at.service, l.at.service)) {
+					return true
+				}
 			}
 		}
 	}

@@ -259,8 +259,8 @@ func (x *calling) bounds(l *end) (lo, hi time.Duration, ok bool) {
 		}
 		lo, hi = l.stop.Lo.Sub(x.stop.Hi), l.start.Hi.Sub(x.start.Lo)
 	case x.ended == GaveUp || x.ended == CallerLeft:
-		// It went on when its caller left, or was about to end.
-		lo, hi = l.start.Lo.Sub(x.stop.Hi), min(l.start.Hi.Sub(x.start.Lo), l.stop.Hi.Sub(x.stop.Lo)+lateLine)
+		// It went on when its caller left.
+		lo, hi = l.start.Lo.Sub(x.stop.Hi), min(l.start.Hi.Sub(x.start.Lo), l.stop.Hi.Sub(x.stop.Lo))
 	default:
 		lo, hi = l.start.Lo.Sub(x.stop.Hi), l.start.Hi.Sub(x.start.Lo)
 	}
@@ -351,22 +351,25 @@ func (s shift) pair(calls []*calling, lower []*end) (out []kinship) {
 	}
 	words := fmt.Sprintf("and %d such pairs agree on the clock", s.pairs)
 	taken := map[*end]bool{}
-	for _, exact := range callExact {
-		var fits []fit
-		for _, x := range calls {
-			if taken[&x.end] {
-				continue
-			}
-			for _, l := range byLine[x.line] {
-				if lo, hi, ok := x.bounds(l); ok && !taken[l] && lo-exact <= s.d+s.exact && hi+exact >= s.d-s.exact {
-					fits = append(fits, fit{u: &x.end, l: l, words: words})
+	// Calls that got no answer fit more: they come last.
+	for _, answered := range []bool{true, false} {
+		for _, exact := range callExact {
+			var fits []fit
+			for _, x := range calls {
+				if taken[&x.end] || answered != (x.got != 0) {
+					continue
+				}
+				for _, l := range byLine[x.line] {
+					if lo, hi, ok := x.bounds(l); ok && !taken[l] && lo-exact <= s.d+s.exact && hi+exact >= s.d-s.exact {
+						fits = append(fits, fit{u: &x.end, l: l, words: words})
+					}
 				}
 			}
-		}
-		for _, group := range components(fits) {
-			for _, k := range inOrder(group) {
-				taken[k.upper], taken[k.lower] = true, true
-				out = append(out, k)
+			for _, group := range components(fits) {
+				for _, k := range inOrder(group) {
+					taken[k.upper], taken[k.lower] = true, true
+					out = append(out, k)
+				}
 			}
 		}
 	}
