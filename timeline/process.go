@@ -126,7 +126,8 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 			if ended && !(life != nil && sameEnd(life, pid, when)) {
 				life = begin(pid, worker)
 			}
-			if !life.Stopping.Known() {
+			// A process says that it exits too when it was made to.
+			if ended := life.End.Known() && life.HowEnded != NoLifecycle && life.HowEnded != ProcessStopped; !life.Stopping.Known() && !ended {
 				life.Stopping = when
 			}
 		default:
