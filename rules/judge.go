@@ -407,7 +407,7 @@ func unnamed(f *finding) (unnamed, ofCall bool) {
 		if e.Exception == nil || !slices.Contains(f.evidence, e.joined) {
 			continue
 		}
-		if slices.ContainsFunc(e.meaning, func(s *Signal) bool { return s.MayMean[0] == f.rule.CauseClass && s.Field != fieldTrace }) {
+		if slices.ContainsFunc(e.signals, func(s *Signal) bool { return s.MayMean[0] == f.rule.CauseClass && s.Field != fieldTrace }) {
 			return false, false
 		}
 		unnamed = true

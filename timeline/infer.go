@@ -216,7 +216,7 @@ func (j *joiner) join(e *Event) []inferred {
 			if processDeath(e) && !stamped && x.to.CertainlyBefore(at) {
 				return // it ended before, and not with its process
 			}
-			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || x.clock == clock && clock != "" || !vague(at)) {
+			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || x.clock == clock && clock != "" || !vague(at) || x.wroteOn(e.Host)) {
 				fits = append(fits, x)
 				if len(w) > len(why) {
 					why = w
@@ -248,6 +248,11 @@ func (j *joiner) join(e *Event) []inferred {
 		}
 	}
 	return inferredOf(sets, why)
+}
+
+// wroteOn says whether a hop that logged no exchange of its own has records of a host.
+func (x *exchange) wroteOn(host string) bool {
+	return x.hop != nil && slices.ContainsFunc(x.hop.Events, func(e *Joined) bool { return e.Join != ByInferred && e.Host == host })
 }
 
 // timeAlone is what speaks for a join of which nothing else does.

@@ -95,7 +95,7 @@ func far(p timeline.Progress) string {
 		s += fmt.Sprintf("%d of %s, ", p.FilesDone, count(p.Files, "file"))
 	}
 	if p.Records > 0 {
-		s += fmt.Sprintf("%d of %s of servers, ", p.RecordsDone, count(int(p.Records), "record"))
+		s += fmt.Sprintf("%d of %s, ", p.RecordsDone, count(int(p.Records), "record"))
 	}
 	return s
 }

@@ -119,8 +119,8 @@ func TestProgress(t *testing.T) {
 		want []string
 	}{
 		{[]timeline.Source{slow{}, slow{}, brokenSource{}}, []string{"108 of 216 files", "0 failures found", "1.0/2.0 GB"}},
-		{[]timeline.Source{slow{}, served{}}, []string{"54 of 108 files, 20000 of 60000 records of servers", "0.5/1.0 GB"}},
-		{[]timeline.Source{served{}}, []string{"pass 0, 20000 of 60000 records of servers, 0 failures found", "20000/60001"}},
+		{[]timeline.Source{slow{}, served{}}, []string{"54 of 108 files, 20000 of 60000 records", "500 MB/1.0 GB"}},
+		{[]timeline.Source{served{}}, []string{"pass 0, 20000 of 60000 records, 0 failures found", "20000/60001"}},
 	} {
 		progressOf(t, c.srcs, c.want)
 	}
