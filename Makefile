@@ -17,7 +17,7 @@ EACH   := SourceContract|OneLineEach|Shippers|Fields|OpenErrors|Names|OfAllForma
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-needs servers lint bench bench-cluster microbench accuracy calibrate clocklab update fuzz lab
+.PHONY: help demo build test test-needs servers lint bench bench-cluster microbench accuracy clocklab update fuzz lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,9 +69,6 @@ microbench: ## run the benchmarks of the packages
 
 accuracy: ## judge every request of the captured incidents, whole and with logs missing, and compare with the truth
 	$(GO) test -count=1 -run "TestAccuracy|TestOneHostMissing|TestLinesLost|TestNothingChanges|TestCalibration" -v ./fixtures -board
-
-calibrate: ## fit rules/calibration.yaml to the captured incidents; then make update
-	$(GO) test -count=1 -run TestCalibration ./fixtures -update
 
 # SEEDS and N are the lab's seeds and the number of requests, LABFLAGS what else lab.py takes
 # (fixtures/clocklab/README.md). LAB is one set of logs, to be aligned only.

@@ -93,7 +93,6 @@ type grounds struct {
 // A derivation follows the scheme step by step.
 type derivation struct {
 	p     float64
-	limit float64 // what the count of rivals leaves, or what was not read: no calibration goes above it
 	steps []Step
 }
 
@@ -109,12 +108,6 @@ func (d *derivation) atMost(name string, bound float64, format string, args ...a
 	d.step(name, math.Min(d.p, bound), format, args...)
 }
 
-// limitTo is atMost for a bound that is no matter of experience.
-func (d *derivation) limitTo(name string, bound float64, format string, args ...any) {
-	d.limit = math.Min(d.limit, bound)
-	d.atMost(name, bound, format, args...)
-}
-
 func (d *derivation) times(name, format string, args ...any) {
 	d.step(name, d.p*number(name), format, args...)
 }
@@ -126,7 +119,7 @@ func (d *derivation) leaves(name, format string, args ...any) {
 // assess turns grounds into certainty and confidence, and tells how. It is the only
 // place that does.
 func assess(g grounds) (Certainty, float64, []Step) {
-	d := &derivation{limit: number("most")}
+	d := &derivation{}
 	kinds := slices.Clone(g.kinds)
 	slices.SortStableFunc(kinds, func(a, b string) int { return slices.Index(evidenceKinds, a) - slices.Index(evidenceKinds, b) })
 	for i, k := range kinds {
@@ -164,13 +157,11 @@ func assess(g grounds) (Certainty, float64, []Step) {
 		case g.told:
 			d.atMost("told", number("told"), "that record fits several requests, of which something tells this one apart")
 		case g.candidates > 1:
-			d.limitTo("inferred", 1/float64(g.candidates), "that record fits %d requests", g.candidates)
+			d.atMost("inferred", 1/float64(g.candidates), "that record fits %d requests", g.candidates)
 		}
 	}
 	if g.deathOf > 1 {
-		left := 1 - 1/float64(g.deathOf)
-		d.limit = math.Min(d.limit, left)
-		d.step("death_of", d.p*left, "a death that may be of any of %d requests", g.deathOf)
+		d.step("death_of", d.p*(1-1/float64(g.deathOf)), "a death that may be of any of %d requests", g.deathOf)
 	}
 	if g.fallback {
 		d.atMost("fallback", number("fallback"), "no rule knew better")
@@ -179,14 +170,10 @@ func assess(g grounds) (Certainty, float64, []Step) {
 		d.times("doubt", "%s", doubt)
 	}
 	if g.partial {
-		d.limitTo("partial", number("partial"), "records of the request were not read")
+		d.atMost("partial", number("partial"), "records of the request were not read")
 	}
 	if g.callerUsual {
 		d.atMost("caller_usual", number("caller_usual"), "the client's status is not known")
-	}
-	if p := math.Round(d.p*100) / 100; len(calibration()) > 0 {
-		right := math.Round(math.Min(calibration().At(p), d.limit)*100) / 100
-		d.step("calibrated", right, "of the verdicts on captured incidents that came to %.2f, so many were right", p)
 	}
 	p := math.Round(d.p*100) / 100
 	switch {

@@ -17,7 +17,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(string(page), "\r\n", "\n")
-	for name, part := range map[string]string{"scheme": schemeTable(), "calibration": calibrationTable(), "placeholders": placeholderTable(), "rules": ruleTable()} {
+	for name, part := range map[string]string{"scheme": schemeTable(), "placeholders": placeholderTable(), "rules": ruleTable()} {
 		begin, end := "<!-- "+name+", by make update -->\n", "<!-- end of "+name+" -->"
 		before, rest, ok := strings.Cut(text, begin)
 		_, after, closed := strings.Cut(rest, end)
@@ -34,15 +34,6 @@ func schemeTable() string {
 	b.WriteString("| factor | | | when |\n|---|---|---:|---|\n")
 	for _, f := range scheme {
 		fmt.Fprintf(&b, "| `%s` | %s | %v | %s |\n", f.name, f.acts, f.value, f.doc)
-	}
-	return b.String()
-}
-
-func calibrationTable() string {
-	var b strings.Builder
-	b.WriteString("| by the scheme | right |\n|---:|---:|\n")
-	for _, p := range calibration() {
-		fmt.Fprintf(&b, "| %.2f | %.2f |\n", p.Scheme, p.Right)
 	}
 	return b.String()
 }
