@@ -29,7 +29,7 @@ build: ## build bin/correlate
 	$(GO) build -o $(BIN) ./cmd/correlate
 
 test: test-needs ## run all tests, lint among them
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 20m ./...
 	$(GO) test -timeout 5m -race $(RACE)
 	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/testserver
 	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace

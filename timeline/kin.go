@@ -123,12 +123,14 @@ func (c *collector) readEnds(windows map[string][]Window, keep func(x *end) bool
 			parts[i] = map[bench][]*end{}
 		}
 		x.e = e.Clone()
-		x.set = c.setOf(x.e)
 		parts[i][x.at] = append(parts[i][x.at], &x)
 	})
 	out := map[bench][]*end{}
 	for _, part := range parts {
 		for p, list := range part {
+			for _, x := range list {
+				x.set = c.setOf(x.e) // not while the sources are read at once: it tidies the graph
+			}
 			out[p] = append(out[p], list...)
 		}
 	}
