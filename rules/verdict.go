@@ -24,7 +24,7 @@ type Verdict struct {
 	Rule       string        // name of the rule that said so
 	Certainty  Certainty
 	Steps      []Step  // how Confidence came about
-	Confidence float64 // in [0, 1]; of the verdicts given with 0.9, nine in ten or more are right
+	Confidence float64 // in [0, 1], by the scheme of assess; README.md tells how many of the verdicts given with it are right
 	Summary    string  // what happened, in the order it happened, in at most three sentences: the words of Claims
 	Claims     []Claim
 	Evidence   []*timeline.Joined // what Claims cite, then what else shows it
