@@ -1,0 +1,293 @@
+package rules
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/correlatehq/correlate/timeline"
+)
+
+// dependency names the party of a system that the hop used: a callee that runs it, else
+// one that other requests have shown; "" if nothing tells.
+func (h *HopView) dependency(system string) string {
+	for _, c := range h.Callees {
+		if c.System == system || c.System == "mariadb" && system == "mysql" {
+			return c.Service
+		}
+	}
+	for _, c := range h.Callees {
+		if c.Role == timeline.RoleDependency.String() && c.System == "" {
+			return c.Service
+		}
+	}
+	// Another request may have shown whom it uses.
+	found := ""
+	if b := h.from.near.near.Book; b != nil {
+		for _, e := range b.Edges {
+			if e.Caller == h.Service && strings.Contains(strings.ToLower(e.Callee), strings.TrimSuffix(system, "ql")) {
+				if found != "" && found != e.Callee {
+					return ""
+				}
+				found = e.Callee
+			}
+		}
+	}
+	return found
+}
+
+// pointed names the party at which the signals of the hop for a cause point: "" if at
+// the hop itself, its configuration or nobody. A next hop that this request does not name
+// is the one that the hop usually calls.
+func (h *HopView) pointed(cause string) string {
+	for _, e := range h.saying(cause, false) {
+		away, next, system := false, false, ""
+		for _, s := range e.meaning {
+			if s.place(cause) < 0 {
+				continue
+			}
+			switch s.Points {
+			case "client":
+				return "client"
+			case "next_hop", "connection_to_next_hop", "dependency", "unknown":
+				away = true
+				next = next || s.Points == "next_hop" || s.Points == "connection_to_next_hop"
+			}
+		}
+		for _, s := range e.signals {
+			if s.Dependency != "" && s.MadeBy == madeByWriter {
+				system = s.Dependency
+				break
+			}
+		}
+		if !away {
+			continue
+		}
+		if h.FailedBy != nil {
+			return h.FailedBy.Party
+		}
+		if p := h.called(e, system); p != "" {
+			return p
+		}
+		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// told gives the records of dependencies by which these say why they failed a call of the
+// hop, where the hop has no word of its own for the cause. A dependency with whose failure it coped says nothing.
+func (h *HopView) told(cause string) []*EventView {
+	var out []*EventView
+	for _, c := range h.Callees {
+		if c.Role != timeline.RoleDependency.String() || c.HandledByCaller {
+			continue
+		}
+		for _, e := range c.Events {
+			if slices.ContainsFunc(e.meaning, func(s *Signal) bool { return s.MayMean[0] == cause }) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// toldBy names the first dependency of which told has records, "" if there is none.
+func (h *HopView) toldBy(cause string) string {
+	if events := h.told(cause); len(events) > 0 {
+		return events[0].Service
+	}
+	return ""
+}
+
+// hidden gives the errors that callees of the hop logged for calls that they answered well all the same, of the last
+// such callee.
+func (h *HopView) hidden() []*EventView {
+	for i := len(h.Calls) - 1; i >= 0; i-- {
+		c := h.Calls[i]
+		if c.Callee == nil || !c.Answered || c.Received.HTTP >= 400 {
+			continue
+		}
+		var out []*EventView
+		for _, e := range c.Callee.Events {
+			if e.Kind == "log" && !e.Handled && severe(e.Severity) && e.joined.Held() {
+				out = append(out, e)
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
+	}
+	return nil
+}
+
+// hiddenBy names the callee of which hidden has records, "" if there is none.
+func (h *HopView) hiddenBy() string {
+	if events := h.hidden(); len(events) > 0 {
+		return events[0].Service
+	}
+	return ""
+}
+
+// named names the party of which the signals of the hop for a cause speak, wherever they
+// point: "" if they name none.
+func (h *HopView) named(cause string) string {
+	for _, e := range h.saying(cause, false) {
+		if h.FailedBy != nil {
+			return h.FailedBy.Party
+		}
+		if p := h.called(e, ""); p != "" {
+			return p
+		}
+	}
+	return ""
+}
+
+// called names the party of which a record of the hop speaks: one that it was seen to call,
+// the one of the system that a driver's words are about, an address, the server that the record names beside its words, a
+// service that the hop's calls in other requests; "" if none.
+func (h *HopView) called(e *EventView, system string) string {
+	text := e.text()
+	if p := h.namedPeer(text); p != "" {
+		return p
+	}
+	if system != "" {
+		if p := h.dependency(system); p != "" {
+			return p
+		}
+	}
+	if p := h.at(peerIn(text)); p != "" {
+		return p
+	}
+	if p := h.at(serverOf(e.joined.Event)); p != "" && e.Kind == "log" {
+		return p
+	}
+	if p := h.namedCallee(text); p != "" {
+		return p
+	}
+	return system
+}
+
+// serverOf gives the address of the server that a record names beside its words, with its port if it is told.
+func serverOf(e *timeline.Event) string {
+	host, port := e.Attrs.Get("server.address"), e.Attrs.Get("server.port")
+	if host == "" || port == "" || strings.HasSuffix(host, ":"+port) {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// namedCallee gives the one service that the hop's was seen to call and that a text names in a word of its own.
+func (h *HopView) namedCallee(text string) string {
+	found := ""
+	if b := h.from.near.near.Book; b != nil {
+		for _, e := range b.Edges {
+			if e.Caller != h.Service || e.Callee == h.Service || len(e.Callee) < 3 || !hasWord(text, e.Callee) {
+				continue
+			}
+			if found != "" && found != e.Callee {
+				return ""
+			}
+			found = e.Callee
+		}
+	}
+	return found
+}
+
+// hasWord says whether word stands in text between characters that are no letters, digits or parts of names.
+func hasWord(text, word string) bool {
+	part := func(c byte) bool {
+		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '-'
+	}
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		i += from
+		j := i + len(word)
+		if (i == 0 || !part(text[i-1])) && (j == len(text) || !part(text[j])) {
+			return true
+		}
+		from = i + 1
+	}
+}
+
+// wouldTell says whether the hop's service records its calls to a party, so that a call of which it has no
+// record was not made. A proxy has a record of a call only where it found a server.
+func (h *HopView) wouldTell(party string) bool {
+	if h.Role == timeline.RoleGateway.String() || h.Role == timeline.RoleProxy.String() {
+		return false
+	}
+	e := h.from.near.near.Book.Edge(h.Service, party)
+	return e.Calls > 0 && e.Recorded == e.Calls
+}
+
+// usualShare is the share of a service's calls that must go to one callee for it to be
+// the usual one. Not all: where clocks are unknown some calls are tied to the wrong hop.
+const usualShare = 0.9
+
+// usualCallee names whom the hop usually calls, if it is one: by what other requests
+// have shown, else by the backend that its record names.
+func (h *HopView) usualCallee() string {
+	if b := h.from.near.near.Book; b != nil {
+		all := 0
+		var most timeline.Edge
+		for _, e := range b.Edges {
+			if e.Caller != h.Service {
+				continue
+			}
+			all += e.Calls
+			if e.Calls > most.Calls {
+				most = e
+			}
+		}
+		if most.Calls > 0 && float64(most.Calls) >= usualShare*float64(all) {
+			return most.Callee
+		}
+	}
+	for _, e := range h.Events {
+		if name := e.joined.Attrs.Get("haproxy.backend"); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// namedPeer gives the callee or peer that a text names.
+func (h *HopView) namedPeer(text string) string {
+	for _, c := range h.Calls {
+		if names(text, c.Peer) || c.Callee != nil && names(text, c.Callee.Service) {
+			return c.Party
+		}
+	}
+	return ""
+}
+
+// refuser names the hop that made the refusal on which h's failure rests: hops that
+// passed it on are passed over.
+func (h *HopView) refuser() string {
+	c := h.FailedBy
+	if c == nil {
+		return ""
+	}
+	party := c.Party
+	for range 64 { // a request's depth is bounded, a broken one's is not
+		callee := c.Callee
+		if callee == nil || callee.hop.Lineage != timeline.Relayed {
+			return party
+		}
+		var next *CallView
+		for _, k := range callee.Calls {
+			if k.call.Used && k.call.Received == callee.hop.Status() {
+				next = k
+			}
+		}
+		if next == nil {
+			return party
+		}
+		c, party = next, next.Party
+	}
+	return party
+}
