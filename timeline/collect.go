@@ -642,9 +642,10 @@ func (c *collector) learn() {
 	}
 
 	// Twice, so that what most requests show settles those that could be read otherwise.
+	listening := listenersOf(c.life)
 	var votes *bookDraft
 	for range 2 {
-		votes = newBookDraft(c.places, c.life)
+		votes = newBookDraft(c.places, listening)
 		for _, joined := range all {
 			d := &draft{builder: &builder{roles: c.q.Roles, services: c.services}}
 			for _, j := range joined {
@@ -656,7 +657,6 @@ func (c *collector) learn() {
 			votes.vote(d.hops, d.calls, c.book)
 		}
 		c.book = votes.book()
-		c.book.ports = ports(c.life)
 	}
 
 	c.good = wentWell{}
@@ -692,7 +692,6 @@ func (c *collector) learn() {
 		fit.see(e)
 	}
 	c.book = votes.book()
-	c.book.ports = ports(c.life)
 	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
 	fit.machines(c.book)
 	c.clocks = fit.fit()

@@ -166,7 +166,7 @@ type bookDraft struct {
 	asked     map[peerAt]int           // requests in which the peer answered a call
 	present   map[peerAt]map[place]int // of these, those in which a place logged
 	said      map[peerAt]map[string]int
-	claims    map[string]place // address -> the one place that says that it listens there
+	listeners
 }
 
 // A beat is a service that was taken for what answers at a peer, and one passed over.
@@ -178,12 +178,12 @@ type beat struct {
 // A place is a service on a host.
 type place struct{ service, host string }
 
-func newBookDraft(places map[place]bool, life []*Event) *bookDraft {
+func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 	besides := map[string]int{}
 	for p := range places {
 		besides[p.host]++
 	}
-	return &bookDraft{besides: besides, places: places, claims: claimed(life), asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -421,7 +421,7 @@ func (d *bookDraft) settle(at peerAt, votes map[string]int) (service string, n i
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
-	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer, denied: map[denial]bool{}}
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer, denied: map[denial]bool{}, ports: d.ports}
 	for at, votes := range d.votes {
 		if _, ok := d.claims[at.peer]; ok {
 			continue

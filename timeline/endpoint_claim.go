@@ -2,27 +2,6 @@ package timeline
 
 import "slices"
 
-// claimed gives the addresses at which services say that they listen, each with the one place that says so.
-func claimed(life []*Event) map[string]place {
-	out := map[string]place{}
-	several := map[string]bool{}
-	for _, e := range life {
-		peer, ok := listensAt(e)
-		if !ok {
-			continue
-		}
-		p := place{e.Service, e.Host}
-		if q, ok := out[peer]; ok && q != p {
-			several[peer] = true
-		}
-		out[peer] = p
-	}
-	for peer := range several {
-		delete(out, peer)
-	}
-	return out
-}
-
 // namesOrClaims says whether a peer's spelling names the hop's host or service, or is the address at which
 // the hop's service listens.
 func (d *bookDraft) namesOrClaims(peer string, h *Hop) bool {

@@ -3,8 +3,17 @@ package timeline
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
+
+// listeners is what servers say of where they listen.
+type listeners struct {
+	claims map[string]place // address -> the one place that says that it listens there
+	ports  []port           // ports, where the address is not told, each once
+}
+
+func listenersOf(life []*Event) listeners { return listeners{claimed(life), ports(life)} }
 
 // listening are the ways in which servers say, when they start, where they listen: "Listening at: http://10.0.0.5:8000 (7)" (gunicorn),
 // "Uvicorn running on http://10.0.0.5:8000", "listening on 10.0.0.5:8080", `listening on IPv4 address "10.0.0.5", port 5432` (PostgreSQL).
@@ -34,4 +43,37 @@ func listensAt(e *Event) (peer string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// claimed gives the addresses at which services say that they listen, each with the one place that says so.
+func claimed(life []*Event) map[string]place {
+	out := map[string]place{}
+	several := map[string]bool{}
+	for _, e := range life {
+		peer, ok := listensAt(e)
+		if !ok {
+			continue
+		}
+		p := place{e.Service, e.Host}
+		if q, ok := out[peer]; ok && q != p {
+			several[peer] = true
+		}
+		out[peer] = p
+	}
+	for peer := range several {
+		delete(out, peer)
+	}
+	return out
+}
+
+// ports gives the ports that the records of process lives tell, each once.
+func ports(life []*Event) []port {
+	var out []port
+	for _, e := range life {
+		p := port{place{e.Service, e.Host}, e.Attrs.Get("network.local.port")}
+		if p.number != "" && e.Attrs.Get("network.local.address") == "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }

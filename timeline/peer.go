@@ -11,18 +11,6 @@ type port struct {
 	number string
 }
 
-// ports gives the ports that the records of process lives tell, each once.
-func ports(life []*Event) []port {
-	var out []port
-	for _, e := range life {
-		p := port{place{e.Service, e.Host}, e.Attrs.Get("network.local.port")}
-		if p.number != "" && e.Attrs.Get("network.local.address") == "" && !slices.Contains(out, p) {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // atPort finds the one service that says that it listens at the port of peer.
 func (b *EndpointBook) atPort(peer string) (Endpoint, bool) {
 	_, number, ok := hostPort(peer)
