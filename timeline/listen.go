@@ -22,6 +22,9 @@ var listening = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\blistening on IPv[46] address "([0-9a-f:.]+)", port (\d{1,5})$`),
 }
 
+// listeningIn are the fields in which loggers are given the address that the message does not have: {"msg": "listening", "addr": "10.0.0.5:8080"}.
+var listeningIn = []string{"addr", "address", "listen", "listen_addr", "bind", "bind_addr"}
+
 // listensAt gives the address and port at which a record of a start says that its writer listens, as callers log
 // them. An address that stands for all of the machine's, or that each machine has, says nothing.
 func listensAt(e *Event) (peer string, ok bool) {
@@ -38,11 +41,20 @@ func listensAt(e *Event) (peer string, ok bool) {
 			host = "[" + host + "]"
 		}
 		at, err := netip.ParseAddrPort(host + ":" + m[2])
-		if err == nil && !at.Addr().IsUnspecified() && !loopback(at.String()) {
+		if err == nil && ofOneMachine(at) {
+			return at.String(), true
+		}
+	}
+	for _, name := range listeningIn {
+		if at, err := netip.ParseAddrPort(e.Attrs.Get(name)); err == nil && ofOneMachine(at) {
 			return at.String(), true
 		}
 	}
 	return "", false
+}
+
+func ofOneMachine(at netip.AddrPort) bool {
+	return !at.Addr().IsUnspecified() && !loopback(at.String())
 }
 
 // claimed gives the addresses at which services say that they listen, each with the one place that says so.

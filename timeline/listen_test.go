@@ -27,6 +27,13 @@ func TestListensAt(t *testing.T) {
 			t.Errorf("%q: %q, want %q", body, got, want)
 		}
 	}
+	for addr, want := range map[string]string{"10.0.0.5:8080": "10.0.0.5:8080", "[2001:db8::5]:8080": "[2001:db8::5]:8080", ":8080": "", "0.0.0.0:8080": "", "localhost:8080": "", "10.0.0.5": ""} {
+		e := &Event{Lifecycle: ProcessReady, Body: "listening"}
+		e.Attrs.Set("addr", addr)
+		if got, _ := listensAt(e); got != want {
+			t.Errorf("addr %q: %q, want %q", addr, got, want)
+		}
+	}
 	if got, ok := listensAt(&Event{Body: "listening on 10.0.0.5:8080"}); ok {
 		t.Errorf("a record that is of no start gives %q", got)
 	}
