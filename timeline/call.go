@@ -418,11 +418,14 @@ func (d *draft) adopt() {
 	}
 }
 
-// canAnswer says whether h speaks what c was made in: a call with an HTTP method or status
+// canAnswer says whether h speaks what c was made in and nothing that both record of it differs: a call with an HTTP method or status
 // is not answered by a database, and a statement for one not by what answers with a status.
 func canAnswer(h *Hop, c *Call) bool {
 	if c.Record != nil && (c.Record.Attrs.Get("db.system.name") != "" || c.Record.Attrs.Get("db.query.text") != "") {
 		return !h.Sent.Known()
+	}
+	if c.Record != nil && c.Record.Kind == ClientSpan && (!sameMethod(c, h) || c.Received.Known() && h.Sent.Known() && c.Received != h.Sent) {
+		return false // it got another answer
 	}
 	return c.Method == "" && !c.Received.Known() || h.Role != RoleDependency || h.Sent.Known()
 }

@@ -275,6 +275,16 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	}
 }
 
+// sameMethod says whether nothing that both ends of a call tell of its method differs: who stands between two passes it on.
+func sameMethod(c *Call, h *Hop) bool {
+	sp := h.span()
+	if sp == nil || c.Method == "" {
+		return true
+	}
+	m := sp.Attrs.Get("http.request.method")
+	return m == "" || m == c.Method
+}
+
 // itself says whether caller and h are one service, which does not call itself. The sidecars of
 // many hosts are one service by name, and do call each other.
 func itself(h, caller *Hop) bool {

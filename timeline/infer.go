@@ -395,9 +395,13 @@ type quoter struct {
 	at            Instant
 }
 
-// quotable is the line of e that others may quote; "" if it is too short to be told from chance.
+// quotable is the line of e that others may quote; "" if it is too short to be told from chance. Of an error in code that is its
+// message: what stands above it says only that there was one.
 func quotable(e *Event) string {
 	line, _, _ := strings.Cut(e.Body, "\n")
+	if e.Exception != nil {
+		line, _, _ = strings.Cut(e.Exception.Message, "\n")
+	}
 	if line = strings.TrimSpace(line); !e.Failed || len(line) < 16 {
 		return ""
 	}
