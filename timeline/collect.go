@@ -154,8 +154,9 @@ type collector struct {
 	callerOf map[Pos]caller
 	extra    map[string][]Joined
 	absorbed map[string]string
-	chains   []chained    // requests tied so that are learnt from
-	placed   map[Pos]bool // records without ID that are told by their connection or thread
+	chains   []chained     // requests tied so that are learnt from
+	byIDs    *EndpointBook // what IDs alone told of who calls whom, before there were chains
+	placed   map[Pos]bool  // records without ID that are told by their connection or thread
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped

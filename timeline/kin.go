@@ -16,6 +16,7 @@ func (c *collector) kin() {
 	if !c.kinWanted(ends) {
 		return
 	}
+	c.byIDs = c.book
 	around := c.endsAround()
 	links := c.kinLinks(around)
 	if len(links) == 0 {

@@ -21,13 +21,14 @@ type kinMatch struct {
 	lines map[bench]map[string][]*end
 	up    map[*end]bool // it was made for another one
 	down  map[*end]*end // what was made for it, last
+	names map[*end]*end // the end with an ID of whose request one without is
 	found []kinship
 }
 
 // matchKin pairs the exchanges of all links: first what is of one status, of neighbours and then of logs with one between them that has no record of
 // it; then what a failure may have been made of; last the attempts that failed before another one was answered.
 func (c *collector) matchKin(links []*kinLink, ends map[bench][]*end) []kinship {
-	m := &kinMatch{c: c, ends: ends, lines: map[bench]map[string][]*end{}, up: map[*end]bool{}, down: map[*end]*end{}}
+	m := &kinMatch{c: c, ends: ends, lines: map[bench]map[string][]*end{}, up: map[*end]bool{}, down: map[*end]*end{}, names: map[*end]*end{}}
 	for b, list := range ends {
 		slices.SortFunc(list, byRawTime)
 		byLine := map[string][]*end{}
@@ -42,6 +43,7 @@ func (c *collector) matchKin(links []*kinLink, ends map[bench][]*end) []kinship 
 		}
 	}
 	for _, may := range []func(u, l *end) bool{(*end).answers, (*end).mapped} {
+		m.between(links, may)
 		for i := 0; i < len(links); {
 			j := i + 1
 			for j < len(links) && links[j].depth == links[i].depth && links[j].above == links[i].above {
@@ -83,7 +85,7 @@ func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
 			}
 			for _, line := range u.lines() {
 				for _, l := range m.lines[k.lower][line] {
-					if !k.twin && (!l.root || m.up[l]) || u.named && l.named && !k.named || !may(u, l) {
+					if !k.twin && (!l.root || m.up[l]) || u.named && l.named && !k.named || m.otherID(u, l) || !may(u, l) {
 						continue
 					}
 					if w, ok := m.c.fits(k, u, l); ok {
@@ -220,6 +222,7 @@ func (m *kinMatch) take(f fit, candidates int) {
 			f.l.within = f.u.within
 		}
 	}
+	m.name(f.u, f.l)
 	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, f.link.depth > 1, candidates, kinWords(f.u, f.l, f.words)})
 }
 
@@ -247,7 +250,7 @@ func (m *kinMatch) attempts(k *kinLink) {
 		n := 0
 		for _, u := range m.lines[k.upper][l.line] {
 			used := m.down[u]
-			if used == nil || used == u || m.c.after(l, used) || u.named && l.named && !k.named || !u.repeated(l) {
+			if used == nil || used == u || m.c.after(l, used) || u.named && l.named && !k.named || m.otherID(u, l) || !u.repeated(l) {
 				continue
 			}
 			w, ok := m.c.fits(k, u, l)
