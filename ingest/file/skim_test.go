@@ -90,6 +90,21 @@ func mixedLogs(rng *rand.Rand) (files map[string]string, ids []string) {
 			}
 			return stamp + fmt.Sprintf(`10.0.6.2:58098 [%s] fe_shop be_orders/app-2 0/0/0/17/17 %d 170 - - ---- 10/16/1/0/0 0/0 {%s} "GET /x HTTP/1.1"`, at.Format("02/Jan/2006:15:04:05.000"), status, id)
 		},
+		// The errors in it are of another format that begins alike.
+		"edge-2/caddy.log": func(at time.Time, id string, kind int) string {
+			stamp := fmt.Sprintf(`{"level":"%s","ts":%d.%06d,`, map[bool]string{true: "error", false: "info"}[kind < 2], at.Unix(), at.Nanosecond()/1000)
+			switch kind {
+			case 0:
+				return stamp + `"logger":"http.handlers.reverse_proxy","msg":"aborting with incomplete response","error":"unexpected EOF"}`
+			case 2:
+				return stamp + `"msg":"serving initial configuration"}`
+			}
+			status := 200
+			if kind == 1 {
+				status = 502
+			}
+			return stamp + fmt.Sprintf(`"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"198.51.100.7","method":"GET","uri":"/x"},"duration":0.001,"size":12,"status":%d,"resp_headers":{"X-Request-Id":["%s"]}}`, status, id)
+		},
 		"edge-1/access.log": func(at time.Time, id string, kind int) string {
 			status := 200
 			if kind == 0 {

@@ -168,11 +168,9 @@ func (sc *Screen) reader() *Reader {
 func (sc *Screen) literals(outer []*compiled) {
 	sc.failedKnown, sc.lifeKnown = sc.format.Literals != nil, true
 	own := append([]*compiled{sc.main}, sc.set.special[sc.main]...)
-	if sc.guests() {
-		for _, g := range sc.set.guestsOf(sc.main) {
-			if !slices.Contains(own, g.c) {
-				own = append(own, g.c)
-			}
+	for _, g := range sc.set.guestsOf(sc.main) {
+		if (sc.guests() || sc.beginsAlike(g.c)) && !slices.Contains(own, g.c) {
+			own = append(own, g.c)
 		}
 	}
 	for _, c := range own {
@@ -192,6 +190,13 @@ func (sc *Screen) literals(outer []*compiled) {
 		sc.life = append(sc.life, ls...)
 	}
 	sc.failed, sc.life = fewest(sc.failed), fewest(sc.life)
+}
+
+// beginsAlike says whether a guest's lines may begin as those of the stream's own format do: objects whose first members have the same names, as
+// loggers of one make write them.
+func (sc *Screen) beginsAlike(guest *compiled) bool {
+	d := sc.main.spec.Decoder
+	return d == guest.spec.Decoder && (d == "json" || d == "logfmt")
 }
 
 // beginsStatus says whether a literal of the failed records of c ends in the first digit of
