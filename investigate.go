@@ -272,23 +272,5 @@ func counted(m map[string]int) []RouteCount {
 // route is the route that the app named, else the method and the path with the parts
 // that look like identifiers left out.
 func route(r *timeline.Request) string {
-	if r.Route != "" {
-		return strings.TrimSpace(r.Method + " " + r.Route)
-	}
-	path, _, _ := strings.Cut(r.Path, "?")
-	parts := strings.Split(path, "/")
-	for i, p := range parts {
-		if strings.ContainsAny(p, "0123456789") && !version(p) {
-			parts[i] = "{}"
-		}
-	}
-	return strings.TrimSpace(r.Method + " " + strings.Join(parts, "/"))
-}
-
-// version says whether a part of a path is an API version: "v1".
-func version(p string) bool {
-	if len(p) < 2 || len(p) > 3 || p[0] != 'v' {
-		return false
-	}
-	return strings.Trim(p[1:], "0123456789") == ""
+	return strings.TrimSpace(r.Method + " " + cmp.Or(r.Route, timeline.PathShape(r.Path)))
 }

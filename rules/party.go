@@ -72,8 +72,42 @@ func (h *HopView) pointed(cause string) string {
 		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
 			return p
 		}
+		if p := h.unheard(cause, e); system == "" && p != "" {
+			return p
+		}
 	}
 	return ""
+}
+
+// unheard names the party that the hop had no usable answer of, where no record of it tells whom it called then: for an answer that was no good
+// the one that answered last before the record, for want of an answer the one of those always called for such exchanges of which it
+// has none, if there is one alone and records of calls are written only when they are answered.
+func (h *HopView) unheard(cause string, e *EventView) string {
+	switch cause {
+	case "bad_upstream_response":
+		party := ""
+		for _, c := range h.Calls {
+			if r := c.call.Record; c.Answered && r != nil && r.ID < e.joined.ID {
+				party = c.Party
+			}
+		}
+		return party
+	case "upstream_timeout", "upstream_reset", "upstream_connect_failure", "deploy_restart":
+	default:
+		return ""
+	}
+	party := ""
+	b := h.from.near.near.Book
+	for _, p := range b.Always(h.hop) {
+		if slices.ContainsFunc(h.Calls, func(c *CallView) bool { return c.Party == p }) {
+			continue
+		}
+		if party != "" || b.Edge(h.Service, p).Unanswered > 0 {
+			return ""
+		}
+		party = p
+	}
+	return party
 }
 
 // told gives the records of dependencies by which these say why they failed a call of the

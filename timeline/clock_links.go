@@ -280,7 +280,7 @@ func (f *clockFit) clockNamed(name string) int32 {
 // tieZones ties a host's stamps without zone to those that write one, where no call
 // ties them: they are local time in the zone that the host writes elsewhere. UTC is
 // believed to be the host's zone only if the same software writes both, for many
-// loggers write UTC wherever they run. What is tied so is one clock under two names, the zone apart.
+// loggers write UTC wherever they run, or if exchanges that both stamped show it. What is tied so is one clock under two names, the zone apart.
 func (f *clockFit) tieZones() {
 	tied := make([]bool, len(f.clocks))
 	for k := range f.pairs {
@@ -298,12 +298,15 @@ func (f *clockFit) tieZones() {
 		if !ok || tied[id] && tied[other] {
 			continue
 		}
-		same := f.clocks[other].zone != 0
+		ahead, same := f.twins[host]
+		if !same {
+			ahead, same = f.clocks[other].zone, f.clocks[other].zone != 0
+		}
 		for s := range f.clocks[other].soft {
 			same = same || c.soft[s]
 		}
 		if same {
-			c.shared, c.of, c.ahead, c.zoned = true, other, micros(f.clocks[other].zone), true
+			c.shared, c.of, c.ahead, c.zoned = true, other, micros(ahead), true
 		}
 	}
 }

@@ -94,6 +94,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		}()
 	}
 	c.first()
+	c.cutOff()
 	c.byKeys()
 	c.failures()
 	c.neighbourhoods()
@@ -156,7 +157,9 @@ type collector struct {
 	absorbed map[string]string
 	chains   []chained     // requests tied so that are learnt from
 	byIDs    *EndpointBook // what IDs alone told of who calls whom, before there were chains
-	placed   map[Pos]bool  // records without ID that are told by their connection or thread
+	// twinZones tell by how much a host's stamps without zone are ahead of those with one, as two logs of the same exchanges show.
+	twinZones map[string]time.Duration
+	placed    map[Pos]bool // records without ID that are told by their connection or thread
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped
@@ -375,6 +378,51 @@ func (c *collector) first() {
 		c.wanted[f] = true
 	}
 	c.chooseSample(sample, sampled)
+}
+
+// cutOff finds the exchanges of which records of their servers say, without an ID, that their answers broke off under way: those that ended then
+// with less than they had announced. By their own records they went well.
+func (c *collector) cutOff() {
+	if !slices.ContainsFunc(c.q.Any, func(w Want) bool { return w.Failed != nil && len(w.Failed.Status) == 0 }) {
+		return
+	}
+	windows := map[string][]Window{}
+	broke := map[place][]Window{} // when the end of an exchange is stamped that broke off
+	for _, e := range c.orphans {
+		if e.Ended == Truncated && e.Kind == LogRecord {
+			p := place{e.Service, e.Host}
+			broke[p] = append(broke[p], Window{e.Host, e.Time.Add(-hopTolerance), e.Time.Add(lateLine)})
+			windows[e.Host] = append(windows[e.Host], Window{e.Host, e.Time.Add(-unknownLength), e.Time.Add(lateLine)})
+		}
+	}
+	var wants []Want
+	for _, host := range slices.Sorted(maps.Keys(windows)) {
+		windows[host] = merged(windows[host])
+		for i := range windows[host] {
+			wants = append(wants, Want{Near: &windows[host][i]})
+		}
+	}
+	for p, ws := range broke {
+		broke[p] = merged(ws)
+	}
+	if len(wants) == 0 {
+		return
+	}
+	for _, e := range c.read(wants, c.lim.WindowEvents, func(e *Event) bool {
+		_, end, _, ok := e.Interval()
+		return e.Kind == ServerSpan && e.Ended == Truncated && !e.Status().Failed() && ok && touches(broke[place{e.Service, e.Host}], end.Lo, end.Hi)
+	}) {
+		if c.logs(e); !hasIdentity(e) {
+			c.lone = append(c.lone, e)
+			continue
+		}
+		c.addEvent(e)
+		for _, k := range identities(e) {
+			for _, f := range k.Forms() {
+				c.wanted[f] = true
+			}
+		}
+	}
 }
 
 // anyFailed is all candidates of failure.
@@ -665,7 +713,7 @@ func (c *collector) learn() {
 	for h, off := range c.q.Offsets {
 		fit.fixed[h] = off
 	}
-	fit.shared = c.q.Clocks
+	fit.shared, fit.twins = c.q.Clocks, c.twinZones
 	for _, x := range c.anchored {
 		fit.see(x.a)
 		fit.see(x.b)

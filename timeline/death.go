@@ -2,8 +2,10 @@ package timeline
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -11,6 +13,84 @@ import (
 // brought about: the text of a panic, an uncaught exception.
 func processDeath(e *Event) bool {
 	return e.Exception != nil && (e.Lifecycle == ProcessCrashed || e.Lifecycle == ProcessOOMKilled)
+}
+
+// workerDeath says whether e tells that one worker of several died of the work that it did.
+func workerDeath(e *Event) bool {
+	_, worker := subjectOf(e)
+	return worker && e.Exception == nil && e.Lifecycle.OfItsWork() && !undated(e)
+}
+
+// deathTakes is for how long at most a worker is still there when its master has written that it dies: one that is stopped for its silence
+// is asked to end before it is made to.
+const deathTakes = 2 * time.Second
+
+// A lostCall is a call whose connection broke before its callee had answered.
+type lostCall struct {
+	set      string
+	from, to Instant // its callee was at work
+}
+
+// A lostWith is a call that may have been lost with a worker that died.
+type lostWith struct {
+	call  *lostCall
+	death *Event
+}
+
+// workersLost finds the calls that were lost with the workers of whose deaths records tell, and gives these records by the calls' alias sets.
+// Where as many workers died as calls were lost, each was lost with a worker of its own, which died of it; where fewer did, one
+// had several of them at once, and all but one had nothing to do with its death.
+func (c *collector) workersLost() map[string][]Joined {
+	lost := map[place][]*lostCall{}
+	for _, set := range slices.Sorted(maps.Keys(c.drafts)) {
+		for _, r := range c.drafts[set] {
+			for _, h := range r.Hops {
+				if h.Caller == nil || h.Caller.Ended != Reset && h.Caller.Ended != Truncated || h.Sent.Known() || h.DiedOf() != nil {
+					continue
+				}
+				p := place{h.Service, h.Host}
+				from, to := hopWindow(h)
+				lost[p] = append(lost[p], &lostCall{set, from, to})
+			}
+		}
+	}
+	var pairs []lostWith
+	for _, e := range c.life {
+		at, _ := c.clocks.Align(e)
+		if !workerDeath(e) || vague(at) {
+			continue
+		}
+		for _, x := range lost[place{e.Service, e.Host}] {
+			if !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
+				pairs = append(pairs, lostWith{x, e})
+			}
+		}
+	}
+	out := map[string][]Joined{}
+	for _, group := range components(pairs, func(p lostWith) (a, b any) { return p.call, p.death }) {
+		with := map[*lostCall][]*Event{}
+		held := map[*Event]int{}
+		var calls []*lostCall
+		for _, p := range group {
+			if with[p.call] == nil {
+				calls = append(calls, p.call)
+			}
+			with[p.call] = append(with[p.call], p.death)
+			held[p.death]++
+		}
+		slices.SortStableFunc(calls, func(a, b *lostCall) int { return a.to.Time.Compare(b.to.Time) })
+		of := perfect(calls, func(x *lostCall) []*Event { return with[x] })
+		for _, x := range calls {
+			if e := of[x]; e != nil {
+				out[x.set] = append(out[x.set], Joined{Event: e, Join: ByInferred, Candidates: 1, Reason: fmt.Sprintf("the worker died when the connection to it broke; %d died then, and %d connections broke", len(held), len(calls))})
+				continue
+			}
+			for _, e := range with[x] {
+				out[x.set] = append(out[x.set], Joined{Event: e, Join: ByInferred, Candidates: held[e], Reason: "the worker died when the connection to it broke"})
+			}
+		}
+	}
+	return out
 }
 
 // killerOf tells the request of whose work a process died from those that died with it. fits are
@@ -225,42 +305,48 @@ func pairAlike(events []*Event, joins [][]inferred, kind func(*Event) string, ea
 		}
 		var of map[int]inferred
 		if len(list) == len(sets[k]) {
-			of = perfect(list, joins)
+			sets := perfect(list, func(i int) []string {
+				var out []string
+				for _, in := range joins[i] {
+					out = append(out, in.set)
+				}
+				return out
+			})
+			of = map[int]inferred{}
+			for i, set := range sets {
+				of[i] = joins[i][slices.IndexFunc(joins[i], func(in inferred) bool { return in.set == set })]
+			}
 		}
 		each(list, len(sets[k]), of)
 	}
 }
 
-// perfect pairs each record with one of its requests, no request twice; nil if that
-// cannot be (augmenting paths: Kuhn, "The Hungarian method", 1955).
-func perfect(list []int, joins [][]inferred) map[int]inferred {
-	owner := map[string]int{}
-	var try func(i int, seen map[string]bool) bool
-	try = func(i int, seen map[string]bool) bool {
-		for _, in := range joins[i] {
-			if seen[in.set] {
+// perfect pairs each of a list with one of what fits it, nothing twice; nil if that cannot be (augmenting paths: Kuhn, "The Hungarian
+// method", 1955).
+func perfect[A, B comparable](list []A, fits func(A) []B) map[A]B {
+	owner := map[B]A{}
+	var try func(a A, seen map[B]bool) bool
+	try = func(a A, seen map[B]bool) bool {
+		for _, b := range fits(a) {
+			if seen[b] {
 				continue
 			}
-			seen[in.set] = true
-			if o, taken := owner[in.set]; !taken || try(o, seen) {
-				owner[in.set] = i
+			seen[b] = true
+			if o, taken := owner[b]; !taken || try(o, seen) {
+				owner[b] = a
 				return true
 			}
 		}
 		return false
 	}
-	for _, i := range list {
-		if !try(i, map[string]bool{}) {
+	for _, a := range list {
+		if !try(a, map[B]bool{}) {
 			return nil
 		}
 	}
-	out := map[int]inferred{}
-	for set, i := range owner {
-		for _, in := range joins[i] {
-			if in.set == set {
-				out[i] = in
-			}
-		}
+	out := map[A]B{}
+	for b, a := range owner {
+		out[a] = b
 	}
 	return out
 }

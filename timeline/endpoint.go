@@ -24,6 +24,7 @@ type EndpointBook struct {
 	Outermost map[string]int // service -> requests in which it was the outermost hop that logged
 	Requests  int            // requests on which the book rests
 
+	uses   map[useOf]*use
 	longer map[[2]string]int // {a, b}: requests in which a's exchange was clearly longer than b's
 	ports  []port
 	lone   map[string]string // see lonePeers
@@ -41,7 +42,52 @@ type Edge struct {
 	Caller, Callee string // service.name
 	Calls, Failed  int
 	Recorded       int // calls of which the caller has a record
+	Unanswered     int // of these, those that got no answer
 }
+
+// A useOf is what a service is asked for: method, and route or shape of the path.
+type useOf struct{ service, asks string }
+
+// A use counts the exchanges of one kind that a service answered, and in how many of them it had an answer of each of those that it called.
+type use struct {
+	exchanges int
+	answered  map[string]int // by callee's service
+}
+
+// usesMost bounds the kinds of exchanges that are counted: without shapes that are of more than one request there would be no end.
+const usesMost = 10000
+
+func useKey(h *Hop) (useOf, bool) {
+	sp := h.span()
+	if sp == nil {
+		return useOf{}, false
+	}
+	path := cmp.Or(sp.Attrs.Get("http.route"), PathShape(sp.Attrs.Get("url.path")))
+	return useOf{h.Service, sp.Attrs.Get("http.request.method") + " " + path}, path != ""
+}
+
+// Always gives the services of which h's had an answer in nearly all exchanges of h's kind that it answered without a failure, sorted.
+// It is nil where too few of them were read.
+func (b *EndpointBook) Always(h *Hop) []string {
+	k, ok := useKey(h)
+	if b == nil || !ok || b.uses[k] == nil || b.uses[k].exchanges < usesLeast {
+		return nil
+	}
+	var out []string
+	for callee, n := range b.uses[k].answered {
+		if float64(n) >= usesShare*float64(b.uses[k].exchanges) {
+			out = append(out, callee)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// How many exchanges of a kind must be read, and in which share of them a service must have been called, for holding that it always is.
+const (
+	usesLeast = 5
+	usesShare = 0.9
+)
 
 // Lookup finds which service answers at the address or name that callers log; from is their host where it
 // says something else on each ([Endpoint.From]), else "". The name of a group of servers ("be_orders") is that of the service of all its members
@@ -159,6 +205,7 @@ type bookDraft struct {
 	beats     map[beat]int
 	longer    map[[2]string]int
 	edges     map[[2]string]*Edge
+	uses      map[useOf]*use
 	outermost map[string]int
 	requests  int
 	besides   map[string]int // host -> services that log there
@@ -183,7 +230,7 @@ func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 	for p := range places {
 		besides[p.host]++
 	}
-	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, outermost: map[string]int{}}
+	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, uses: map[useOf]*use{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -399,6 +446,31 @@ func (d *bookDraft) count(r *Request) {
 		if c.Failed() {
 			d.edges[k].Failed++
 		}
+		if c.Record != nil && !c.Received.Known() {
+			d.edges[k].Unanswered++
+		}
+	}
+	for _, h := range r.Hops {
+		d.use(h)
+	}
+}
+
+// use counts whom an exchange that was answered without a failure called. One that is joined alone was not read with all that was logged of it.
+func (d *bookDraft) use(h *Hop) {
+	k, ok := useKey(h)
+	if !ok || h.span().Join == ByInferred || !h.Sent.Known() || h.Sent.Failed() || d.uses[k] == nil && len(d.uses) >= usesMost {
+		return
+	}
+	if d.uses[k] == nil {
+		d.uses[k] = &use{answered: map[string]int{}}
+	}
+	d.uses[k].exchanges++
+	seen := map[string]bool{}
+	for _, c := range h.Calls {
+		if c.Callee != nil && c.Received.Known() && !seen[c.Callee.Service] {
+			seen[c.Callee.Service] = true
+			d.uses[k].answered[c.Callee.Service]++
+		}
 	}
 }
 
@@ -431,7 +503,7 @@ func (d *bookDraft) settle(at peerAt, votes map[string]int) (service string, n i
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
-	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, longer: d.longer, denied: map[denial]bool{}, ports: d.ports}
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, uses: d.uses, longer: d.longer, denied: map[denial]bool{}, ports: d.ports}
 	for at, votes := range d.votes {
 		if _, ok := d.claims[at.peer]; ok {
 			continue

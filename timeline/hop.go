@@ -113,15 +113,20 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 	}
 	slices.SortStableFunc(hops, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) })
 	var lone *Hop
-	spans := spansOf(events)
+	var died []*Hop // one for each further worker that died
+	spans, ofWorkers := spansOf(events), hopsOfWorkers(hops, rest)
 	for _, e := range rest {
-		h := hopOfSpan(hops, spans, e)
+		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e])
 		if h == nil {
 			h = hopAt(hops, e)
 		}
 		if h == nil {
-			if lone == nil {
+			switch {
+			case lone == nil:
 				lone = d.newHop(p, e)
+				continue
+			case workerDeath(e.Event) && slices.ContainsFunc(lone.Events, func(o *Joined) bool { return workerDeath(o.Event) }):
+				died = append(died, d.newHop(p, e))
 				continue
 			}
 			h = lone
@@ -129,7 +134,7 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 		h.Events = append(h.Events, e)
 	}
 	if lone != nil {
-		hops = append(hops, lone)
+		hops = append(append(hops, lone), died...)
 	}
 	for _, h := range hops {
 		d.fill(h)
@@ -198,6 +203,43 @@ func hopOfSpan(hops []*Hop, spans map[string]*Joined, e *Joined) *Hop {
 		id = s.ParentSpanID
 	}
 	return nil
+}
+
+// hopsOfWorkers tells failed exchanges of one service that were at work at once apart, as the attempts of a caller that tries again: where as
+// many threads, or connections, wrote of errors as exchanges failed, each wrote of one, in their order.
+func hopsOfWorkers(hops []*Hop, events []*Joined) map[*Joined]*Hop {
+	groups := map[worker][]*Joined{}
+	var order []worker
+	for _, e := range events {
+		w, ok := workerOf(e.Event)
+		if !ok || !e.Failed {
+			continue
+		}
+		if groups[w] == nil {
+			order = append(order, w)
+		}
+		groups[w] = append(groups[w], e)
+	}
+	failed := slices.DeleteFunc(slices.Clone(hops), func(h *Hop) bool { return !h.span().Status().Failed() })
+	if len(order) < 2 || len(order) != len(failed) {
+		return nil
+	}
+	first := func(w worker) time.Time {
+		return slices.MinFunc(groups[w], func(a, b *Joined) int { return a.Time.Compare(b.Time) }).Time
+	}
+	slices.SortStableFunc(order, func(a, b worker) int { return first(a).Compare(first(b)) })
+	out := map[*Joined]*Hop{}
+	for i, w := range order {
+		start, end, _, ended := failed[i].span().Interval()
+		for _, e := range groups[w] {
+			at, _, _, _ := e.Interval()
+			if ClockOf(e.Event) != ClockOf(failed[i].span().Event) || at.Hi.Add(hopTolerance).Before(start.Lo) || ended && at.Lo.After(end.Hi.Add(hopTolerance)) {
+				return nil
+			}
+			out[e] = failed[i]
+		}
+	}
+	return out
 }
 
 // hopTolerance is by how much a message may lie outside the exchange that its service

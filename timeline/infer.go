@@ -282,21 +282,30 @@ func withinRaw(xs []*exchange, clock string, raw RawSpan) []*exchange {
 	return out
 }
 
+// A worker is a thread, or a process that has one, at work for what came on one connection.
+type worker struct {
+	contextKey
+	client, port string
+}
+
+// workerOf gives the worker that e names, with the connection.
+func workerOf(e *Event) (worker, bool) {
+	for _, k := range contextKeys(e) {
+		w := worker{k, hostPart(e.Attrs.Get(KeyClient)), e.Attrs.Get("client.port")}
+		if k.name == KeyThread && w.port != "" {
+			return w, true
+		}
+	}
+	return worker{}, false
+}
+
 // sameWorker tells of records that one thread wrote about one connection at one time, that they are of one request: where one of them fits
 // one request alone, the others are of it.
 func sameWorker(events []*Event, joins [][]inferred) {
-	type worker struct {
-		contextKey
-		client, port string
-	}
 	groups := map[worker][]int{}
 	var order []worker
 	for i, e := range events {
-		for _, k := range contextKeys(e) {
-			w := worker{k, hostPart(e.Attrs.Get(KeyClient)), e.Attrs.Get("client.port")}
-			if k.name != KeyThread || w.port == "" {
-				continue
-			}
+		if w, ok := workerOf(e); ok {
 			if groups[w] == nil {
 				order = append(order, w)
 			}

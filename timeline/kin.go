@@ -22,6 +22,7 @@ func (c *collector) kin() {
 	if len(links) == 0 {
 		return
 	}
+	c.twinZones = twinZones(links, around)
 	c.chain(c.matchKin(links, around))
 	c.learn()
 	for _, l := range links {
@@ -33,6 +34,28 @@ func (c *collector) kin() {
 		c.learn()
 	}
 }
+
+// twinZones tells by how much hosts' stamps without zone are ahead of those with one, by the logs in which both kinds are of the same exchanges.
+func twinZones(links []*kinLink, ends map[bench][]*end) map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for _, l := range links {
+		a, b := ends[l.upper][0].clock, ends[l.lower][0].clock
+		if !l.twin || l.shift == nil || a == b {
+			continue
+		}
+		d := l.shift.d
+		if _, local := clockHost(a); !local {
+			d = -d
+		}
+		if zone := d.Round(zoneStep); (d - zone).Abs() <= l.shift.exact+mostlyWithin {
+			out[l.upper.host] = zone
+		}
+	}
+	return out
+}
+
+// zoneStep is that of all zones in use.
+const zoneStep = 15 * time.Minute
 
 // kinWanted says whether some exchange that is wanted has no ID, or may have another one at its other end.
 func (c *collector) kinWanted(ends []*end) bool {

@@ -365,7 +365,7 @@ func (s shift) pair(calls []*calling, lower []*end) (out []kinship) {
 					}
 				}
 			}
-			for _, group := range components(fits) {
+			for _, group := range components(fits, fit.ends) {
 				for _, k := range inOrder(group) {
 					taken[k.upper], taken[k.lower] = true, true
 					out = append(out, k)

@@ -74,6 +74,8 @@ type fit struct {
 	words string
 }
 
+func (f fit) ends() (a, b any) { return f.u, f.l }
+
 // pass pairs what links of one rank leave open. Where several fit each other, as many on both sides, they are paired in order; where
 // there are more on one side, each with the nearest; each as one of so many as it fits.
 func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
@@ -95,16 +97,16 @@ func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
 			}
 		}
 	}
-	for _, group := range components(fits) {
+	for _, group := range components(fits, fit.ends) {
 		m.resolve(group)
 	}
 }
 
-// components parts fits into those that have ends in common, in the order in which they came.
-func components(fits []fit) [][]fit {
-	parent := map[*end]*end{}
-	var root func(x *end) *end
-	root = func(x *end) *end {
+// components parts pairs into those that have ends in common, in the order in which they came.
+func components[T any](fits []T, ends func(T) (a, b any)) [][]T {
+	parent := map[any]any{}
+	var root func(x any) any
+	root = func(x any) any {
 		if p := parent[x]; p != nil && p != x {
 			parent[x] = root(p)
 			return parent[x]
@@ -112,14 +114,16 @@ func components(fits []fit) [][]fit {
 		return x
 	}
 	for _, f := range fits {
-		if a, b := root(f.u), root(f.l); a != b {
+		a, b := ends(f)
+		if a, b = root(a), root(b); a != b {
 			parent[b] = a
 		}
 	}
-	at := map[*end]int{}
-	var out [][]fit
+	at := map[any]int{}
+	var out [][]T
 	for _, f := range fits {
-		r := root(f.u)
+		a, _ := ends(f)
+		r := root(a)
 		i, ok := at[r]
 		if !ok {
 			i = len(out)

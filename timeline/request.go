@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"strings"
 	"time"
 )
 
@@ -34,6 +35,23 @@ type Request struct {
 	Truncated bool
 	// Tied says that all hops' clocks are tied to each other, so that orders between hosts can be told.
 	Tied bool
+}
+
+// PathShape gives a path without its query and with the parts that look like identifiers left out: "/orders/{}" of "/orders/17?all=1".
+func PathShape(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		if strings.ContainsAny(p, "0123456789") && !apiVersion(p) {
+			parts[i] = "{}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// apiVersion says whether a part of a path is one: "v1".
+func apiVersion(p string) bool {
+	return len(p) >= 2 && len(p) <= 3 && p[0] == 'v' && strings.Trim(p[1:], "0123456789") == ""
 }
 
 // Root is the outermost hop.

@@ -476,9 +476,20 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 			}
 		}
 	}
+	c.redraft(extra, extra)
+	// What workers died of is told by the calls, some of which only the records without ID tell.
+	lost := c.workersLost()
+	for set, add := range lost {
+		extra[set] = append(extra[set], add...)
+	}
+	c.redraft(lost, extra)
+}
+
+// redraft builds the drafts of changed sets anew, with what is joined to them.
+func (c *collector) redraft(changed, joined map[string][]Joined) {
 	sets := c.sets()
-	for set, add := range extra {
-		c.drafts[set] = c.builder().build(append(c.joined(set, sets[set]), add...))
+	for set := range changed {
+		c.drafts[set] = c.builder().build(append(c.joined(set, sets[set]), joined[set]...))
 		for _, r := range c.drafts[set] {
 			c.settle(r)
 		}
@@ -490,7 +501,7 @@ func (c *collector) withoutID(more []*Event) []*Event {
 	known := map[Pos]bool{}
 	var list []*Event
 	for _, e := range slices.Concat(c.orphans, more) {
-		if e.Kind != ServerSpan && !known[e.Pos] && !c.placed[e.Pos] {
+		if e.Kind != ServerSpan && !known[e.Pos] && !c.placed[e.Pos] && !workerDeath(e) {
 			known[e.Pos] = true
 			list = append(list, e)
 		}
