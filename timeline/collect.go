@@ -102,6 +102,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		return nil, err
 	}
 	c.contexts()
+	c.toldTwice()
 	c.learn()
 	c.kin()
 	c.unnamed()

@@ -160,6 +160,11 @@ func sameExchange(hops []*Hop, e *Joined) *Hop {
 		if first.Traced && e.Traced {
 			continue // two spans of a trace
 		}
+		if undated(first.Event) || undated(e.Event) {
+			if x, y := endOfExchange(first.Event, ""), endOfExchange(e.Event, ""); x.line == y.line && x.status == y.status {
+				return h
+			}
+		}
 		s1, t1, _, _ := first.Interval()
 		s2, t2, _, _ := e.Interval()
 		if !t1.Hi.Before(s2.Lo) && !t2.Hi.Before(s1.Lo) {

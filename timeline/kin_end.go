@@ -146,7 +146,7 @@ func (c *collector) ends() []*end {
 		}
 	}
 	for _, e := range c.failed {
-		if e.Kind == ServerSpan && !known[e.Pos] && !hasIdentity(e) {
+		if e.Kind == ServerSpan && !known[e.Pos] && !hasIdentity(e) && c.absorbed[loneSet(e)] == "" {
 			known[e.Pos] = true
 			x := endOfExchange(e, loneSet(e))
 			out = append(out, &x)

@@ -1,0 +1,64 @@
+package timeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// toldTwiceWithin is by how much the stamp of an app's record of an exchange may differ from that of the records around its server's.
+const toldTwiceWithin = 2 * time.Second
+
+// toldTwice joins what an app's server writes of an exchange, without stamp or ID, to what the app writes of it to the same log, as under
+// uvicorn: the two tell the same method, path and status and stand near each other. Each record is of one exchange.
+func (c *collector) toldTwice() {
+	type line struct{ source, path, line string }
+	key := func(e *Event) line {
+		return line{e.Pos.Source, unrotated(e.Pos.Path), e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path") + " " + e.Status().String()}
+	}
+	bare, own := map[line][]*Event{}, map[line][]*Event{}
+	known := map[Pos]bool{}
+	for _, e := range slices.Concat(c.sortedEvents(), c.failed, c.lone) {
+		if e.Kind != ServerSpan || known[e.Pos] || strings.HasPrefix(key(e).line, " ") {
+			continue
+		}
+		known[e.Pos] = true
+		switch {
+		case hasIdentity(e) && !undated(e):
+			own[key(e)] = append(own[key(e)], e)
+		case !hasIdentity(e) && undated(e) && !e.Time.IsZero():
+			bare[key(e)] = append(bare[key(e)], e)
+		}
+	}
+	for k, es := range bare {
+		type pair struct {
+			e, own *Event
+			gap    time.Duration
+		}
+		var pairs []pair
+		fits := map[*Event]int{}
+		for _, e := range es {
+			for _, o := range own[k] {
+				if gap := o.Time.Sub(e.Time).Abs(); gap <= toldTwiceWithin && o.Format != e.Format {
+					pairs = append(pairs, pair{e, o, gap})
+					fits[e]++
+				}
+			}
+		}
+		slices.SortFunc(pairs, func(a, b pair) int {
+			return cmp.Or(cmp.Compare(a.gap, b.gap), a.e.Pos.Compare(b.e.Pos), a.own.Pos.Compare(b.own.Pos))
+		})
+		taken := map[*Event]bool{}
+		for _, p := range pairs {
+			if taken[p.e] || taken[p.own] {
+				continue
+			}
+			taken[p.e], taken[p.own] = true, true
+			base := c.setOf(p.own)
+			c.absorbed[loneSet(p.e)] = base
+			c.extra[base] = append(c.extra[base], Joined{Event: p.e, Join: ByInferred, Candidates: fits[p.e], Reason: "the same method, path and status in the same log as " + p.own.Pos.String()})
+		}
+	}
+	c.sorted = nil
+}
