@@ -63,7 +63,7 @@ func (n *NearView) unsureDown(c *timeline.Call) string {
 		return ""
 	}
 	if p.Stopping.Slack() > vague {
-		return fmt.Sprintf("the clock of %s is not known well enough to say that it was down when the call was made", p.Service)
+		return fmt.Sprintf("when %s was stopped is not known well enough to say that it was down when the call was made", p.Service)
 	}
 	if c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
 		return ""

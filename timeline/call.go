@@ -488,7 +488,7 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	}
 	for _, he := range h.Events {
 		for _, pe := range p.Events {
-			if he.Failed && pe.Failed && quotes(string(pe.Raw), he.Body) {
+			if line := quotable(he.Event); line != "" && pe.Failed && strings.Contains(rawText(pe.Event), line) {
 				score += 20
 			}
 		}

@@ -751,7 +751,8 @@ func (c *collector) learn() {
 // that handled them.
 func (c *collector) draft() {
 	var unplaced []*Event
-	c.lives, unplaced = processes(c.life, homesOf(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.failed)), c.clocks)
+	stamped := slices.Concat(c.sortedEvents(), c.orphans, c.life)
+	c.lives, unplaced = processes(c.life, homesOf(c.life, slices.Concat(c.sortedEvents(), c.orphans, c.failed)), stamped, c.clocks)
 	lastSeen(c.lives, slices.Concat(c.sortedEvents(), c.orphans), c.clocks)
 	c.drafts = map[string][]*Request{}
 	var names []string
@@ -768,7 +769,7 @@ func (c *collector) draft() {
 		c.drafts[s] = built[i]
 	}
 	lastBroken(c.lives, c.drafts)
-	c.lives, c.openEnds = explain(c.lives, unplaced, slices.Concat(c.sortedEvents(), c.orphans, c.life), c.clocks)
+	c.lives, c.openEnds = explain(c.lives, unplaced, stamped, c.clocks)
 	lastBroken(c.lives, c.drafts)
 	for _, rs := range c.drafts {
 		for _, r := range rs {

@@ -391,6 +391,9 @@ func agrees(e *Event, x *exchange) (string, bool) {
 	return "same service, " + strings.Join(same, ", ") + " and time", true
 }
 
+// rawText is what e says as its writer wrote it, with the quotation marks in the texts of JSON as they are.
+func rawText(e *Event) string { return strings.ReplaceAll(string(e.Raw), `\"`, `"`) }
+
 // A quotation finds the failures of wanted requests that quote a record of another
 // service, as an app logs what its database answered.
 type quotation struct {
@@ -411,6 +414,7 @@ func quotable(e *Event) string {
 	if e.Exception != nil {
 		line, _, _ = strings.Cut(e.Exception.Message, "\n")
 	}
+	line, _, _ = strings.Cut(line, " at character ") // PostgreSQL tells that to its log alone (postgres/postgres: src/backend/utils/error/elog.c)
 	if line = strings.TrimSpace(line); !e.Failed || len(line) < 16 {
 		return ""
 	}
@@ -444,7 +448,7 @@ func (q *quotation) look(set string, e *Joined) {
 	if len(q.words) == 0 {
 		return
 	}
-	text := string(e.Raw)
+	text := rawText(e.Event)
 	seen := map[string]bool{}
 	for word := range strings.FieldsFuncSeq(text, isWordBreak) {
 		if seen[word] {

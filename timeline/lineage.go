@@ -260,6 +260,9 @@ func diedOfItself(h *Hop) bool { return h.DiedOf() != nil }
 // of that call. A call that was refused with a 4xx counts as failing if nothing else failed.
 func restsOn(h *Hop, finals []*Call) *Call {
 	own := ownError(h)
+	if c := blamed(h, finals); c != nil && (own == nil || speaksOf(own, c)) {
+		return c
+	}
 	for i := len(finals) - 1; i >= 0; i-- {
 		c := finals[i]
 		if !c.Failed() || c.Purpose == Mirror || c.Purpose == Background {
@@ -278,6 +281,29 @@ func restsOn(h *Hop, finals []*Call) *Call {
 		c := finals[i]
 		if c.Received.Refused() && (own == nil || speaksOf(own, c)) && !wentOn(h, c, finals[i+1:]) {
 			return c
+		}
+	}
+	return nil
+}
+
+// blamed gives the one of several failed calls of which the last error that h logged speaks, nil if there is none: calls that were made
+// at once may fail in any order.
+func blamed(h *Hop, finals []*Call) *Call {
+	failed := slices.DeleteFunc(slices.Clone(finals), func(c *Call) bool {
+		return !c.Failed() || c.Callee == nil || c.Purpose == Mirror || c.Purpose == Background
+	})
+	if len(failed) < 2 {
+		return nil
+	}
+	for _, e := range slices.Backward(h.Events) {
+		if e.Kind != LogRecord || !severe(e.Severity) || e.Join == ByInferred {
+			continue
+		}
+		named := slices.DeleteFunc(slices.Clone(failed), func(c *Call) bool {
+			return !containsWord(e.Body, c.Callee.Service) && (c.Peer == "" || !containsWord(e.Body, c.Peer))
+		})
+		if len(named) == 1 {
+			return named[0]
 		}
 	}
 	return nil

@@ -26,8 +26,8 @@ type Process struct {
 // processes makes lives of the lifecycle records of every service on every host. A
 // life begins with a start; a start that no end precedes ends the life before at an
 // unknown moment and for an unknown reason. unplaced are records of ends that bear no stamp. homes tells of services that log
-// nothing else where they are told of, as of pods in a cluster's events, the host on which they log.
-func processes(events []*Event, homes map[place]string, clocks *ClockModel) (all []*Process, unplaced []*Event) {
+// nothing else where they are told of, as of pods in a cluster's events, the host on which they log. stamped are records of the same streams.
+func processes(events []*Event, homes map[place]string, stamped []*Event, clocks *ClockModel) (all []*Process, unplaced []*Event) {
 	groups := map[place][]*Event{}
 	for _, e := range events {
 		if undated(e) && e.Lifecycle >= ProcessStopped {
@@ -44,7 +44,7 @@ func processes(events []*Event, homes map[place]string, clocks *ClockModel) (all
 		slices.SortStableFunc(es, func(a, b *Event) int {
 			return cmp.Or(a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
 		})
-		all = append(all, lives(p, es, clocks)...)
+		all = append(all, lives(p, es, stamped, clocks)...)
 	}
 	slices.SortFunc(unplaced, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
 	slices.SortFunc(all, compareLives)
@@ -89,7 +89,7 @@ func lifeBegin(p *Process) Instant {
 
 // lives makes the lives of one service on one host. Where records bear process IDs, a process lives on as long as any
 // later record is of it: a start of another one beside it is of a worker, or of the next one that takes over.
-func lives(at place, events []*Event, clocks *ClockModel) []*Process {
+func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 	var out []*Process
 	last := map[string]int{} // of each process, the last record that is of it
 	for i, e := range events {
@@ -102,7 +102,7 @@ func lives(at place, events []*Event, clocks *ClockModel) []*Process {
 		return p
 	}
 	for i, e := range events {
-		when, _ := clocks.Align(e)
+		when := toldAt(e, stamped, clocks)
 		pid, worker := subjectOf(e)
 		life := lifeAmong(out, pid, worker)
 		ended := life == nil || life.End.Known()
@@ -271,6 +271,21 @@ func writtenBetween(e *Event, stamped []*Event, clocks *ClockModel) (from, to In
 	}
 	to, _ = clocks.Align(next)
 	return from, to
+}
+
+// toldAt is when a record of a life was written. One without stamp was between those around it: a process that stops has mostly just written
+// something, and one that starts is soon asked.
+func toldAt(e *Event, stamped []*Event, clocks *ClockModel) Instant {
+	when, _ := clocks.Align(e)
+	if !undated(e) || !when.Known() {
+		return when
+	}
+	from, to := writtenBetween(e, stamped, clocks)
+	when.Earliest, when.Latest = from.Earliest, to.Latest
+	if starts := e.Lifecycle == ProcessStarting || e.Lifecycle == ProcessReady; starts && to.Time.After(when.Time) {
+		when.Time = to.Time
+	}
+	return when
 }
 
 // endedBetween gives the lives of the service of e that ended at an unknown moment or for an unknown
