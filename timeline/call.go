@@ -483,6 +483,9 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	for c := p.Caller; c != nil && score < 2; c = c.Caller.Caller {
 		score += 0.1 // of two that hold it as closely, the one below
 	}
+	if !d.book.mayCall(p.Service, h.Service) {
+		return score / 100 // only if there is no other
+	}
 	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
 		score += 10
 	}

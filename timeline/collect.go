@@ -721,9 +721,11 @@ func (c *collector) learn() {
 		fit.anchor(x.a, x.b)
 	}
 	fit.anchored = c.anchored
+	var built []*Request
 	for i, joined := range all {
 		for _, r := range c.builder().build(joined) {
 			Resolve(r)
+			built = append(built, r)
 			if len(joined) > 1 || hasIdentity(joined[0].Event) {
 				votes.count(r) // a record that nothing ties to others does not tell who is outermost
 			}
@@ -745,6 +747,7 @@ func (c *collector) learn() {
 	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
 	fit.machines(c.book)
 	c.clocks = fit.fit()
+	c.book.tellGuests(built, c.clocks)
 }
 
 // draft builds the wanted requests and their neighbours, with the lives of the processes

@@ -103,6 +103,10 @@ func parseEvents(t *testing.T, text string) memory {
 				e.Attrs.Set(name, v)
 			case "file":
 				e.Pos.Path = f[1] + "/" + v
+			case "format":
+				e.Format = v
+			case "severity":
+				e.Severity = v
 			case "message":
 				e.Exception.Message = strings.ReplaceAll(v, "_", " ")
 			case "function":

@@ -26,9 +26,58 @@ type EndpointBook struct {
 
 	uses   map[useOf]*use
 	longer map[[2]string]int // {a, b}: requests in which a's exchange was clearly longer than b's
+	guests map[string]int    // service -> its exchanges of which no record tells who called it
+	hosts  map[[2]string]int // {a, b}: of those of b, the ones at which a's exchange may have been at work
 	ports  []port
 	lone   map[string]string // see lonePeers
 	denied map[denial]bool   // what does not answer at a peer, whatever the durations say
+}
+
+// mayCall says whether a service may be who calls another one of which no record tells: it is not if it is missing, or certainly
+// not at work, at many of the other's exchanges, and another one is not.
+func (b *EndpointBook) mayCall(caller, callee string) bool {
+	if b == nil || b.guests[callee] < absentLeast {
+		return true
+	}
+	absent := func(n int) float64 { return 1 - float64(n)/float64(b.guests[callee]) }
+	least := 1.0
+	for k, n := range b.hosts {
+		if k[1] == callee {
+			least = min(least, absent(n))
+		}
+	}
+	a := absent(b.hosts[[2]string{caller, callee}])
+	return a < absentShare || a <= absentTimes*least
+}
+
+// tellGuests counts, over requests whose clocks are known, who was at work at exchanges of which no record tells who called them.
+func (b *EndpointBook) tellGuests(rs []*Request, clocks *ClockModel) {
+	b.guests, b.hosts = map[string]int{}, map[[2]string]int{}
+	for _, r := range rs {
+		for _, h := range r.Hops {
+			sp := h.span()
+			if sp == nil || h.Caller == nil || h.Caller.Record != nil || h.Caller.Kin || sp.ParentSpanID != "" {
+				continue
+			}
+			b.guests[h.Service]++
+			start, _ := clocks.Align(sp.Event)
+			seen := map[string]bool{}
+			for _, p := range r.Hops {
+				own := p.span()
+				if own == nil || p == h || seen[p.Service] {
+					continue
+				}
+				from, to := clocks.Align(own.Event)
+				pl, pOK := hopLength(p)
+				hl, hOK := hopLength(h)
+				if start.CertainlyBefore(from) || to.CertainlyBefore(start) || pOK && hOK && !within(hl, pl) {
+					continue
+				}
+				seen[p.Service] = true
+				b.hosts[[2]string{p.Service, h.Service}]++
+			}
+		}
+	}
 }
 
 // A denial says that a place does not answer at a peer.

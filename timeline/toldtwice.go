@@ -54,11 +54,10 @@ func (c *collector) toldTwice() {
 			if taken[p.e] || taken[p.own] {
 				continue
 			}
-			taken[p.e], taken[p.own] = true, true
+			taken[p.e], taken[p.own], c.sorted = true, true, nil
 			base := c.setOf(p.own)
 			c.absorbed[loneSet(p.e)] = base
 			c.extra[base] = append(c.extra[base], Joined{Event: p.e, Join: ByInferred, Candidates: fits[p.e], Reason: "the same method, path and status in the same log as " + p.own.Pos.String()})
 		}
 	}
-	c.sorted = nil
 }
