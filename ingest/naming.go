@@ -85,6 +85,9 @@ var (
 // others and does not itself say only a kind (edge-1/nginx/access.log is of edge-1),
 // else a directory that does, else the software, else the file's name as it is.
 //
+// What a server says in which an application runs, beside the log of one such application, is of
+// that one's service: they are one process (app-1/puma.log beside app-1/orders.log).
+//
 // The host is the nearest directory that tells streams apart, with as many of its
 // parents as make it unique; in no such directory each server or process is a host of
 // its own.
@@ -96,6 +99,7 @@ func NameStreams(streams []StreamHint) []StreamName {
 	}
 	out := make([]StreamName, len(streams))
 	homes := make([][]string, len(streams)) // the directories down to the host's, kinds and dates left out
+	runs := applications(streams, there)
 	for i, s := range streams {
 		dirs := strings.Split(s.Path, "/")
 		file := dirs[len(dirs)-1]
@@ -120,6 +124,8 @@ func NameStreams(streams []StreamHint) []StreamName {
 		switch {
 		case own != "":
 			out[i].Service = own
+		case runs[inDir{path.Dir(s.Path), runsIn[s.System]}] != "":
+			out[i].Service = runs[inDir{path.Dir(s.Path), runsIn[s.System]}]
 		case len(telling) > 0:
 			out[i].Service = serviceInDir(telling[len(telling)-1])
 		default:
@@ -141,6 +147,30 @@ func NameStreams(streams []StreamHint) []StreamName {
 	}
 	nameHosts(out, homes)
 	uniqueFiles(out, streams, homes)
+	return out
+}
+
+// runsIn is the language of the applications that run in the processes of a server.
+var runsIn = map[string]string{"puma": "ruby", "unicorn": "ruby", "gunicorn": "python", "uvicorn": "python", "hypercorn": "python", "daphne": "python", "tomcat": "java", "jboss": "java"}
+
+// An inDir is the applications of one language whose logs are in one directory.
+type inDir struct{ dir, language string }
+
+// applications gives, by directory and language, the one service that files name there by themselves; "" if they name several.
+func applications(streams []StreamHint, there map[string]bool) map[inDir]string {
+	out := map[inDir]string{}
+	for _, s := range streams {
+		dir, file := path.Split(s.Path)
+		own := serviceInName(file, func(other string) bool { return there[dir+other] })
+		if own == "" || s.System == "" {
+			continue
+		}
+		k := inDir{path.Dir(s.Path), s.System}
+		if known, ok := out[k]; ok && known != own {
+			own = ""
+		}
+		out[k] = own
+	}
 	return out
 }
 
