@@ -76,6 +76,12 @@ func (c *collector) unnamedCalls() map[place][]*calling {
 				if call.OwnMade {
 					x.got = 0
 				}
+				if own := call.Caller.span(); !x.hasStart && x.hasStop && own != nil {
+					// It began while its caller was at work.
+					if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart && !within.start.Lo.After(x.stop.Hi) {
+						x.start, x.hasStart = RawSpan{within.start.Lo, x.stop.Hi}, true
+					}
+				}
 				if x.hasStart && x.hasStop {
 					out[p] = append(out[p], x)
 					asked[p] = asked[p] || failed

@@ -257,7 +257,7 @@ func diedOfItself(h *Hop) bool { return h.DiedOf() != nil }
 //
 // It is the last failing one, unless h went on after it: a later call that succeeded
 // and began after the failure was known, or an error of h's own that does not speak
-// of that call. A call that was refused with a 4xx counts as failing if nothing else failed.
+// of that call, unless h's status says that a server behind it failed. A call that was refused with a 4xx counts as failing if nothing else failed.
 func restsOn(h *Hop, finals []*Call) *Call {
 	own := ownError(h)
 	if c := blamed(h, finals); c != nil && (own == nil || speaksOf(own, c)) {
@@ -269,7 +269,7 @@ func restsOn(h *Hop, finals []*Call) *Call {
 			continue
 		}
 		told := own != nil && speaksOf(own, c) || namesItsID(h, c)
-		if own != nil && !told && !own.Start.CertainlyBefore(c.Start) {
+		if own != nil && !told && !blamesUpstream(h.Sent) && !own.Start.CertainlyBefore(c.Start) {
 			return nil
 		}
 		if wentOn(h, c, finals[i+1:]) && !told {
@@ -307,6 +307,11 @@ func blamed(h *Hop, finals []*Call) *Call {
 		}
 	}
 	return nil
+}
+
+// blamesUpstream says whether a status says by itself that its sender got no usable answer from a server behind it (RFC 9110, 15.6.3 and 15.6.5).
+func blamesUpstream(st Status) bool {
+	return st.Protocol == "" && (st.Code == 502 || st.Code == 504)
 }
 
 // wentOn says that h made another call, which succeeded, after it knew that c had failed.

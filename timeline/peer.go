@@ -48,11 +48,14 @@ func (b *EndpointBook) onlyCallee(service string) string {
 	}
 	most, all := Edge{}, 0
 	for _, e := range b.Edges {
-		if e.Caller == service && e.Callee != service {
+		if e.Caller == service && e.Callee != service && e.Calls > most.Calls {
+			most = e
+		}
+	}
+	for _, e := range b.Edges {
+		// What stands behind its callee, and it has no record of calling, it called through that, which left no record then.
+		if e.Caller == service && e.Callee != service && (e.Recorded > 0 || b.Edge(most.Callee, e.Callee).Calls < alikeLeast) {
 			all += e.Calls
-			if e.Calls > most.Calls {
-				most = e
-			}
 		}
 	}
 	if most.Calls < alikeLeast || most.Calls*onlyCalleeOf < all*(onlyCalleeOf-1) {

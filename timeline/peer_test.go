@@ -1,0 +1,22 @@
+package timeline
+
+import "testing"
+
+func TestOnlyCallee(t *testing.T) {
+	behind := Edge{Caller: "lb", Callee: "orders", Calls: 100}
+	for _, c := range []struct {
+		what  string
+		edges []Edge
+		want  string
+	}{
+		{"all go to one", []Edge{{Caller: "edge", Callee: "lb", Calls: 50}}, "lb"},
+		{"too few", []Edge{{Caller: "edge", Callee: "lb", Calls: 2}}, ""},
+		{"some go elsewhere", []Edge{{Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "docs", Calls: 10}}, ""},
+		{"the one between left no record of some", []Edge{behind, {Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10}}, "lb"},
+		{"it calls itself what stands behind", []Edge{behind, {Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10, Recorded: 10}}, ""},
+	} {
+		if got := (&EndpointBook{Edges: c.edges}).onlyCallee("edge"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+	}
+}
