@@ -22,6 +22,9 @@ func Resolve(r *Request) {
 			passedOn(c)
 			c.Ended = endedByBothEnds(c)
 		}
+		if brokeThrough(c) {
+			c.Ended, c.Callee.Ended = Truncated, Truncated
+		}
 	}
 	for _, h := range r.Hops {
 		h.FailedBy, h.HandledByCaller, h.Received, h.Lineage = nil, false, Status{}, LineageUnknown
@@ -65,6 +68,19 @@ func passedOn(c *Call) {
 		return
 	}
 	c.Received = c.Callee.Sent
+}
+
+// brokeThrough says whether the answer of a call broke off where its caller's did: the caller passed it on as it came, and says that it
+// could not be read to its end, or was told so of what the caller of the caller got. What nobody recorded of its end is meant alone.
+func brokeThrough(c *Call) bool {
+	h := c.Caller
+	if c.Callee == nil || c.Callee.Silent || h.Ended != Truncated || !forwards(h) || h.Sent.Failed() || c.Callee.Sent != h.Sent || c.Callee.Ended != OutcomeUnknown || c != h.Calls[len(h.Calls)-1] {
+		return false
+	}
+	if h.Caller != nil && h.Caller.Ended == Truncated {
+		return true
+	}
+	return slices.ContainsFunc(h.Events, func(e *Joined) bool { return e.Kind == LogRecord && e.Ended == Truncated && e.Held() })
 }
 
 // answeredAt is when a hop had answered: by its own record, else when the first of its callers had that tells.

@@ -70,10 +70,10 @@ func (t *Trail) below(h *Hop) *Hop {
 	if c.OwnMade {
 		got = Status{}
 	}
+	if c.Ended == Truncated && callee.Ended == Truncated {
+		return callee
+	}
 	if !got.Known() {
-		if c.Ended == Truncated && callee.Ended == Truncated {
-			return callee
-		}
 		if c.Record != nil || !callee.Sent.Failed() || c.Ended != Complete {
 			return nil // the caller says that no answer came
 		}

@@ -422,6 +422,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	}
 	for set, rs := range c.drafts {
 		for _, r := range rs {
+			cut := r.Failed && !r.Root().Status().Failed() // its answer broke off, at whatever hop
 			for _, h := range r.Hops {
 				var x exchange
 				if sp := h.span(); sp != nil {
@@ -433,7 +434,9 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 					x.killed = processEndedIn(h)
 					x.hop = h
 				}
-				x.set = set
+				if x.set = set; cut {
+					x.failed, x.answered = true, false
+				}
 				if x.from.Known() || x.to.Known() {
 					add(place{h.Service, h.Host}, x)
 				}
