@@ -360,7 +360,7 @@ type attributes struct {
 	rest   string         // the message
 }
 
-var hopFlags = []string{"own_made", "unsure", "silent", "unlogged", "contradicted", "escaped"}
+var hopFlags = []string{"own_made", "unsure", "silent", "unlogged", "contradicted", "escaped", "skips"}
 
 var hopValues = []string{"system", "ended", "hop_ended", "received", "purpose", "method", "target", "peer", "error", "exception", "slack", "waited", "file", "function"}
 
@@ -513,7 +513,7 @@ func (n *noter) closeTo(indent int) {
 
 // callTo makes the call by which caller asked h; h may be nil.
 func (n *noter) callTo(caller *openHop, h *timeline.Hop, status timeline.Status, a *attributes) string {
-	c := &timeline.Call{ID: len(n.r.Calls) + 1, Caller: caller.hop, Callee: h, Peer: a.values["peer"], Method: a.values["method"], Target: a.values["target"], Error: a.values["error"], OwnMade: a.flags["own_made"], Unsure: a.flags["unsure"]}
+	c := &timeline.Call{ID: len(n.r.Calls) + 1, Caller: caller.hop, Callee: h, Peer: a.values["peer"], Method: a.values["method"], Target: a.values["target"], Error: a.values["error"], OwnMade: a.flags["own_made"], Unsure: a.flags["unsure"], Skips: a.flags["skips"]}
 	c.Start, c.End = caller.hop.Start, caller.hop.End
 	if h != nil {
 		h.Caller = c

@@ -139,6 +139,7 @@ type CallView struct {
 	Used     bool          `cel:"used"`
 	Failed   bool          `cel:"failed"`
 	Logged   bool          `cel:"logged"` // the caller has a record of it
+	Skips    bool          `cel:"skips"`  // a service that logs stands between its ends and has no record of it
 	Start    *MomentView   `cel:"start"`
 	End      *MomentView   `cel:"end"`
 	Duration time.Duration `cel:"duration"` // 0 if not known
@@ -364,7 +365,7 @@ func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
 	*cv = CallView{
 		Peer: c.Peer, Party: c.Peer, Caller: caller, Purpose: c.Purpose.String(), Attempt: c.Attempt, Method: c.Method, Target: c.Target,
 		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade, Told: c.Ended != timeline.OutcomeUnknown || c.Received.Known() && !c.OwnMade,
-		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil,
+		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil, Skips: c.Skips,
 		call: c,
 	}
 	if c.Start.Known() && c.End.Known() {

@@ -49,6 +49,8 @@ type Call struct {
 	Record          *Joined // the caller's record of the call; nil if it has none
 	// Kin says that its two ends were found to be of one exchange though they share no ID.
 	Kin bool
+	// Skips says that a service stands between its two ends that logs, but has no record of it.
+	Skips bool
 }
 
 // Failed says whether the call failed in the eyes of its caller.
@@ -187,7 +189,7 @@ func (d *draft) tieKin() {
 		}
 		if p := at[*sp.caller]; p != nil && p != h && !below(h, p) {
 			c := d.callOf(p, h, *sp.caller)
-			c.Kin = true
+			c.Kin, c.Skips = true, sp.skipped
 			d.tie(c, h)
 		}
 	}

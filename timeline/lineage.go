@@ -60,7 +60,7 @@ func passedOn(c *Call) {
 	if sp == nil || sp.caller == nil {
 		return
 	}
-	if sp.skipped && c.Callee.Sent != c.Caller.Sent {
+	if c.Skips && c.Callee.Sent != c.Caller.Sent {
 		return // what stands between them, which left no record, may have got it and failed
 	}
 	if c.Callee.Sent != c.Caller.Sent && answeredAt(c.Caller).Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee)) {
@@ -117,7 +117,7 @@ func endedByBothEnds(c *Call) Outcome {
 		return OutcomeUnknown
 	case c.Callee != nil && (c.Callee.Ended == Truncated || c.Callee.Ended == CallerLeft):
 		return c.Callee.Ended
-	case c.Callee != nil && c.Callee.span() != nil && c.Callee.span().skipped:
+	case c.Skips:
 		return OutcomeUnknown
 	case c.Sent.Known():
 		return Complete
