@@ -60,6 +60,7 @@ var (
 		"usual_callee":    func(h *HopView, _ string) string { return h.usualCallee() },
 		"refuser":         func(h *HopView, _ string) string { return h.refuser() },
 		"hidden_by":       func(h *HopView, _ string) string { return h.hiddenBy() },
+		"lacking":         func(h *HopView, _ string) string { return h.lacking() },
 	}
 	hopEvents = map[string]func(*HopView, string) []*EventView{
 		"saying":     func(h *HopView, s string) []*EventView { return h.saying(s, false) },
@@ -79,7 +80,7 @@ var (
 	nearTruths = map[string]func(*NearView, *timeline.Call) bool{
 		"refused_since_start": (*NearView).refusedSinceStart,
 	}
-	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "refuser", "stating", "telling", "hidden", "hidden_by"}
+	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "refuser", "stating", "telling", "hidden", "hidden_by", "lacking"}
 )
 
 func newLanguage() (*cel.Env, error) {

@@ -262,10 +262,13 @@ func (h *HopView) wouldTell(party string) bool {
 // the usual one. Not all: where clocks are unknown some calls are tied to the wrong hop.
 const usualShare = 0.9
 
-// usualCallee names whom the hop usually calls, if it is one: by what other requests
-// have shown, else by the backend that its record names.
+// usualCallee names whom the hop usually calls, if it is one: by what other requests of its route
+// have shown, or all others, else by the backend that its record names.
 func (h *HopView) usualCallee() string {
 	if b := h.from.near.near.Book; b != nil {
+		if callee := b.ByRoute(h.hop); callee != "" {
+			return callee
+		}
 		all := 0
 		var most timeline.Edge
 		for _, e := range b.Edges {

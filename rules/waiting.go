@@ -67,12 +67,12 @@ func heldAt(h *HopView, at timeline.Instant) (c *CallView, sure bool) {
 		if at.Known() && (at.CertainlyBefore(start) || end.CertainlyBefore(at)) {
 			continue // began after, or was over before
 		}
-		began := start.CertainlyBefore(at) || !start.Known() && h.hop.Start.CertainlyBefore(at) && at.CertainlyBefore(end)
+		began := start.CertainlyBefore(at)
 		pending := at.CertainlyBefore(end) || !end.Known() && unanswered(k.call)
 		if began && pending {
 			return k, true
 		}
-		if maybe == nil && (began || start.Known() && start.Time.Before(at.Time)) && (pending || unanswered(k.call) || end.Known() && at.Time.Before(end.Time)) {
+		if maybe == nil && (began || !start.Known() && h.hop.Start.CertainlyBefore(at) || start.Known() && start.Time.Before(at.Time)) && (pending || unanswered(k.call) || end.Known() && at.Time.Before(end.Time)) {
 			maybe = k
 		}
 	}

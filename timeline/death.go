@@ -210,6 +210,9 @@ func caughtDeath(e *Event) bool {
 	return e.Exception != nil && e.Exception.Escaped && e.Lifecycle == NoLifecycle && e.Kind == LogRecord
 }
 
+// exchangeDeath says whether e tells that one exchange of a service died: another such record is of another one.
+func exchangeDeath(e *Event) bool { return workerDeath(e) || caughtDeath(e) }
+
 // pairDeaths tells more exactly to which requests the records of deaths belong: each is
 // of one request, and a request dies once. Where as many records as requests fit each
 // other, every one of these requests died so, and they are paired in order; where there are fewer records, the

@@ -26,6 +26,7 @@ type EndpointBook struct {
 
 	uses   map[useOf]*use
 	longer map[[2]string]int // {a, b}: requests in which a's exchange was clearly longer than b's
+	routes map[routed]int    // answered calls of each route
 	guests map[string]int    // service -> its exchanges of which no record tells who called it
 	hosts  map[[2]string]int // {a, b}: of those of b, the ones at which a's exchange may have been at work
 	ports  []port
@@ -78,6 +79,33 @@ func (b *EndpointBook) tellGuests(rs []*Request, clocks *ClockModel) {
 			}
 		}
 	}
+}
+
+// A routed is a service that a gateway calls by a route of its configuration.
+type routed struct{ caller, route, callee string }
+
+// ByRoute gives the service to which a hop usually passes on what comes by the route that its records name, "" if they name none or
+// nothing tells. Of ten calls nine must go there.
+func (b *EndpointBook) ByRoute(h *Hop) string {
+	if b == nil {
+		return ""
+	}
+	for _, e := range h.Events {
+		route := routeOf(e.Event)
+		if route == "" || e.Join == ByInferred {
+			continue
+		}
+		callees, all := map[string]int{}, 0
+		for k, n := range b.routes {
+			if k.caller == h.Service && k.route == route {
+				callees[k.callee], all = callees[k.callee]+n, all+n
+			}
+		}
+		if callee, n := most(callees); n >= saidLeast && float64(n) >= saidShare*float64(all) {
+			return callee
+		}
+	}
+	return ""
 }
 
 // A denial says that a place does not answer at a peer.
@@ -254,6 +282,7 @@ type bookDraft struct {
 	beats     map[beat]int
 	longer    map[[2]string]int
 	edges     map[[2]string]*Edge
+	routes    map[routed]int
 	uses      map[useOf]*use
 	outermost map[string]int
 	requests  int
@@ -279,7 +308,7 @@ func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 	for p := range places {
 		besides[p.host]++
 	}
-	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, uses: map[useOf]*use{}, outermost: map[string]int{}}
+	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, routes: map[routed]int{}, uses: map[useOf]*use{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -491,6 +520,9 @@ func (d *bookDraft) count(r *Request) {
 		d.edges[k].Calls++
 		if c.Record != nil {
 			d.edges[k].Recorded++
+			if route := routeOf(c.Record.Event); route != "" && !c.Failed() {
+				d.routes[routed{k[0], route, k[1]}]++
+			}
 		}
 		if c.Failed() {
 			d.edges[k].Failed++
@@ -552,7 +584,7 @@ func (d *bookDraft) settle(at peerAt, votes map[string]int) (service string, n i
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
-	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, uses: d.uses, longer: d.longer, denied: map[denial]bool{}, ports: d.ports}
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, uses: d.uses, longer: d.longer, routes: d.routes, denied: map[denial]bool{}, ports: d.ports}
 	for at, votes := range d.votes {
 		if _, ok := d.claims[at.peer]; ok {
 			continue

@@ -113,7 +113,7 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 	}
 	slices.SortStableFunc(hops, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) })
 	var lone *Hop
-	var died []*Hop // one for each further worker that died
+	var died []*Hop // one for each further death
 	spans, ofWorkers := spansOf(events), hopsOfWorkers(hops, rest)
 	for _, e := range rest {
 		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e])
@@ -125,7 +125,7 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 			case lone == nil:
 				lone = d.newHop(p, e)
 				continue
-			case workerDeath(e.Event) && slices.ContainsFunc(lone.Events, func(o *Joined) bool { return workerDeath(o.Event) }):
+			case exchangeDeath(e.Event) && slices.ContainsFunc(lone.Events, func(o *Joined) bool { return exchangeDeath(o.Event) }):
 				died = append(died, d.newHop(p, e))
 				continue
 			}

@@ -20,6 +20,7 @@ type exchange struct {
 	from, to     Instant // its aligned window
 	client       string  // address without port
 	method, path string
+	route        string   // by the gateway's name
 	peers        []string // addresses that it called
 	answered     bool     // it logged a status
 	failed       bool
@@ -42,6 +43,7 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 	x.clock, x.raw = clocks.hostSpan(e, RawSpan{start.Lo, end.Hi})
 	x.client = hostPart(e.Attrs.Get(KeyClient))
 	x.method, x.path = e.Attrs.Get("http.request.method"), e.Attrs.Get("url.path")
+	x.route = routeOf(e)
 	x.answered = e.Status().Known()
 	x.failed = e.Status().Failed() || !x.answered || e.Failed
 	for _, c := range e.Calls {
@@ -149,6 +151,16 @@ func upstreamOf(e *Event) string {
 		return "[" + addr + "]:" + port
 	}
 	return addr + ":" + port
+}
+
+// routeOf is the name that a gateway's configuration gives the route by which it passes on; "" if its record has none.
+func routeOf(e *Event) string {
+	for _, name := range []string{"traefik.router", "kong.route", "envoy.route_name"} {
+		if v := e.Attrs.Get(name); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 // lateLine is by how much a record may be stamped after the exchange that it is about.
@@ -374,6 +386,9 @@ func agrees(e *Event, x *exchange) (string, bool) {
 		return "", false
 	}
 	if !agree("method", e.Attrs.Get("http.request.method"), x.method) || !agree("path", e.Attrs.Get("url.path"), x.path) {
+		return "", false
+	}
+	if !agree("route", routeOf(e), x.route) {
 		return "", false
 	}
 	if up := upstreamOf(e); up != "" && len(x.peers) > 0 {

@@ -363,6 +363,10 @@ func speaksOf(e *Joined, c *Call) bool {
 	if has(c.Peer) || has(c.Target) || has(c.Error) {
 		return true
 	}
+	// The type of the error with which the call ended is among those of the exception and its causes.
+	if class, _, ok := strings.Cut(c.Error, ":"); ok && len(class) > 6 && !strings.ContainsAny(class, " /") && containsWord(text, class) {
+		return true
+	}
 	if c.Callee != nil {
 		if has(c.Callee.Service) {
 			return true

@@ -328,6 +328,17 @@ func pythonStack(t *trace) (timeline.Exception, bool) {
 	if len(frames) == 0 && x.Type == "" {
 		return x, false
 	}
+	// asyncio.timeout cancels the work and makes a TimeoutError of that: the cancelling is no cause.
+	if strings.HasSuffix(x.Type, "CancelledError") {
+		for i := head + 1; i < len(t.lines); i++ {
+			if strings.HasSuffix(t.lines[i], pythonHead) {
+				if next, ok := pythonStack(&trace{lines: t.lines[i:]}); ok && next.Type != "" {
+					next.Escaped = next.Escaped || x.Escaped
+					return next, true
+				}
+			}
+		}
+	}
 	reverse(frames)
 	place(&x, frames, pythonOwn)
 	return x, true
