@@ -422,7 +422,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	}
 	for set, rs := range c.drafts {
 		for _, r := range rs {
-			cut := r.Failed && !r.Root().Status().Failed() // its answer broke off, at whatever hop
+			cut := r.Root().Ended == Truncated // at whatever hop it began to
 			for _, h := range r.Hops {
 				var x exchange
 				if sp := h.span(); sp != nil {
