@@ -37,7 +37,7 @@ const (
 // *timeline.RecordError is about one document.
 func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
 	return func(yield func(*timeline.Event, error) bool) {
-		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, skipped: map[string]*timeline.Skipped{}}
+		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, given: map[string]bool{}, skipped: map[string]*timeline.Skipped{}}
 		err := ctx.Err()
 		if err == nil {
 			err = p.run(ctx)
@@ -60,6 +60,7 @@ type pass struct {
 	yield   func(*timeline.Event, error) bool
 	stopped bool            // the consumer has had enough
 	seen    map[string]bool // documents with which records begin that were looked at
+	given   map[string]bool // those of which an event was given
 	skipped map[string]*timeline.Skipped
 	parser  fastjson.Parser
 	point   *snapshot
@@ -158,7 +159,8 @@ func (p *pass) give(ctx context.Context, st *stream, run []*document, sample boo
 		d := docs[0]
 		key := d.index + "/" + d.id
 		if e.Pos.Item <= 1 {
-			if p.seen[key] {
+			// What was looked at and not wanted may be in the sample.
+			if p.seen[key] && !(sample && !p.given[key]) {
 				return true
 			}
 			p.seen[key] = true
@@ -175,8 +177,9 @@ func (p *pass) give(ctx context.Context, st *stream, run []*document, sample boo
 		if sample {
 			want = want || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity })
 		}
-		if want && !p.yield(e, nil) {
-			p.stopped = true
+		if want {
+			p.given[key] = true
+			p.stopped = !p.yield(e, nil)
 		}
 		return !p.stopped
 	}, func(d *document, err error) bool {

@@ -20,6 +20,8 @@ type lines struct {
 	// their line end, which may have one byte or two. A file that was rotated has offsets
 	// several times.
 	at, upTo map[int64][]*document
+	// begun are lines that begin a stamped record, whatever stands before them.
+	begun map[*document]bool
 }
 
 // A run is lines that follow each other.
@@ -52,7 +54,7 @@ func placed(d *document) bool { return d.raw && d.offset >= 0 }
 
 // newLines puts documents, which are in their order, into runs.
 func newLines(s *Source, st *stream, docs []*document) *lines {
-	l := &lines{s: s, st: st, at: map[int64][]*document{}, upTo: map[int64][]*document{}}
+	l := &lines{s: s, st: st, at: map[int64][]*document{}, upTo: map[int64][]*document{}, begun: map[*document]bool{}}
 	for i, d := range docs {
 		if i > 0 && follows(docs[i-1], d) {
 			r := l.runs[len(l.runs)-1]
@@ -135,24 +137,63 @@ func (l *lines) places(docs []*document) map[*document]place {
 	return out
 }
 
+// around says what the lines known before, in and after the runs that are not complete are.
+func (l *lines) around() map[*document]place {
+	var docs []*document
+	seen := map[*document]bool{}
+	for _, r := range l.runs {
+		if r.whole && r.ended || !placed(r.docs[0]) {
+			continue
+		}
+		last := r.docs[len(r.docs)-1]
+		if next := l.next(last); seen[r.docs[0]] && seen[last] && (next == nil || seen[next]) {
+			continue // they stand among those around another run
+		}
+		var piece []*document
+		known := func(d *document) bool { return l.begun[d] }
+		if !r.whole {
+			for d := l.before(r.docs[0]); d != nil; d = l.before(d) {
+				if piece = append(piece, d); l.begun[d] {
+					break
+				}
+			}
+			slices.Reverse(piece)
+			// What begins a record parts what is before from what is behind.
+			n := slices.IndexFunc(r.docs, known)
+			piece = append(piece, r.docs[:cmp.Or(n+1, len(r.docs))]...)
+		}
+		if !r.ended {
+			n := len(r.docs) - 1
+			for n > 0 && !l.begun[r.docs[n]] {
+				n--
+			}
+			if len(piece) == 0 || l.begun[r.docs[n]] {
+				piece = append(piece, r.docs[n:]...)
+			}
+			for d := l.next(last); d != nil; d = l.next(d) {
+				if piece = append(piece, d); l.begun[d] {
+					break
+				}
+			}
+		}
+		for _, d := range piece {
+			seen[d] = true
+		}
+		docs = append(docs, piece...)
+	}
+	at := l.places(docs)
+	for d, p := range at {
+		if p == begins && l.st.stamped {
+			l.begun[d] = true
+		}
+	}
+	return at
+}
+
 // grow puts what is known of further lines into the runs, and says which stretches of the
 // file are to be asked for, of reach bytes.
 func (l *lines) grow(reach int64) (ask []stretch) {
-	// All runs with the lines after them, in one piece.
-	var docs []*document
-	for _, r := range l.runs {
-		if r.whole && r.ended {
-			continue
-		}
-		for d := l.before(r.docs[0]); d != nil && !r.whole && placed(r.docs[0]); d = l.before(d) {
-			r.docs = append([]*document{d}, r.docs...)
-		}
-		docs = append(docs, r.docs...)
-		for d := l.next(r.docs[len(r.docs)-1]); d != nil && !r.ended && placed(r.docs[0]); d = l.next(d) {
-			docs = append(docs, d)
-		}
-	}
-	at := l.places(docs)
+	at := l.around()
 	for _, r := range l.runs {
 		if r.whole && r.ended {
 			continue
@@ -163,11 +204,13 @@ func (l *lines) grow(reach int64) (ask []stretch) {
 		}
 		if !r.whole {
 			// Lines before the one that begins the record are of another.
-			for i := slices.Index(r.docs, r.asked); i >= 0 && !r.whole; i-- {
-				if at[r.docs[i]] == begins {
-					r.docs, r.whole = r.docs[i:], true
-				}
+			var before []*document
+			for d := r.asked; d != nil && !r.whole; d = l.before(d) {
+				before = append(before, d)
+				r.whole = at[d] == begins
 			}
+			slices.Reverse(before)
+			r.docs = append(before, r.docs[slices.Index(r.docs, r.asked)+1:]...)
 			if first := r.docs[0]; !r.whole {
 				if r.whole = first.offset == 0; !r.whole {
 					ask = append(ask, stretch{max(0, first.offset-reach), first.offset - 1, first.time})

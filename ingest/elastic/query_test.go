@@ -143,12 +143,16 @@ func TestWords(t *testing.T) {
 		{`.js:`, `.*\.js`},
 		{`** (`, ""},
 		{`<3>`, ""},
+		{" killed by signal 9", "killed by signal"},
+		{"fatal error: ", ".*fatal"},
+		{" with Bandit", "bandit.*"},
 	} {
 		q := &wordQuery{}
 		q.add(c.literal)
 		got := ""
 		if len(q.tokens) > 0 {
-			got = q.tokens[0].pattern()
+			open := q.tokens[0].open()
+			got = open[0] + q.tokens[0].pattern() + open[1]
 		}
 		if got != c.want {
 			t.Errorf("%q: got %q, want %q", c.literal, got, c.want)
@@ -159,8 +163,23 @@ func TestWords(t *testing.T) {
 		q.add(l)
 	}
 	text, err := json.Marshal(q.clauses("message"))
-	if want := `[{"regexp":{"message":{"flags":"NONE","max_determinized_states":100000,"value":".*crit.*|.*error.*"}}}]`; err != nil || string(text) != want {
+	if want := `[{"regexp":{"message":{"flags":"NONE","max_determinized_states":100000,"value":".*(crit|error).*"}}}]`; err != nil || string(text) != want {
 		t.Errorf("what others cover is asked for too: got %s, want %s", text, want)
+	}
+}
+
+// TestWordsTogether asks for words of any record only together with the others of their literal, and not where one is
+// asked for alone.
+func TestWordsTogether(t *testing.T) {
+	q := &wordQuery{}
+	q.add(" at http")
+	text, err := json.Marshal(q.clauses("message"))
+	if err != nil || !strings.HasPrefix(string(text), `[{"bool":{"filter":[`) || !strings.Contains(string(text), `"at"`) || !strings.Contains(string(text), `"(http).*"`) {
+		t.Errorf("got %s, %v", text, err)
+	}
+	q.add("http")
+	if text, err = json.Marshal(q.clauses("message")); err != nil || strings.Contains(string(text), `"at"`) {
+		t.Errorf("got %s, %v", text, err)
 	}
 }
 

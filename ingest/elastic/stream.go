@@ -32,8 +32,9 @@ type stream struct {
 	format *format.Format
 	// single says that every line is a record.
 	single bool
-	// life are the literals of which each record of a process life has one; nil if bytes do not tell.
-	life []format.Literal
+	// life are literals of which each record of a process life has one, if lifeKnown.
+	life      []format.Literal
+	lifeKnown bool
 	// stamped says that most of its records bear a stamp of their own.
 	stamped bool
 	// raw says that some of its documents are texts that were not parsed into fields.
@@ -309,14 +310,9 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	if f == nil {
 		f = cmp.Or(s.config.Formats.Lookup("json_lines"), f)
 	}
-	var life []format.Literal
+	life, lifeKnown := s.config.Formats.Lifecycle(f)
 	screen := s.config.Formats.NewScreen(f, text.Bytes(), format.Options{Format: f})
 	single := screen != nil && screen.Lines()
-	if single {
-		if literals, ok := screen.Lifecycle(); ok {
-			life = literals
-		}
-	}
 	own, records := 0, 0
 	var lo, hi time.Duration
 	hosts := map[string]bool{}
@@ -340,7 +336,8 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.format, st.single, st.life, st.looked = f, single, life, true
+	st.format, st.single, st.looked = f, single, true
+	st.life, st.lifeKnown = life, lifeKnown
 	st.raw, st.files = raw, offsets > 0
 	st.stamped = own*2 > records
 	st.earliest, st.latest = lo, hi
@@ -390,7 +387,7 @@ func (s *Source) failedWords() *wordQuery {
 			for _, l := range f.Literals {
 				of.add(strings.ReplaceAll(string(l), `\"`, `"`))
 			}
-			q.tokens = append(q.tokens, of.tokens...)
+			q.tokens, q.together = append(q.tokens, of.tokens...), append(q.together, of.together...)
 			if st.raw {
 				unasked = append(unasked, of.unasked...)
 			}
@@ -412,15 +409,21 @@ func (s *Source) lifeWords() *wordQuery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	general := !s.listed
+	seen := map[*format.Format]bool{}
 	for _, st := range s.streams {
-		general = general || st.life == nil
+		general = general || !st.lifeKnown
+		if seen[st.format] {
+			continue
+		}
+		seen[st.format] = true
 		for _, l := range st.life {
 			q.add(l.Text)
 		}
 	}
-	if general {
-		for _, w := range lifeWords {
-			q.tokens = append(q.tokens, token{run: w})
+	if f := s.config.Formats.Lookup("json_lines"); general && f != nil {
+		life, _ := s.config.Formats.Lifecycle(f)
+		for _, l := range life {
+			q.add(l.Text)
 		}
 	}
 	return q

@@ -1,6 +1,8 @@
 package elastic
 
 import (
+	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,8 +14,9 @@ import (
 
 // A wordQuery is what stands in place of byte literals where only tokens can be asked.
 type wordQuery struct {
-	tokens  []token
-	unasked []string // literals that no token tells
+	tokens   []token
+	together [][]token // each of which tells only with the others
+	unasked  []string  // literals that no token tells
 }
 
 // A token is a run of letters and digits, which may go on before and behind within the
@@ -39,14 +42,15 @@ func alnum(c byte) bool {
 }
 
 // add puts in the token by which records with the literal are found: of its runs of letters
-// and digits the one that tells most. That is the beginning of a status, else several runs whose ends are all
-// known, else one such run, else one whose beginning is, else the longest. A literal that has none, or only a letter or two of which an end is not
-// known, is not asked for.
+// and digits the one that tells most. That is several runs whose ends are all known, else the beginning of a status,
+// else the longest run. Where that is short or stands in records of any kind, all runs of the literal are asked for together. A literal
+// that has none, or only a letter or two of which an end is not known, is not asked for.
 func (q *wordQuery) add(literal string) {
 	l := strings.ToLower(literal)
 	var best token
 	rank := 0
 	var phrase []string // runs that follow each other, of which all ends are known
+	var all []token     // that may be asked for
 	for i := 0; i < len(l); {
 		if !alnum(l[i]) {
 			i++
@@ -58,55 +62,80 @@ func (q *wordQuery) add(literal string) {
 		}
 		t := token{run: l[i:j], before: glues(l, i-1, -1), after: glues(l, j, 1)}
 		n := len(t.run)
-		if t.before || t.after {
+		whole := !t.before && !t.after
+		if !whole {
 			phrase = nil
 		} else if phrase = append(phrase, t.run); len(phrase) > 1 {
-			if whole := strings.Join(phrase, " "); 1500+len(whole) > rank && rank < 2000 {
-				best, rank = token{run: whole, phrase: true}, 1500+len(whole)
+			text := strings.Join(phrase, " ")
+			if r := phraseRank + len(text); r > rank && (rank < statusRank || len(text) >= longPhrase) {
+				best, rank = token{run: text, phrase: true}, r
 			}
 		}
 		switch {
 		case t.run == "5" && t.after:
 			t.after, t.digits = false, 2 // a status
-			n += 2000
+			n += statusRank
 		case digits.MatchString(t.run) && t.after:
 			t.after, t.digits, t.fewer = false, 3-n, true // a level, or gRPC's status
-			n += 2000
+			n += statusRank
 		case t.run[0] == 'm' && letterDigit.MatchString(t.run):
 			t.before, t.after, t.digits = true, false, 2 // a colour before a status: 31m500
-			n += 2000
+			n += statusRank
 		case letterDigit.MatchString(t.run) && t.after:
 			t.before, t.after, t.digits = false, false, 3 // klog's E0301
-			n += 2000
+			n += statusRank
 		case slices.Contains(names, t.run):
 			n = 0 // nearly every record has it
-		case !t.before && !t.after && n == 1 && t.run[0] <= '9':
+		case whole && n == 1 && t.run[0] <= '9':
 			n = 0 // every other record has the number
-		case !t.before && !t.after && (n >= 3 || rank == 0):
-			n += 1000
+		case whole && isName(l[j:]):
+			n = 1 // its value tells more
+		case whole:
+			n += wholeMore
 		case isName(l[j:]):
 			n = 0 // its value tells
 		case i > 0 && l[i-1] == '.' && n <= 3:
 			t.run, t.after = "."+t.run, false // a file's extension
-		case !t.before && n >= 4:
-			n += 500
 		case n >= 4:
 		case n >= 2:
 			t.before = false
 		default:
 			n = 0
 		}
-		if n > rank {
+		if n > 0 {
+			all = append(all, t)
+		}
+		if slices.Contains(common, t.run) {
+			n = min(n, 1)
+		}
+		if n > rank && !(best.phrase && len(best.run) >= longPhrase) {
 			best, rank = t, n
 		}
 		i = j
 	}
-	if rank > 0 {
+	switch {
+	case rank == 0:
+		if !slices.Contains(q.unasked, literal) {
+			q.unasked = append(q.unasked, literal)
+		}
+	case rank < tellsAlone && len(all) > 1:
+		q.together = append(q.together, all)
+	default:
 		q.tokens = append(q.tokens, best)
-	} else if !slices.Contains(q.unasked, literal) {
-		q.unasked = append(q.unasked, literal)
 	}
 }
+
+// How much tokens tell: a run as much as it is long.
+const (
+	phraseRank = 100
+	statusRank = 2000
+	longPhrase = 12 // characters, of a phrase that tells more than a number
+	wholeMore  = 3 // for a run of which both ends are known
+	tellsAlone = 5
+)
+
+// common are words of messages of any kind.
+var common = strings.Fields("a an and at by error failed for from in is new not of on or run sent the to was with")
 
 // isName says whether what stands before rest is the name of a field.
 func isName(rest string) bool {
@@ -148,49 +177,84 @@ func (t token) covers(u token) bool {
 	return false
 }
 
-// pattern writes the token as a regular expression of Lucene.
+// pattern writes the token as a regular expression of Lucene, without what may stand before and behind.
 func (t token) pattern() string {
 	left, right := "", ""
-	switch {
-	case t.digits > 0 && t.before:
+	if t.digits > 0 && t.before {
 		left = "[0-9]*"
-	case t.before:
-		left = ".*"
 	}
 	switch {
 	case t.fewer:
 		right = strings.Repeat("[0-9]?", t.digits)
 	case t.digits > 0:
 		right = strings.Repeat("[0-9]", t.digits)
-	case t.after:
-		right = ".*"
 	}
 	return left + strings.ReplaceAll(t.run, ".", `\.`) + right
 }
 
+// open writes what may stand before and behind the token.
+func (t token) open() (sides [2]string) {
+	if t.before && t.digits == 0 {
+		sides[0] = ".*"
+	}
+	if t.after && t.digits == 0 {
+		sides[1] = ".*"
+	}
+	return sides
+}
+
 const (
 	// perPattern is how many tokens stand in one regular expression, whose length servers bound.
-	perPattern = 12
+	perPattern = 25
 	// maxStates is how much work a server may put into one: ten times what it does if nothing is said.
 	maxStates = 100_000
 )
 
 // clauses give the queries over a field.
 func (q *wordQuery) clauses(field string) []any {
-	slices.SortFunc(q.tokens, func(a, b token) int { return strings.Compare(a.pattern(), b.pattern()) })
-	tokens := slices.Compact(q.tokens)
-	var terms, patterns []string
+	out := anyToken(field, q.tokens)
+	var seen []string
+	for _, all := range q.together {
+		if slices.ContainsFunc(all, func(t token) bool {
+			return slices.ContainsFunc(q.tokens, func(o token) bool { return o.covers(t) })
+		}) {
+			continue
+		}
+		var each []any
+		for _, t := range all {
+			each = append(each, anyOf(anyToken(field, []token{t})))
+		}
+		if text := fmt.Sprint(all); !slices.Contains(seen, text) {
+			seen = append(seen, text)
+			out = append(out, query{"bool": query{"filter": each}})
+		}
+	}
+	return out
+}
+
+// anyToken gives the queries for records that have one of the tokens.
+func anyToken(field string, tokens []token) []any {
+	tokens = slices.Clone(tokens)
+	slices.SortFunc(tokens, func(a, b token) int {
+		return cmp.Or(strings.Compare(a.pattern(), b.pattern()), compareBools(a.before, b.before), compareBools(a.after, b.after), compareBools(a.phrase, b.phrase))
+	})
+	tokens = slices.Compact(tokens)
+	var terms []string
 	var phrases []any
+	// By what may stand before and behind: a regular expression in which only some alternatives
+	// are open to what follows has an automaton as large as the product of theirs.
+	patterns := map[[2]string][]string{}
 	for i, t := range tokens {
 		if slices.ContainsFunc(tokens[:i], func(o token) bool { return o.covers(t) }) ||
 			slices.ContainsFunc(tokens[i+1:], func(o token) bool { return o.covers(t) }) {
 			continue
 		}
-		if t.phrase {
+		switch {
+		case t.phrase:
 			phrases = append(phrases, query{"match_phrase": query{field: t.run}})
-		} else if t.before || t.after || t.digits > 0 {
-			patterns = append(patterns, t.pattern())
-		} else {
+		case t.before || t.after || t.digits > 0:
+			patterns[t.open()] = append(patterns[t.open()], t.pattern())
+		default:
 			terms = append(terms, t.run)
 		}
 	}
@@ -198,20 +262,24 @@ func (q *wordQuery) clauses(field string) []any {
 	if len(terms) > 0 {
 		out = append(out, query{"terms": query{field: terms}})
 	}
-	for some := range slices.Chunk(patterns, perPattern) {
-		out = append(out, query{"regexp": query{field: query{"value": strings.Join(some, "|"), "flags": "NONE", "max_determinized_states": maxStates}}})
+	for _, open := range [][2]string{{"", ""}, {"", ".*"}, {".*", ""}, {".*", ".*"}} {
+		for some := range slices.Chunk(patterns[open], perPattern) {
+			value := open[0] + "(" + strings.Join(some, "|") + ")" + open[1]
+			out = append(out, query{"regexp": query{field: query{"value": value, "flags": "NONE", "max_determinized_states": maxStates}}})
+		}
 	}
 	return append(out, phrases...)
 }
 
-// lifeWords are tokens of messages about the life of a process, one of which each has
-// that a format declares to be such.
-var lifeWords = strings.Fields(`start started starting startup booting boot booted init init_start listening listen listens serving
-	ready running initialized initializing resuming restart restarting restarted reload reloading reconfiguring
-	stop stopping stopped shutdown shutting exit exited exiting terminate terminated terminating quit quitting bye byeee goodbye
-	sigterm sigint sigkill sigquit sighup sigsegv sigabrt signal signals received graceful gracefully killed kill killing crashed crash
-	panic oom oomkilled aborted aborting abort fatal segmentation fault worker workers process child configuration config
-	closed closing finished completed complete spawned spawning accepting connections backoff evicted scheduled unhealthy probe`)
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
 
 // glued are the names of IDs that stand with the ID in one token, where a colon is all
 // that parts them and the ID begins with a letter.
