@@ -21,7 +21,9 @@ type Selection struct {
 	Failed    []*timeline.Failed
 	Lifecycle bool
 	PerStream int // records asked for as a sample of each stream; 0 is none
+	InAll     int // of all streams together that are enough; 0 if that is not known
 	Near      bool
+	Within    map[string][]timeline.Window // see [timeline.Filter]
 
 	near   map[string][]timeline.Window // by host, in order, apart from each other
 	wanted map[string]bool              // forms of the keys
@@ -41,7 +43,7 @@ const prefixLength = 5
 
 // Select makes f ready.
 func Select(f timeline.Filter) *Selection {
-	s := &Selection{From: f.From, To: f.To, wanted: map[string]bool{}, prefixes: map[string][]spelling{}}
+	s := &Selection{From: f.From, To: f.To, Within: f.Within, wanted: map[string]bool{}, prefixes: map[string][]spelling{}}
 	near := map[string][]timeline.Window{}
 	seen := map[string]bool{}
 	for _, w := range f.Any {
@@ -58,7 +60,7 @@ func Select(f timeline.Filter) *Selection {
 		case w.Near != nil:
 			near[w.Near.Host] = append(near[w.Near.Host], *w.Near)
 		case w.Sample != nil:
-			s.PerStream = max(s.PerStream, w.Sample.PerStream)
+			s.PerStream, s.InAll = max(s.PerStream, w.Sample.PerStream), max(s.InAll, w.Sample.InAll)
 		}
 		s.Lifecycle = s.Lifecycle || w.Lifecycle
 	}
@@ -133,6 +135,17 @@ func JoinWindows(ws []timeline.Window) []timeline.Window {
 		}
 	}
 	return out
+}
+
+// sampledLeast is how many records of a stream are taken at least where all streams share.
+const sampledLeast = 40
+
+// SampleOf gives how many records are to be taken of each of so many streams.
+func SampleOf(perStream, inAll, streams int) int {
+	if inAll == 0 {
+		return perStream
+	}
+	return min(perStream, max(inAll/max(streams, 1), sampledLeast))
 }
 
 // InTime says whether the filter's bounds let the event through.

@@ -75,6 +75,11 @@ func (p *pass) run(ctx context.Context) error {
 	}
 	from, to := s.bounds(p.plan)
 	queries := s.queries(p.plan)
+	if within := s.withinQuery(p.plan.Within); within != nil {
+		for i, q := range queries {
+			queries[i] = query{"bool": query{"filter": []any{q, within}}}
+		}
+	}
 	if len(queries) > 0 {
 		var err error
 		if p.point, err = s.open(ctx); err != nil {
@@ -250,7 +255,7 @@ func (p *pass) sample(ctx context.Context, from, to time.Time) error {
 	}
 	s.mu.Unlock()
 	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.path, b.path) })
-	each := min(p.plan.PerStream, maxSample, max(allSamples/max(len(streams), 1), sampleStream))
+	each := min(ingest.SampleOf(p.plan.PerStream, p.plan.InAll, len(streams)), maxSample, max(allSamples/max(len(streams), 1), sampleStream))
 	// Few at once, as an answer holds them all.
 	group := max(1, min(atOnce, 2*pageSize/each))
 	for len(streams) > 0 {

@@ -293,6 +293,60 @@ func (s *Source) windowQuery(sel *ingest.Selection) query {
 	return anyOf(orNothing(clauses))
 }
 
+// withinQuery asks for what clocks stamped in their windows, and for what others stamped; nil asks for
+// everything. A host is narrowed if there are windows of all clocks that are seen to stamp its records.
+func (s *Source) withinQuery(within map[string][]timeline.Window) query {
+	byHost := map[string][]timeline.Window{}
+	for _, ws := range within {
+		for _, w := range ws {
+			byHost[w.Host] = append(byHost[w.Host], w)
+		}
+	}
+	var clauses, named []any
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		of := s.hostQuery(host)
+		if of == nil || !s.stampedBy(host, within) {
+			continue
+		}
+		lo, hi := s.lag(host)
+		windows := ingest.JoinWindows(byHost[host])
+		for i, w := range windows {
+			windows[i].From, windows[i].To = shift(w.From, lo), shift(w.To, hi)
+		}
+		var times []any
+		for _, w := range joinWindows(windows, maxSpans) {
+			times = append(times, s.fields.during(w.From, w.To))
+		}
+		named = append(named, of)
+		clauses = append(clauses, query{"bool": query{"filter": []any{of, anyOf(times)}}})
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	return anyOf(append(clauses, query{"bool": query{"must_not": named}}))
+}
+
+// stampedBy says whether all clocks that stamp the host's records are among those of within.
+func (s *Source) stampedBy(host string, within map[string][]timeline.Window) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := false
+	for _, st := range s.streams {
+		if st.host != host && !slices.Contains(st.hosts, host) {
+			continue
+		}
+		if known = true; !st.looked {
+			return false
+		}
+		for _, zone := range st.zones {
+			if e := (timeline.Event{Host: host, Stamp: timeline.Stamp{Zone: zone}}); len(within[timeline.ClockOf(&e)]) == 0 {
+				return false
+			}
+		}
+	}
+	return known
+}
+
 // shift moves a time of the model, which may be the first or the last that there is.
 func shift(t time.Time, d time.Duration) time.Time {
 	if t.Before(firstNanos) || t.After(lastNanos) {

@@ -27,7 +27,8 @@ type stream struct {
 	count   int64  // of documents, when the streams were listed
 	service string // where its records do not name one
 	host    string
-	hosts   []string // that its records name
+	hosts   []string              // that its records name
+	zones   []timeline.ZoneSource // how its records' stamps tell their zones
 
 	format *format.Format
 	// single says that every line is a record.
@@ -315,7 +316,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	single := screen != nil && screen.Lines()
 	own, records := 0, 0
 	var lo, hi time.Duration
-	hosts := map[string]bool{}
+	hosts, zones := map[string]bool{}, map[timeline.ZoneSource]bool{}
 	for _, part := range [][]*document{head, tail} {
 		slices.SortFunc(part, byOrder)
 		s.decode(f, false, part, func(e *timeline.Event, docs []*document) bool {
@@ -329,6 +330,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 			if docs[0].raw && ownStamp(e) || s.config.Format != nil {
 				own++
 			}
+			zones[e.Stamp.Zone] = true
 			lag := docs[0].time.Sub(e.Time)
 			lo, hi = min(lo, lag), max(hi, lag)
 			return true
@@ -341,7 +343,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	st.raw, st.files = raw, offsets > 0
 	st.stamped = own*2 > records
 	st.earliest, st.latest = lo, hi
-	st.hosts = slices.Sorted(maps.Keys(hosts))
+	st.hosts, st.zones = slices.Sorted(maps.Keys(hosts)), slices.Sorted(maps.Keys(zones))
 }
 
 // lag bounds how far the documents' times of a host are behind the stamps of its

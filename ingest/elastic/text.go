@@ -130,7 +130,7 @@ const (
 	phraseRank = 100
 	statusRank = 2000
 	longPhrase = 12 // characters, of a phrase that tells more than a number
-	wholeMore  = 3 // for a run of which both ends are known
+	wholeMore  = 3  // for a run of which both ends are known
 	tellsAlone = 5
 )
 

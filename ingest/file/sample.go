@@ -3,6 +3,7 @@ package file
 import (
 	"math"
 
+	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -21,21 +22,15 @@ type sampler struct {
 	taken  int
 }
 
-// sampledLeast is how many records of a stream are taken at least where all streams share.
-const sampledLeast = 40
-
 // sampledOf gives how many records of each stream are to be taken.
 func (s *Source) sampledOf(want *timeline.Sample) int {
-	if want.InAll == 0 {
-		return want.PerStream
-	}
 	n := 0
 	for _, st := range s.streams {
 		if st.format != nil {
 			n++
 		}
 	}
-	return min(want.PerStream, max(want.InAll/max(n, 1), sampledLeast))
+	return ingest.SampleOf(want.PerStream, want.InAll, n)
 }
 
 // newSampler places perStream records in the stream: in the middle of each of as
