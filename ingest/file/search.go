@@ -15,8 +15,9 @@ import (
 // bytes) at its first offsets go into a bloom filter, as many as the shortest
 // pattern of the class has; so whatever stands in the text, a probe at every
 // step-th byte meets one gram of it. Only where the filter says yes is the pattern
-// looked up and compared. For one UUID that is a probe every 29 bytes, and for
-// 50,000 of them still the same, in a larger filter.
+// looked up and compared. For one UUID that is a probe every 28 bytes, and for
+// 50,000 of them every 25, in a larger filter: the fewer grams there are, the shorter
+// they may be without being met by chance.
 //
 // A search is not changed once it is made and may be used from several goroutines.
 type search struct {
@@ -37,7 +38,7 @@ type searchClass struct {
 	patterns   []string
 	owners     []int32
 	literals   []format.Literal // what the patterns are; nil: bytes of either case are not equal
-	texts      *textFilter      // instead of bloom; nil if the class is no class of texts
+	few        *fewFilter       // instead of bloom; nil if there are many grams
 	pair       pair             // of a class of one short text
 }
 
@@ -64,9 +65,27 @@ func newSearch(owners [][]string) *search {
 				}
 			}
 		}
-		s.addClass(k, 8)
+		gram := 8
+		if classLimits[c] >= gram {
+			k.fold, gram = foldBits, gramOf(k.patterns)
+		}
+		s.addClass(k, gram)
 	}
 	return s
+}
+
+// gramOf gives how wide the grams of the patterns are to be: so that among hexadecimal digits one
+// of 4,096 probes at most meets one by chance.
+func gramOf(patterns []string) int {
+	shortest := 1 << 30
+	for _, p := range patterns {
+		shortest = min(shortest, len(p))
+	}
+	gram := 4
+	for gram < 8 && len(patterns)*(shortest-gram+1) > 1<<(4*gram-12) {
+		gram++
+	}
+	return gram
 }
 
 // newTextSearch makes a search for a few texts, of which nobody asks who owns them. The
@@ -91,7 +110,7 @@ func newTextSearch(literals []format.Literal) *search {
 	if len(long) == 0 {
 		return s
 	}
-	k := searchClass{fold: foldBits, texts: &textFilter{}}
+	k := searchClass{fold: foldBits}
 	for _, l := range long {
 		k.patterns = append(k.patterns, l.Text)
 		k.owners = append(k.owners, 0)
@@ -108,18 +127,21 @@ const (
 	maxPairs  = 6
 )
 
-// A textFilter is a bloom filter for the grams of a few texts: a bit for each.
-type textFilter [1 << textFilterBits / 64]uint64
+// A fewFilter is a bloom filter for few grams: a bit for each.
+type fewFilter [1 << fewFilterBits / 64]uint64
 
-const textFilterBits = 15
+const (
+	fewFilterBits = 17
+	fewGrams      = 1 << 10
+)
 
-func (f *textFilter) has(h uint64) bool {
-	h >>= 64 - textFilterBits
+func (f *fewFilter) has(h uint64) bool {
+	h >>= 64 - fewFilterBits
 	return f[h>>6]>>(h&63)&1 != 0
 }
 
-func (f *textFilter) add(h uint64) {
-	h >>= 64 - textFilterBits
+func (f *fewFilter) add(h uint64) {
+	h >>= 64 - fewFilterBits
 	f[h>>6] |= 1 << (h & 63)
 }
 
@@ -163,19 +185,23 @@ func (s *search) addClass(k searchClass, gram int) {
 }
 
 func (k *searchClass) build(shortest, gram int) {
-	if k.texts != nil && shortest < 2*gram {
+	if k.literals != nil && !k.pair.on && shortest < 2*gram {
 		gram--
 	}
 	k.gram = min(gram, shortest)
 	k.step = shortest - k.gram + 1
 	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
-	// 16 bits for each gram, two of them set, let some 1.4 % of strange probes pass.
-	words := 64
-	for words < len(k.patterns)*k.step/4 {
-		words *= 2
+	if len(k.patterns)*k.step <= fewGrams {
+		k.few = &fewFilter{}
+	} else {
+		// 16 bits for each gram, two of them set, let some 1.4 % of strange probes pass.
+		words := 64
+		for words < len(k.patterns)*k.step/4 {
+			words *= 2
+		}
+		k.bloom = make([]uint64, words)
+		k.bloomShift = 64 - uint(bits.TrailingZeros(uint(words)))
 	}
-	k.bloom = make([]uint64, words)
-	k.bloomShift = 64 - uint(bits.TrailingZeros(uint(words)))
 	slots := 64
 	for slots < 2*len(k.patterns) {
 		slots *= 2
@@ -188,10 +214,11 @@ func (k *searchClass) build(shortest, gram int) {
 		p := []byte(k.patterns[i])
 		for j := 0; j < k.step; j++ {
 			h := k.load(p, j) * hashFactor
-			if k.texts != nil {
-				k.texts.add(h)
+			if k.few != nil {
+				k.few.add(h)
+			} else {
+				k.bloom[h>>k.bloomShift] |= bloomBits(h)
 			}
-			k.bloom[h>>k.bloomShift] |= bloomBits(h)
 		}
 		k.firsts[i] = k.load(p, 0)
 		slot := k.firsts[i] * hashFactor >> k.tableShift
@@ -235,21 +262,30 @@ func (k *searchClass) each(text []byte, yield func(hit) bool) bool {
 			return false
 		}
 	}
-	mask, fold, bloom, shift, step := k.mask, k.fold, k.bloom, k.bloomShift&63, k.step
-	for texts := k.texts; texts != nil && p+8 <= len(text); p += step {
-		if texts.has(((binary.LittleEndian.Uint64(text[p:])|fold)&mask)*hashFactor) && !k.verify(text, p, yield) {
-			return false
+	mask, fold, step := k.mask, k.fold, k.step
+	if few := k.few; few != nil {
+		for ; p+8 <= len(text); p += step {
+			if few.has(((binary.LittleEndian.Uint64(text[p:])|fold)&mask)*hashFactor) && !k.verify(text, p, yield) {
+				return false
+			}
 		}
+		for ; p+k.gram <= len(text); p += step {
+			if few.has(k.load(text, p)*hashFactor) && !k.verify(text, p, yield) {
+				return false
+			}
+		}
+		return true
 	}
+	bloom, shift := k.bloom, k.bloomShift&63
 	for ; p+8 <= len(text); p += step {
 		h := ((binary.LittleEndian.Uint64(text[p:]) | fold) & mask) * hashFactor
 		if b := bloomBits(h); bloom[h>>shift]&b == b && !k.verify(text, p, yield) {
 			return false
 		}
 	}
-	for ; p+k.gram <= len(text); p += k.step {
+	for ; p+k.gram <= len(text); p += step {
 		h := k.load(text, p) * hashFactor
-		if b := bloomBits(h); k.bloom[h>>k.bloomShift]&b == b && !k.verify(text, p, yield) {
+		if b := bloomBits(h); bloom[h>>shift]&b == b && !k.verify(text, p, yield) {
 			return false
 		}
 	}
