@@ -330,14 +330,18 @@ func (c *collector) first() {
 		}
 	}
 	wants, sampled := slices.Clone(c.q.Any), c.lim.SampledRequests
+	var near map[string]bool // forms of the keys of the sample
 	if c.byID() {
+		// What the sample names is found together with what is wanted.
 		sampled /= sampleOf
+		c.chooseSample(c.read([]Want{c.sample(sampled)}, c.lim.WindowEvents, hasIdentity), sampled)
+		var keys []Key
+		if keys, near = c.asks(); len(keys) > 0 {
+			wants = append(wants, Want{Keys: keys})
+		}
 	} else {
-		wants = append(wants, Want{Failed: &anyFailed}, Want{Lifecycle: true})
+		wants = append(wants, Want{Failed: &anyFailed}, Want{Lifecycle: true}, c.sample(sampled))
 	}
-	// Of the records of the sample those are taken whose keys have the least hash: requests
-	// of which several services are sampled.
-	wants = append(wants, Want{Sample: &Sample{PerStream: c.lim.SampledRequests, InAll: 2 * sampled}})
 	isWanted := func(e *Event) bool {
 		for _, f := range failed {
 			if f.Match(e) {
@@ -346,9 +350,14 @@ func (c *collector) first() {
 		}
 		return carries(e, c.wanted)
 	}
-	keep := func(e *Event) bool { return c.tells(e) || isWanted(e) || hasIdentity(e) }
-	sample := map[place][]sampleKey{}
+	keep := func(e *Event) bool {
+		if c.byID() {
+			return isWanted(e) || bears(e, near)
+		}
+		return c.tells(e) || isWanted(e) || hasIdentity(e)
+	}
 	forms := map[string]bool{}
+	var found, sample []*Event
 	for _, e := range c.read(wants, c.lim.WindowEvents, keep) {
 		if c.logs(e); !c.byID() {
 			c.note(e)
@@ -365,19 +374,16 @@ func (c *collector) first() {
 					forms[f] = true
 				}
 			}
+		case c.byID():
+			found = append(found, e)
 		default:
-			for _, k := range e.Keys {
-				if k.Strength == Identity {
-					p := place{e.Service, e.Host}
-					sample[p] = append(sample[p], sampleKey{hash(k.Form()), k})
-					break
-				}
-			}
+			sample = append(sample, e)
 		}
 	}
 	for f := range forms {
 		c.wanted[f] = true
 	}
+	c.addFound(found)
 	c.chooseSample(sample, sampled)
 }
 
@@ -424,6 +430,12 @@ func (c *collector) cutOff() {
 			}
 		}
 	}
+}
+
+// sample asks for records of so many requests: of the records that come those are taken whose keys
+// have the least hash, which are requests of which several services are sampled.
+func (c *collector) sample(requests int) Want {
+	return Want{Sample: &Sample{PerStream: c.lim.SampledRequests, InAll: 2 * requests}}
 }
 
 // anyFailed is all candidates of failure.
@@ -480,9 +492,17 @@ func hash(s string) uint64 {
 // sampledAtLeast is of how many requests of a service on a host the sample is at least.
 const sampledAtLeast = 20
 
-// chooseSample takes as many keys from every service on every host, by the hash of
+// chooseSample takes as many keys from the events of every service on every host, by the hash of
 // their value: the same ones whatever the order of the sources.
-func (c *collector) chooseSample(sample map[place][]sampleKey, sampled int) {
+func (c *collector) chooseSample(events []*Event, sampled int) {
+	sample := map[place][]sampleKey{}
+	for _, e := range events {
+		c.logs(e)
+		if ids := identities(e); len(ids) > 0 {
+			p := place{e.Service, e.Host}
+			sample[p] = append(sample[p], sampleKey{hash(ids[0].Form()), ids[0]})
+		}
+	}
 	if len(sample) == 0 {
 		return
 	}
@@ -538,32 +558,45 @@ func (c *collector) byKeysWithin(within map[string][]Window) {
 			c.skip("", fmt.Sprintf("left out: keys found after %d rounds", round), c.pending[0].String())
 			break
 		}
-		keys := c.pending
-		c.pending = nil
-		forms := map[string]bool{}
-		for _, k := range keys {
-			for _, f := range k.Forms() {
-				forms[f] = true
-			}
-		}
-		slices.SortFunc(keys, func(a, b Key) int {
-			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
-		})
+		keys, forms := c.asks()
 		f := c.widened([]Want{{Keys: keys}})
 		f.Within = within
-		found := c.readWithin(f, c.lim.WindowEvents, func(e *Event) bool {
-			return slices.ContainsFunc(identities(e), func(k Key) bool {
-				return slices.ContainsFunc(k.Forms(), func(f string) bool { return forms[f] })
-			})
-		})
-		c.ban(found)
-		for _, e := range found {
-			if len(c.graph.identityForms(e)) > 0 {
-				c.addEvent(e)
-			}
-		}
+		c.addFound(c.readWithin(f, c.lim.WindowEvents, func(e *Event) bool { return bears(e, forms) }))
 	}
 	c.dropRepeated()
+}
+
+// asks gives the keys that are to be asked for, in order, and all their forms.
+func (c *collector) asks() ([]Key, map[string]bool) {
+	keys := c.pending
+	c.pending = nil
+	forms := map[string]bool{}
+	for _, k := range keys {
+		for _, f := range k.Forms() {
+			forms[f] = true
+		}
+	}
+	slices.SortFunc(keys, func(a, b Key) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	})
+	return keys, forms
+}
+
+// bears says whether e has one of the forms as an identity key.
+func bears(e *Event, forms map[string]bool) bool {
+	return slices.ContainsFunc(identities(e), func(k Key) bool {
+		return slices.ContainsFunc(k.Forms(), func(f string) bool { return forms[f] })
+	})
+}
+
+// addFound keeps the events that were asked for by key, but for those whose keys are none.
+func (c *collector) addFound(found []*Event) {
+	c.ban(found)
+	for _, e := range found {
+		if len(c.graph.identityForms(e)) > 0 {
+			c.addEvent(e)
+		}
+	}
 }
 
 // dropRepeated leaves out records that a shipper delivered twice: the same bytes from

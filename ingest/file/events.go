@@ -83,6 +83,11 @@ func newPlan(f timeline.Filter) *plan {
 	return p
 }
 
+// sampleOnly says whether nothing but a sample is wanted.
+func (p *plan) sampleOnly() bool {
+	return p.sample != nil && !p.all && !p.life && p.spelling == nil && len(p.failed) == 0 && len(p.near) == 0 && len(p.at) == 0
+}
+
 // inTime says whether the filter's bounds let the event through.
 func (p *plan) inTime(e *timeline.Event) bool {
 	if ws, ok := p.within[timeline.ClockOf(e)]; ok && !e.Undated() && !ws.meet(e.Time, e.Time) {
@@ -249,6 +254,7 @@ type partReader struct {
 	glance   *glance      // nil if nothing is asked for by time
 	last     int64        // offset of the last record, if that is known before it is read
 	sampler  sampler
+	places   bool // it goes from place to place of the sample, and does not know the numbers of lines
 	hits     []hit
 	skipped  map[string]skip
 	from, to time.Time
@@ -308,6 +314,9 @@ func (r *partReader) skip(at timeline.Pos, what string, err error) bool {
 
 // count does the work of skip; one is what is counted if it is the first.
 func (r *partReader) count(one skip, what string, err error) bool {
+	if r.places {
+		return true // the passes that read the part whole tell it
+	}
 	at := one.first
 	k, ok := r.skipped[what]
 	if !ok {
@@ -391,10 +400,10 @@ func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
 	if r.reader, err = r.s.config.Formats.NewReader(strings.NewReader(""), r.s.options(r.p, r.form)); err != nil {
 		return true, r.broken(r.pos, err)
 	}
-	if r.index == nil {
+	if r.places = r.pl.sampleOnly() && f.how == nil; !r.places && r.index == nil {
 		r.stamps = &index{sparse: true}
 	}
-	return true, k.run(ctx, f)
+	return true, k.pass(ctx, f)
 }
 
 // broken reports that the part cannot be read, or not further than at.
@@ -623,7 +632,7 @@ func (r *partReader) keepIndex() {
 	if r.stamps != nil {
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
-		r.stamps.finish()
+		r.stamps.finish(r.last)
 		r.p.index = r.stamps
 	}
 }

@@ -1,6 +1,9 @@
 package file
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"math"
 
 	"github.com/correlatehq/correlate/ingest"
@@ -10,6 +13,9 @@ import (
 // sampleTries is how many records are decoded at one place in search of one that
 // carries an identity key; a stream without such keys would else be decoded whole.
 const sampleTries = 64
+
+// sampleBlock is how much is read at a place of a sample at once.
+const sampleBlock = 8 << 10
 
 // A sampler says which records of a part are tried for a sample that is spread
 // evenly over the bytes of its stream.
@@ -73,4 +79,45 @@ func (s *sampler) tried(offset int64, took bool) {
 	if behind := float64(offset) - s.next; behind >= 0 {
 		s.next += (math.Floor(behind/s.stride) + 1) * s.stride
 	}
+}
+
+// sample reads the places of the sample in a plain file and no more; false says that it was stopped.
+func (k *skimmer) sample(ctx context.Context, f *stored) bool {
+	k.block = sampleBlock
+	size := k.r.p.size
+	for k.r.sampler.next < float64(size) && !k.whole {
+		at := int64(math.Ceil(k.r.sampler.next))
+		from, ok := lineFrom(f.file, at, size)
+		if !ok {
+			return true
+		}
+		k.in = &cancelReader{ctx, io.NewSectionReader(f.file, from, size-from)}
+		k.base, k.counted, k.eof = from, 0, false
+		if !k.through(ctx, at+1) {
+			return false
+		}
+		if k.eof {
+			break
+		}
+	}
+	return true
+}
+
+// lineFrom gives where the first line begins at the offset or behind it; false if there is none
+// in the first mebibyte.
+func lineFrom(f io.ReaderAt, at, size int64) (int64, bool) {
+	if at == 0 {
+		return 0, true
+	}
+	var b [sampleBlock]byte
+	for from := at - 1; from < min(size, at+1<<20); from += sampleBlock {
+		n, _ := f.ReadAt(b[:min(sampleBlock, size-from)], from)
+		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 && from+int64(i)+1 < size {
+			return from + int64(i) + 1, true
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return 0, false
 }

@@ -27,6 +27,7 @@ type skimmer struct {
 	search []*search // whatever one of them finds is looked at
 	look   bool      // for lines that are none of the stream's own
 
+	block  int // how much is read at once
 	buf    []byte
 	window []byte // from the beginning of a record on
 	base   int64  // offset of the window in the part
@@ -74,7 +75,7 @@ func (r *partReader) newSkimmer(in io.Reader) *skimmer {
 	if screen == nil {
 		return nil
 	}
-	k := &skimmer{r: r, screen: screen.Clone(), in: in, line: 1}
+	k := &skimmer{r: r, screen: screen.Clone(), in: in, block: blockSize, line: 1}
 	var literals []format.Literal
 	if len(r.pl.failed) > 0 {
 		ls, ok := screen.Failed()
@@ -126,8 +127,8 @@ func (k *skimmer) wanted() spans {
 // buffers are those of passes that are over.
 var buffers = sync.Pool{New: func() any { return new([]byte(make([]byte, 0, 2*blockSize))) }}
 
-// run goes through the part; false says that it was stopped.
-func (k *skimmer) run(ctx context.Context, f *stored) bool {
+// pass goes through what may be wanted of the part; false says that it was stopped.
+func (k *skimmer) pass(ctx context.Context, f *stored) bool {
 	b := buffers.Get().(*[]byte)
 	k.buf = *b
 	defer func() {
@@ -136,13 +137,21 @@ func (k *skimmer) run(ctx context.Context, f *stored) bool {
 		}
 		buffers.Put(b)
 	}()
+	if k.r.places {
+		return k.sample(ctx, f)
+	}
+	return k.run(ctx, f)
+}
+
+// run does the work of pass, but for that which goes from place to place.
+func (k *skimmer) run(ctx context.Context, f *stored) bool {
 	wanted := k.wanted()
 	if wanted == nil {
 		return k.through(ctx, math.MaxInt64)
 	}
 	size := k.r.p.size
 	if f.how != nil {
-		size = int64(len(k.r.index.ranges)+1) << stretchBits // what is behind counts as one
+		size = k.r.index.size()
 	}
 	runs := k.r.index.runs(wanted, size)
 	near := k.r.kept(runs)
@@ -202,11 +211,11 @@ func (k *skimmer) keepNow(all bool) {
 func (k *skimmer) through(ctx context.Context, to int64) bool {
 	limit := k.r.reader.MaxRecord()
 	buf := k.buf[:0]
-	for !k.eof && k.base < to {
-		if cap(buf)-len(buf) < blockSize {
-			buf = slices.Grow(buf, blockSize)
+	for !k.eof && (k.base < to || k.r.places && k.r.sampler.due(to-1)) {
+		if cap(buf)-len(buf) < k.block {
+			buf = slices.Grow(buf, k.block)
 		}
-		n, err := io.ReadFull(k.in, buf[len(buf):len(buf)+blockSize])
+		n, err := io.ReadFull(k.in, buf[len(buf):len(buf)+k.block])
 		buf = buf[:len(buf)+n]
 		k.window = buf
 		switch {
@@ -529,6 +538,9 @@ func (k *skimmer) read(st stretch, end int) (goOn bool, turned int) {
 			return true, int(rec.Offset - k.base)
 		}
 		at.Offset, at.Line = rec.Offset, rec.Line
+		if r.places {
+			at.Line = 0
+		}
 		if r.stamps != nil && k.screen.Own(k.window[rec.Offset-k.base:]) {
 			r.stamps.starting(rec.Offset, rec.Line)
 		}

@@ -117,6 +117,8 @@ type index struct {
 	ranges []stampRange
 	starts []lineStart // where a record begins in each stretch; offset -1 if that is not known
 	sparse bool
+	ended  bool  // the last record of the part has a stamp
+	at     int64 // offset of the last stamp
 	latest time.Time
 	lag    time.Duration
 	zoned  int // stamps with a zone, or of a zone that is known
@@ -145,6 +147,7 @@ func (x *index) add(offset int64, e *timeline.Event) {
 	} else {
 		x.zoned++
 	}
+	x.at = offset
 	n := int(offset >> stretchBits)
 	for len(x.ranges) <= n {
 		x.ranges = append(x.ranges, stampRange{})
@@ -207,8 +210,18 @@ func (x *index) runs(s spans, size int64) []run {
 	return out
 }
 
-// finish makes a sparse index ready.
-func (x *index) finish() {
+// size gives for how many bytes of a part stretches are known, if it is not known how many it has.
+func (x *index) size() int64 {
+	n := len(x.ranges)
+	if !x.ended {
+		n++ // what is behind counts as one
+	}
+	return int64(n) << stretchBits
+}
+
+// finish makes a sparse index ready; last is where the last record of the part begins.
+func (x *index) finish(last int64) {
+	x.ended = len(x.ranges) > 0 && x.at == last
 	if !x.sparse || len(x.ranges) == 0 {
 		return
 	}
@@ -227,11 +240,14 @@ func (x *index) finish() {
 		if r.first = (time.Time{}); !before.IsZero() {
 			r.first = before.Add(-slack)
 		}
-		if r.last = farFuture; !after[i+1].IsZero() {
-			r.last = after[i+1].Add(slack)
-		}
 		if seen.last.After(before) {
 			before = seen.last
+		}
+		switch r.last = farFuture; {
+		case !after[i+1].IsZero():
+			r.last = after[i+1].Add(slack)
+		case x.ended:
+			r.last = before.Add(slack)
 		}
 	}
 }
@@ -243,8 +259,8 @@ var farFuture = time.Unix(1<<40, 0)
 func (x *index) meets(offset int64, s spans) bool {
 	n := int(offset >> stretchBits)
 	if n >= len(x.ranges) {
-		// Of what is behind the last stamp seen nothing is known.
-		return x.sparse && (len(x.ranges) == 0 || s.meet(x.latest.Add(-2*x.lag-sparseSlack), farFuture))
+		// Of what is behind the last stamp seen nothing is known, unless it is the last of all.
+		return x.sparse && !x.ended && (len(x.ranges) == 0 || s.meet(x.latest.Add(-2*x.lag-sparseSlack), farFuture))
 	}
 	r := x.ranges[n]
 	return (x.sparse || !r.first.IsZero()) && s.meet(r.first, r.last)
