@@ -173,7 +173,13 @@ func (p *prober) at(e *edges, t, b, wander float64) (lo, hi float64) {
 	p.low.reset(e.kLow)
 	p.high.reset(e.kHigh)
 	limit := inf
+	// By how much an edge may count for more than what it is at its own time: those behind are passed over.
+	more := max(0, math.Abs(b)-wander) * max(math.Abs(e.first-t), math.Abs(e.last-t))
+	more += 1e-9 * (1 + more)
 	for i := range e.lows {
+		if -e.lows[i].x-more > limit {
+			break
+		}
 		d := e.lows[i].t - t
 		if v := b*d + wander*math.Abs(d) - e.lows[i].x; v < limit {
 			limit = p.low.add(v)
@@ -181,6 +187,9 @@ func (p *prober) at(e *edges, t, b, wander float64) (lo, hi float64) {
 	}
 	limit = inf
 	for i := range e.highs {
+		if e.highs[i].x-more > limit {
+			break
+		}
 		d := e.highs[i].t - t
 		if v := e.highs[i].x - b*d + wander*math.Abs(d); v < limit {
 			limit = p.high.add(v)

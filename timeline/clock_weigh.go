@@ -52,13 +52,14 @@ type weighing struct {
 	cells []cellBox
 	all   []potential
 	near  [][]int      // of each moment the potentials in which it is
+	tells [][]float64  // of each potential, once it is needed, what it says of each cell of the second moment by each of the first
 	said  [][2]message // of each potential what its first moment says of the second, and the reverse
 }
 
 type message []float64
 
 func (w *weighing) run() {
-	w.said = make([][2]message, len(w.all))
+	w.said, w.tells = make([][2]message, len(w.all)), make([][]float64, len(w.all))
 	for k, p := range w.all {
 		w.near[p.i] = append(w.near[p.i], k)
 		w.near[p.j] = append(w.near[p.j], k)
@@ -157,20 +158,19 @@ func (w *weighing) without(i, k int) []float64 {
 
 // send gives what moment i says of moment j along potential k; sign is 1 if j is the later one.
 func (w *weighing) send(i, k, j int, sign float64) message {
-	from, to, belief := &w.cells[i], &w.cells[j], w.without(i, k)
-	curve, lasts := w.all[k].curve, &w.all[k].lasts
-	step := sign * from.width
+	to, belief, tells := &w.cells[j], w.without(i, k), w.tellsOf(k)
 	out := make(message, to.n)
 	top := 0.0
+	// The row of a cell of the later moment, or the column of one of the earlier.
+	row, column := len(belief), 1
+	if sign < 0 {
+		row, column = 1, to.n
+	}
 	for c := range out {
-		y, sum := sign*(to.x(c)-from.x(0)), 0.0
+		sum := 0.0
 		for d, b := range belief {
-			switch x := y - step*float64(d); {
-			case b <= 1e-6:
-			case curve != nil:
-				sum += b * curve.at(x)
-			default:
-				sum += b * lasts.density(x)
+			if b > 1e-6 {
+				sum += b * tells[c*row+d*column]
 			}
 		}
 		out[c] = sum
@@ -183,6 +183,29 @@ func (w *weighing) send(i, k, j int, sign float64) message {
 			out[c] = 1 // nothing fits: it says nothing
 		}
 	}
+	return out
+}
+
+// tellsOf gives what potential k says of all cells of its moments.
+func (w *weighing) tellsOf(k int) []float64 {
+	if w.tells[k] != nil {
+		return w.tells[k]
+	}
+	p := &w.all[k]
+	from, to := &w.cells[p.i], &w.cells[p.j]
+	out := make([]float64, 0, from.n*to.n)
+	for c := range to.n {
+		y := to.x(c) - from.x(0)
+		for d := range from.n {
+			x := y - from.width*float64(d)
+			if p.curve != nil {
+				out = append(out, p.curve.at(x))
+			} else {
+				out = append(out, p.lasts.density(x))
+			}
+		}
+	}
+	w.tells[k] = out
 	return out
 }
 

@@ -31,6 +31,10 @@ import (
 // headSize is how much of a stream is looked at to find its format.
 const headSize = 64 << 10
 
+// fitSize is how much of a part is read to see whether it is as its stream is; a change behind it is found
+// when the part is read.
+const fitSize = 16 << 10
+
 // Schemes is "file" alone, which is also what a source without scheme is.
 var Schemes = []ingest.Scheme{{
 	Name: "file",
@@ -310,7 +314,7 @@ func (s *Source) detect(p *filePart) (format.Detection, error) {
 }
 
 // formatOf is detect for who only wants to read the part: where the stream's format reads
-// all of its head it is not asked what else might.
+// all that its head begins with it is not asked what else might.
 func (s *Source) formatOf(p *filePart) (format.Detection, error) {
 	p.fitting.Do(func() {
 		f := p.stream.format
@@ -322,6 +326,11 @@ func (s *Source) formatOf(p *filePart) (format.Detection, error) {
 			return
 		}
 		sc := s.config.Formats.NewScreen(f, head, s.options(p, f))
+		if len(head) > fitSize {
+			if i := bytes.LastIndexByte(head[:fitSize], '\n'); i > 0 {
+				head = head[:i+1]
+			}
+		}
 		if sc != nil && s.share(p, f, head) == 1 {
 			p.fits = true
 			p.screening.Do(func() { p.screen = sc })
