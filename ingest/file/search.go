@@ -38,7 +38,7 @@ type searchClass struct {
 	patterns   []string
 	owners     []int32
 	literals   []format.Literal // what the patterns are; nil: bytes of either case are not equal
-	few        *fewFilter       // instead of bloom; nil if there are many grams
+	oneBit     bool             // of the filter are set for each gram; else two
 	pair       pair             // of a class of one short text
 }
 
@@ -127,23 +127,12 @@ const (
 	maxPairs  = 6
 )
 
-// A fewFilter is a bloom filter for few grams: a bit for each.
-type fewFilter [1 << fewFilterBits / 64]uint64
-
 const (
-	fewFilterBits = 17
-	fewGrams      = 1 << 10
+	// oneBitGrams is how many grams a class has at most of which each sets one bit, which is asked for
+	// faster and takes four times the room.
+	oneBitGrams = 1 << 15
+	leastWords  = 1 << 11
 )
-
-func (f *fewFilter) has(h uint64) bool {
-	h >>= 64 - fewFilterBits
-	return f[h>>6]>>(h&63)&1 != 0
-}
-
-func (f *fewFilter) add(h uint64) {
-	h >>= 64 - fewFilterBits
-	f[h>>6] |= 1 << (h & 63)
-}
 
 // A pair finds the first bytes of one pattern at eight places at once: in each byte of a word
 // that is made of the text at the place and of those behind it, moved up, what is zero is
@@ -191,17 +180,14 @@ func (k *searchClass) build(shortest, gram int) {
 	k.gram = min(gram, shortest)
 	k.step = shortest - k.gram + 1
 	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
-	if len(k.patterns)*k.step <= fewGrams {
-		k.few = &fewFilter{}
-	} else {
-		// 16 bits for each gram, two of them set, let some 1.4 % of strange probes pass.
-		words := 64
-		for words < len(k.patterns)*k.step/4 {
-			words *= 2
-		}
-		k.bloom = make([]uint64, words)
-		k.bloomShift = 64 - uint(bits.TrailingZeros(uint(words)))
+	// 64 bits for each gram, one of them set, or 16 and two let some 1.5 % of strange probes pass.
+	grams, words := len(k.patterns)*k.step, leastWords
+	k.oneBit = grams <= oneBitGrams
+	for words < grams/4 || k.oneBit && words < grams {
+		words *= 2
 	}
+	k.bloom = make([]uint64, words)
+	k.bloomShift = 64 - uint(bits.TrailingZeros(uint(words)))
 	slots := 64
 	for slots < 2*len(k.patterns) {
 		slots *= 2
@@ -214,11 +200,11 @@ func (k *searchClass) build(shortest, gram int) {
 		p := []byte(k.patterns[i])
 		for j := 0; j < k.step; j++ {
 			h := k.load(p, j) * hashFactor
-			if k.few != nil {
-				k.few.add(h)
-			} else {
-				k.bloom[h>>k.bloomShift] |= bloomBits(h)
+			b := bloomBits(h)
+			if k.oneBit {
+				b = oneBit(h)
 			}
+			k.bloom[h>>k.bloomShift] |= b
 		}
 		k.firsts[i] = k.load(p, 0)
 		slot := k.firsts[i] * hashFactor >> k.tableShift
@@ -226,6 +212,8 @@ func (k *searchClass) build(shortest, gram int) {
 		k.table[slot] = int32(i + 1)
 	}
 }
+
+func oneBit(h uint64) uint64 { return 1 << (h >> 20 & 63) }
 
 func bloomBits(h uint64) uint64 { return 1<<(h>>20&63) | 1<<(h>>26&63) }
 
@@ -262,21 +250,33 @@ func (k *searchClass) each(text []byte, yield func(hit) bool) bool {
 			return false
 		}
 	}
-	mask, fold, step := k.mask, k.fold, k.step
-	if few := k.few; few != nil {
-		for ; p+8 <= len(text); p += step {
-			if few.has(((binary.LittleEndian.Uint64(text[p:])|fold)&mask)*hashFactor) && !k.verify(text, p, yield) {
-				return false
-			}
-		}
-		for ; p+k.gram <= len(text); p += step {
-			if few.has(k.load(text, p)*hashFactor) && !k.verify(text, p, yield) {
-				return false
-			}
-		}
-		return true
+	if k.oneBit {
+		return k.eachByOne(text, p, yield)
 	}
-	bloom, shift := k.bloom, k.bloomShift&63
+	return k.eachByTwo(text, p, yield)
+}
+
+// eachByOne does the work of each from p on where each gram sets one bit.
+func (k *searchClass) eachByOne(text []byte, p int, yield func(hit) bool) bool {
+	mask, fold, bloom, shift, step := k.mask, k.fold, k.bloom, k.bloomShift&63, k.step
+	for ; p+8 <= len(text); p += step {
+		h := ((binary.LittleEndian.Uint64(text[p:]) | fold) & mask) * hashFactor
+		if bloom[h>>shift]>>(h>>20&63)&1 != 0 && !k.verify(text, p, yield) {
+			return false
+		}
+	}
+	for ; p+k.gram <= len(text); p += step {
+		h := k.load(text, p) * hashFactor
+		if bloom[h>>shift]&oneBit(h) != 0 && !k.verify(text, p, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// eachByTwo does the same where each gram sets two.
+func (k *searchClass) eachByTwo(text []byte, p int, yield func(hit) bool) bool {
+	mask, fold, bloom, shift, step := k.mask, k.fold, k.bloom, k.bloomShift&63, k.step
 	for ; p+8 <= len(text); p += step {
 		h := ((binary.LittleEndian.Uint64(text[p:]) | fold) & mask) * hashFactor
 		if b := bloomBits(h); bloom[h>>shift]&b == b && !k.verify(text, p, yield) {
