@@ -3,6 +3,7 @@ package timeline
 import (
 	"math"
 	"slices"
+	"sync"
 )
 
 const (
@@ -24,7 +25,10 @@ type potential struct {
 // the potentials form a tree, and repeated where they do not.
 func (f *refinement) weigh(lo, hi []float64) {
 	n := len(f.moments)
-	w := weighing{cells: make([]cellBox, n), near: make([][]int, n)}
+	room := weighingRooms.Get().(*[]float64)
+	defer weighingRooms.Put(room)
+	w := weighing{cells: make([]cellBox, n), near: make([][]int, n), room: room}
+	*room = (*room)[:0]
 	for i := range w.cells {
 		w.cells[i] = newCellBox(min(lo[i], hi[i]), max(lo[i], hi[i]))
 	}
@@ -54,6 +58,21 @@ type weighing struct {
 	near  [][]int      // of each moment the potentials in which it is
 	tells [][]float64  // of each potential, once it is needed, what it says of each cell of the second moment by each of the first
 	said  [][2]message // of each potential what its first moment says of the second, and the reverse
+	room  *[]float64   // in which all of these lie
+}
+
+// weighingRooms are those of weighings that are over.
+var weighingRooms = sync.Pool{New: func() any { return new([]float64) }}
+
+// take gives room for n numbers, which may hold anything, until the weighing is over.
+func (w *weighing) take(n int) []float64 {
+	r := *w.room
+	if cap(r)-len(r) < n {
+		r = make([]float64, 0, max(2*cap(r), n, 1<<12)) // what was given lives on
+	}
+	r = r[:len(r)+n]
+	*w.room = r
+	return r[len(r)-n : len(r) : len(r)]
 }
 
 type message []float64
@@ -137,7 +156,7 @@ func (w *weighing) say(k int, depth []int) {
 
 // without gives what moment i knows but for what came along potential k.
 func (w *weighing) without(i, k int) []float64 {
-	b := make([]float64, w.cells[i].n)
+	b := w.take(w.cells[i].n)
 	for c := range b {
 		b[c] = 1
 	}
@@ -159,7 +178,7 @@ func (w *weighing) without(i, k int) []float64 {
 // send gives what moment i says of moment j along potential k; sign is 1 if j is the later one.
 func (w *weighing) send(i, k, j int, sign float64) message {
 	to, belief, tells := &w.cells[j], w.without(i, k), w.tellsOf(k)
-	out := make(message, to.n)
+	out := message(w.take(to.n))
 	top := 0.0
 	// The row of a cell of the later moment, or the column of one of the earlier.
 	row, column := len(belief), 1
@@ -193,7 +212,7 @@ func (w *weighing) tellsOf(k int) []float64 {
 	}
 	p := &w.all[k]
 	from, to := &w.cells[p.i], &w.cells[p.j]
-	out := make([]float64, 0, from.n*to.n)
+	out := w.take(from.n * to.n)[:0]
 	for c := range to.n {
 		y := to.x(c) - from.x(0)
 		for d := range from.n {

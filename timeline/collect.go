@@ -609,8 +609,9 @@ func (c *collector) dropRepeated() {
 		kind                  Kind
 		span                  string
 	}
-	seen := map[identity]Pos{}
-	for _, e := range c.sortedEvents() {
+	events := c.sortedEvents()
+	seen := make(map[identity]struct{}, len(events))
+	for _, e := range events {
 		id := identity{e.Service, e.Host, e.Format, hash(string(e.Raw)), e.Time.UnixNano(), e.Kind, e.SpanID}
 		if _, ok := seen[id]; ok {
 			delete(c.events, e.Pos)
@@ -618,7 +619,7 @@ func (c *collector) dropRepeated() {
 			c.skip(e.Pos.Source, "the same record once more", e.Pos.String())
 			continue
 		}
-		seen[id] = e.Pos
+		seen[id] = struct{}{}
 	}
 }
 
