@@ -206,7 +206,7 @@ func (d *draft) callOf(p, h *Hop, at Pos) *Call {
 }
 
 // matchCalls gives calls their callees: by the parent's span ID, else by what the book
-// says of the peer. Calls to one place pair with its hops in order if there are as
+// says of the peer. Calls to one place pair with the hops there that gave their answers, in order if there are as
 // many, else each with the hop whose window fits best.
 func (d *draft) matchCalls() {
 	bySpan := map[string]*Call{}
@@ -257,9 +257,16 @@ func (d *draft) matchCalls() {
 				free = append(free, h)
 			}
 		}
+		alike := func(o *Call) bool { return true }
+		if c.Received.Known() && !c.OwnMade {
+			// Where some gave the answer that came, it is one of them.
+			if gave := slices.DeleteFunc(slices.Clone(free), func(h *Hop) bool { return h.Sent != c.Received }); len(gave) > 0 {
+				free, alike = gave, func(o *Call) bool { return o.Received == c.Received && !o.OwnMade }
+			}
+		}
 		rivals := 0
 		for _, o := range d.calls {
-			if o.Callee == nil && reached(o) && o.Peer == c.Peer {
+			if o.Callee == nil && reached(o) && o.Peer == c.Peer && alike(o) {
 				rivals++
 			}
 		}

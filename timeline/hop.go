@@ -257,6 +257,7 @@ const hopTolerance = 50 * time.Millisecond
 func hopAt(hops []*Hop, e *Joined) *Hop {
 	s, _, _, _ := e.Interval()
 	var before *Hop
+	var fits []*Hop
 	for _, h := range hops {
 		sp := h.span()
 		if ClockOf(sp.Event) != ClockOf(e.Event) {
@@ -270,11 +271,34 @@ func hopAt(hops []*Hop, e *Joined) *Hop {
 			continue
 		}
 		if !s.Lo.After(end.Hi.Add(hopTolerance)) {
-			return h
+			fits = append(fits, h)
+			continue
 		}
 		before = h
 	}
+	if len(fits) > 0 {
+		return nextLogged(fits, e)
+	}
 	return before
+}
+
+// nextLogged gives, of exchanges during which e may have been written as far as stamps tell, the one whose record stands next behind e
+// where each is logged at its end in the stream of e; else the first.
+func nextLogged(fits []*Hop, e *Joined) *Hop {
+	var next *Hop
+	for _, h := range fits {
+		sp := h.span()
+		if sp.Stamp.Meaning != End || sp.Pos.Source != e.Pos.Source || sp.Pos.Path != e.Pos.Path {
+			return fits[0]
+		}
+		if sp.Pos.Compare(e.Pos) > 0 && (next == nil || sp.Pos.Compare(next.span().Pos) < 0) {
+			next = h
+		}
+	}
+	if next == nil {
+		return fits[0]
+	}
+	return next
 }
 
 func rawStart(h *Hop) time.Time {

@@ -442,18 +442,21 @@ func newQuotation() *quotation {
 
 func isWordBreak(r rune) bool { return r < 0x80 && !alnum(byte(r)) }
 
-// ask puts the message of e on the list of those to look for, by its longest word that is
-// neither its first nor its last, which a text that quotes it has as a word too.
+// ask puts the message of e on the list of those to look for, by its longest word that is, if there are three, neither its
+// first nor its last, which a text that quotes it has as a word too.
 func (q *quotation) ask(e *Event) {
 	message := quotable(e)
 	if _, known := q.quoters[message]; message == "" || known {
 		return
 	}
 	words := strings.FieldsFunc(message, isWordBreak)
-	if len(words) < 3 {
+	if len(words) < 2 {
 		return
 	}
-	longest := slices.MaxFunc(words[1:len(words)-1], func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	if len(words) > 2 {
+		words = words[1 : len(words)-1]
+	}
+	longest := slices.MaxFunc(words, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
 	q.words[longest] = append(q.words[longest], message)
 	q.quoters[message] = nil
 }
