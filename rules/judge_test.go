@@ -90,7 +90,7 @@ orders app 0ms +60ms 500
   inventory app 3ms +5ms 503 target=/stock/7
   inventory app 20ms +5ms 401 target=/stock/7
 `, "orders", []string{
-			"inventory other: its failure was handled by orders [orders.log:3]",
+			"inventory overload: its failure was handled by orders [orders.log:3]",
 		}},
 		{"an error in spite of which it answered", `
 edge gateway 0ms +60ms 500 system=nginx

@@ -13,6 +13,7 @@ import (
 // host and port; a second group is a port that stands apart.
 var peerForms = []*regexp.Regexp{
 	regexp.MustCompile(`\bhttps?://(?:[^/\s"'@]*@)?([\w.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)`),
+	regexp.MustCompile(`\b([\w.-]+:\d{2,5}) \([\w.-]+\): `),                                                                // pgx
 	regexp.MustCompile(`\bhost='([^']+)', port=(\d+)`),                                                                     // urllib3
 	regexp.MustCompile(`\bconnection to server at "([^"]+)"(?: \([^)]*\))?, port (\d+)`),                                   // libpq
 	regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`),                                                        // MySQL
