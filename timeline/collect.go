@@ -610,7 +610,7 @@ func (c *collector) dropRepeated() {
 		span                  string
 	}
 	events := c.sortedEvents()
-	seen := make(map[identity]struct{}, len(events))
+	seen := make(map[identity]Pos, len(events))
 	for _, e := range events {
 		id := identity{e.Service, e.Host, e.Format, hash(string(e.Raw)), e.Time.UnixNano(), e.Kind, e.SpanID}
 		if at, ok := seen[id]; ok && !saidTwice(e, at) {
@@ -619,7 +619,7 @@ func (c *collector) dropRepeated() {
 			c.skip(e.Pos.Source, "the same record once more", e.Pos.String())
 			continue
 		}
-		seen[id] = struct{}{}
+		seen[id] = e.Pos
 	}
 }
 
