@@ -44,7 +44,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 		return "completed", fmt.Sprintf("%s answered %s to %s", party(c), c.Sent, what)
 	}
 	for _, k := range origin.Calls {
-		if k != c && !k.Failed() && k.Method != "" && !safe(k.Method) {
+		if k != c && !k.Failed() && k.Purpose != timeline.ErrorPage && k.Method != "" && !safe(k.Method) {
 			return "unknown", fmt.Sprintf("%s to %s had succeeded before", strings.TrimSpace(k.Method+" "+k.Target), party(k))
 		}
 	}
@@ -136,7 +136,7 @@ func waitedFor(h *timeline.Hop, from, to time.Time) time.Duration {
 	type span struct{ from, to time.Time }
 	var spans []span
 	for _, c := range h.Calls {
-		if c.Purpose == timeline.Mirror || c.Purpose == timeline.Background {
+		if c.Purpose == timeline.Mirror || c.Purpose == timeline.Background || c.Purpose == timeline.ErrorPage {
 			continue
 		}
 		start, end := callWindow(c)

@@ -24,6 +24,9 @@ func (p Purpose) String() string {
 	return [...]string{"main", "retry", "hedge", "auth", "error_page", "mirror", "background"}[p]
 }
 
+// aside says that the caller's answer does not rest on calls for this.
+func (p Purpose) aside() bool { return p == ErrorPage || p == Mirror || p == Background }
+
 // A Call is one exchange between two hops, as the caller and as the callee saw it.
 type Call struct {
 	ID       int
@@ -497,6 +500,9 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	}
 	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
 		score += 10
+		if e.Recorded >= alikeLeast {
+			score += 5 // not by guesses like this one alone
+		}
 	}
 	for _, he := range h.Events {
 		for _, pe := range p.Events {

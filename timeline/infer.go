@@ -486,7 +486,7 @@ func (q *quotation) join(e *Event, at Instant) []inferred {
 	message := quotable(e)
 	sets := map[string]bool{}
 	for _, by := range q.quoters[message] {
-		if by.service == e.Service && by.host == e.Host {
+		if by.service == e.Service {
 			continue
 		}
 		if at.Known() && by.at.Known() && (by.at.Add(lateLine).CertainlyBefore(at) || at.Add(time.Minute).CertainlyBefore(by.at)) {

@@ -13,6 +13,9 @@ import (
 // the hops, and sets the fields of hops and calls that its name promises. It can be
 // repeated.
 func Resolve(r *Request) {
+	for _, h := range r.Hops {
+		tellErrorPages(h)
+	}
 	for _, c := range r.Calls {
 		c.Used = false
 		if c.Callee != nil && !c.Sent.Known() {
@@ -48,6 +51,32 @@ func compareCalls(a, b *Call) int {
 		return c
 	}
 	return cmp.Compare(a.ID, b.ID)
+}
+
+// tellErrorPages finds the calls by which a gateway got the page for a failure: the callee answered well, to another path than the
+// request's, and the gateway sent the failure all the same. Its record may give its own status as the callee's, as Traefik's does for the
+// service of its middleware Errors, and names no other call then: what others answered before is what it made the failure of.
+func tellErrorPages(h *Hop) {
+	own := h.span()
+	if own == nil || !forwards(h) || h.Sent.Code < 400 || h.Sent.Protocol != "" {
+		return
+	}
+	path := own.Attrs.Get("url.path")
+	found := false
+	for _, c := range h.Calls {
+		if c.Callee == nil || c.Record == nil || c.Callee.Sent.Code/100 != 2 || c.Callee.span() == nil {
+			continue
+		}
+		page := c.Callee.span().Attrs
+		if asked := page.Get("url.path"); path != "" && asked != "" && asked != path && page.Get("http.request.method") == "GET" {
+			c.Purpose, c.Received, c.Unsure, c.OwnMade, found = ErrorPage, c.Callee.Sent, false, false, true
+		}
+	}
+	for _, c := range h.Calls {
+		if found && c.Record == nil && c.Callee != nil && !c.Received.Known() && c.Callee.End.Known() && !h.End.CertainlyBefore(c.Callee.End) {
+			c.Received = c.Callee.Sent
+		}
+	}
 }
 
 // passedOn tells of a call that likeness ties, of which its caller has no record, what its caller received: what the callee sent,
@@ -186,7 +215,7 @@ func resolveHop(h *Hop) {
 	finals := lastAttempts(h)
 	failed := hopFailed(h)
 	for _, c := range finals {
-		if c.Purpose == Mirror || c.Purpose == Background {
+		if c.Purpose.aside() {
 			continue
 		}
 		c.Used = true
@@ -281,7 +310,7 @@ func restsOn(h *Hop, finals []*Call) *Call {
 	}
 	for i := len(finals) - 1; i >= 0; i-- {
 		c := finals[i]
-		if !c.Failed() || c.Purpose == Mirror || c.Purpose == Background {
+		if !c.Failed() || c.Purpose.aside() {
 			continue
 		}
 		told := own != nil && speaksOf(own, c) || namesItsID(h, c)
@@ -306,7 +335,7 @@ func restsOn(h *Hop, finals []*Call) *Call {
 // at once may fail in any order.
 func blamed(h *Hop, finals []*Call) *Call {
 	failed := slices.DeleteFunc(slices.Clone(finals), func(c *Call) bool {
-		return !c.Failed() || c.Callee == nil || c.Purpose == Mirror || c.Purpose == Background
+		return !c.Failed() || c.Callee == nil || c.Purpose.aside()
 	})
 	if len(failed) < 2 {
 		return nil
@@ -333,7 +362,7 @@ func blamesUpstream(st Status) bool {
 // wentOn says that h made another call, which succeeded, after it knew that c had failed.
 func wentOn(h *Hop, c *Call, later []*Call) bool {
 	for _, l := range later {
-		if l.Failed() || l.Received.Refused() || l.Purpose == Background || l.Purpose == Mirror {
+		if l.Failed() || l.Received.Refused() || l.Purpose.aside() {
 			continue
 		}
 		if c.End.Known() && l.Start.Known() && !l.Start.Time.Before(c.End.Time) {
