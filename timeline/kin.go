@@ -57,11 +57,12 @@ func twinZones(links []*kinLink, ends map[bench][]*end) map[string]time.Duration
 // zoneStep is that of all zones in use.
 const zoneStep = 15 * time.Minute
 
-// kinWanted says whether some exchange that is wanted has no ID, or may have another one at its other end.
+// kinWanted says whether some exchange that is wanted has no ID, may have another one at its other end, or broke off: it began to at any that
+// passed it on.
 func (c *collector) kinWanted(ends []*end) bool {
 	byLine := map[string][]*end{}
 	for _, x := range ends {
-		if x.wanted && !x.named {
+		if x.wanted && (!x.named || x.e.Ended == Truncated) {
 			return true
 		}
 		if x.root {
