@@ -51,7 +51,8 @@ type Call struct {
 	Connect, Header time.Duration
 	Record          *Joined // the caller's record of the call; nil if it has none
 	// Kin says that its two ends were found to be of one exchange though they share no ID.
-	Kin bool
+	Kin    bool
+	asSent bool // see Outcall.AsSent
 	// Skips says that a service stands between its two ends that logs, but has no record of it.
 	Skips bool
 }
@@ -100,7 +101,7 @@ func (d *draft) callsOf(h *Hop, e *Joined) {
 		o := &e.Calls[i]
 		c := &Call{
 			Caller: h, Peer: o.Peer, Method: o.Method, Target: o.Target, Ended: o.Ended, Error: o.Error,
-			Connect: o.Connect, Header: o.Header, Record: e, OwnMade: o.OwnMade,
+			Connect: o.Connect, Header: o.Header, Record: e, OwnMade: o.OwnMade, asSent: o.AsSent,
 		}
 		if o.Status != 0 {
 			c.Received = Status{e.StatusProtocol, o.Status}
@@ -355,8 +356,12 @@ func answersAt(h *Hop, address string) bool {
 	return address == host+":"+port
 }
 
+// tie makes h the callee of c. Where the caller's record has only the status that it sent itself, that of the callee is what it received.
 func (d *draft) tie(c *Call, h *Hop) {
 	c.Callee, h.Caller = h, c
+	if c.asSent && h.Sent.Known() {
+		c.Received = h.Sent
+	}
 }
 
 // below says whether x is h or under it.

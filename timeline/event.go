@@ -303,6 +303,7 @@ type Outcall struct {
 	Target   string // path of the call, if said
 	Status   int    // as the caller received it; 0 if none came
 	OwnMade  bool   // Status was made by the writer for want of an answer (nginx's own 502 or 504 in $upstream_status)
+	AsSent   bool   // Status is what the writer answered, as its record has none of the call: what came may have been another one
 	Ended    Outcome
 	Error    string        // the caller's own words for what went wrong
 	Connect  time.Duration // until the connection stood

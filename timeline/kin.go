@@ -58,11 +58,12 @@ func twinZones(links []*kinLink, ends map[bench][]*end) map[string]time.Duration
 const zoneStep = 15 * time.Minute
 
 // kinWanted says whether some exchange that is wanted has no ID, may have another one at its other end, or broke off: it began to at any that
-// passed it on.
+// passed it on; or whether it failed at a proxy of which nothing tells what it called.
 func (c *collector) kinWanted(ends []*end) bool {
 	byLine := map[string][]*end{}
 	for _, x := range ends {
-		if x.wanted && (!x.named || x.e.Ended == Truncated) {
+		atProxy := x.leaf && x.failing() && (x.e.Role == RoleGateway || x.e.Role == RoleProxy)
+		if x.wanted && (!x.named || x.e.Ended == Truncated || atProxy) {
 			return true
 		}
 		if x.root {
@@ -202,7 +203,7 @@ func (c *collector) endsBeside(ends []*end) map[bench][]*end {
 			windows[host] = append(windows[host], Window{host, from, to})
 		}
 	}
-	out := c.readEnds(windows, func(x *end) bool { return lines[x.line] }, c.lim.WindowEvents)
+	out := c.readEnds(windows, func(x *end) bool { return lines[x.line] || x.unreadable() }, c.lim.WindowEvents)
 	for b, list := range out {
 		for i, x := range list {
 			if k := known[x.e.Pos]; k != nil {

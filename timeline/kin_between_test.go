@@ -42,3 +42,33 @@ func TestBetween(t *testing.T) {
 		}
 	}
 }
+
+// TestUnread: what a balancer could not read as a request tells of no line; it is joined with the exchange that failed at its time.
+func TestUnread(t *testing.T) {
+	var logs strings.Builder
+	for i := range 8 {
+		at := 20 + 1.37*float64(i)
+		fmt.Fprintf(&logs, "edge e1 server 10:00:%06.3f dur=40ms status=200 rid=ok-%d http.request.method=GET url.path=/o/%d role=gateway\n", at+0.04, i, i)
+		fmt.Fprintf(&logs, "lb lb-1 server 10:00:%06.3f dur=30ms status=200 http.request.method=GET url.path=/o/%d role=proxy\n", at+0.035+7.5, i)
+	}
+	logs.WriteString("edge e1 server 10:00:25.004 dur=4ms status=500 rid=fail-a http.request.method=GET url.path=/o/x role=gateway\n")
+	logs.WriteString("lb lb-1 server 10:00:32.502 dur=1ms status=400 role=proxy\n")
+	got, err := Collect(t.Context(), []Named{{Name: "s", Source: parseEvents(t, logs.String())}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Requests) != 1 || len(got.Requests[0].Hops) != 2 || got.Requests[0].Hops[1].Sent.Code != 400 {
+		t.Errorf("%d requests, want one with the balancer's refusal: %+v", len(got.Requests), got.Requests[0].Hops)
+	}
+}
+
+// TestReceivedAsSent: where a record has only the status that its writer sent, what it received is what its callee says that it sent.
+func TestReceivedAsSent(t *testing.T) {
+	for _, asSent := range []bool{true, false} {
+		c := &Call{Received: Status{Code: 500}, asSent: asSent}
+		(&draft{}).tie(c, &Hop{Sent: Status{Code: 409}})
+		if want := map[bool]int{true: 409, false: 500}[asSent]; c.Received.Code != want {
+			t.Errorf("as sent %v: received %d, want %d", asSent, c.Received.Code, want)
+		}
+	}
+}

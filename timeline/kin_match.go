@@ -58,6 +58,7 @@ func (c *collector) matchKin(links []*kinLink, ends map[bench][]*end) []kinship 
 	for _, k := range links {
 		if !k.twin && k.depth == 1 {
 			m.attempts(k)
+			m.unread(k)
 		}
 	}
 	return m.found
@@ -269,5 +270,32 @@ func (m *kinMatch) attempts(k *kinLink) {
 		if best != nil && n <= maxCandidates {
 			m.take(*best, n)
 		}
+	}
+}
+
+// unreadable says whether a service refused an exchange of which it could read no request line: it does not tell what was asked.
+func (x *end) unreadable() bool {
+	return x.e.Attrs.Get("http.request.method") == "" && x.e.Attrs.Get("url.path") == "" && x.status >= 400 && x.status < 500
+}
+
+// unread joins refusals of what could not be read as a request with exchanges that brought nothing else from below and failed, or were refused
+// alike: they have nothing but their time in common.
+func (m *kinMatch) unread(k *kinLink) {
+	var fits []fit
+	for _, l := range m.ends[k.lower] {
+		if !l.root || m.up[l] || !l.unreadable() {
+			continue
+		}
+		for _, u := range m.ends[k.upper] {
+			if !u.leaf || m.down[u] != nil || !u.failing() && u.status != l.status || u.unreadable() {
+				continue
+			}
+			if w, ok := m.c.fits(k, u, l); ok {
+				fits = append(fits, fit{u, l, k, w})
+			}
+		}
+	}
+	for _, group := range components(fits, fit.ends) {
+		m.resolve(group)
 	}
 }

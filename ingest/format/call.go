@@ -296,6 +296,7 @@ func (d *decoding) backend(r *callRules) {
 			o.Header, o.OwnMade = max(o.Header, 0), false // a head came, whatever the times say
 		}
 	}
+	o.AsSent = p.status == "" && o.Status != 0 && !o.OwnMade
 	if o.Ended == timeline.OutcomeUnknown && o.OwnMade && o.Status == 504 && o.Connect >= 0 {
 		o.Ended = timeline.GaveUp // connected, no head, and 504
 	}
