@@ -244,6 +244,7 @@ type partReader struct {
 	pos  timeline.Pos
 
 	reader   *format.Reader
+	look     *format.Look // at single lines; nil until it is needed
 	literals *search      // nil: bytes cannot tell a failure
 	near     spans        // of the part's hosts
 	hosts    []hostSpans  // the same by host
@@ -382,6 +383,7 @@ func (r *partReader) pass(ctx context.Context) bool {
 	if err != nil {
 		return r.broken(r.pos, err)
 	}
+	defer r.reader.Close()
 	return r.records(ctx)
 }
 
@@ -400,6 +402,7 @@ func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
 	if r.reader, err = r.s.config.Formats.NewReader(strings.NewReader(""), r.s.options(r.p, r.form)); err != nil {
 		return true, r.broken(r.pos, err)
 	}
+	defer r.reader.Close()
 	if r.places = r.pl.sampleOnly() && f.how == nil; !r.places && r.index == nil {
 		r.stamps = &index{sparse: true}
 	}
@@ -564,7 +567,10 @@ func (r *partReader) turned(block []byte) bool {
 			lines = append(lines, line)
 		}
 	}
-	return len(lines) > 0 && !r.s.config.Formats.Reads(r.form, lines...)
+	if r.look == nil {
+		r.look = r.s.config.Formats.NewLook(r.form)
+	}
+	return len(lines) > 0 && !r.look.Reads(lines...)
 }
 
 // records goes through the part record by record.

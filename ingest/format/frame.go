@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -799,5 +800,24 @@ func newBuffered(in io.Reader) *bufio.Reader {
 	if b, ok := in.(*bytes.Reader); ok {
 		size = min(size, b.Len()+1) // thousands of small files have thousands of heads
 	}
+	if size == headSize {
+		if b, ok := buffers.Get().(*bufio.Reader); ok {
+			b.Reset(in)
+			return b
+		}
+	}
 	return bufio.NewReaderSize(in, size)
+}
+
+// buffers are those of readers that were closed.
+var buffers sync.Pool // of *bufio.Reader
+
+// Close gives back the memory in which the reader has what it read ahead. It closes nothing else, may be left
+// out, and the reader is of no use after it.
+func (r *Reader) Close() {
+	if r.in != nil && r.in.Size() == headSize {
+		r.in.Reset(nil)
+		buffers.Put(r.in)
+	}
+	r.in = nil
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -122,17 +123,20 @@ func (r *Reader) isStrange(in *strand, by *compiled, line []byte) bool {
 	return !d.decode(by, line)
 }
 
-// Reads says whether one of the lines is in f, or in a format whose records may stand
-// in its streams.
-func (s *Set) Reads(f *Format, lines ...[]byte) bool {
+// A Look tells of single lines whether they are in a format. Not for concurrent use.
+type Look struct{ r *Reader }
+
+// NewLook makes a look at lines for f.
+func (s *Set) NewLook(f *Format) *Look {
 	r := &Reader{set: s}
 	r.start(f)
-	for _, l := range lines {
-		if r.reads(trimLine(l)) {
-			return true
-		}
-	}
-	return false
+	return &Look{r}
+}
+
+// Reads says whether one of the lines is in the format, or in one whose records may stand in
+// its streams.
+func (l *Look) Reads(lines ...[]byte) bool {
+	return slices.ContainsFunc(lines, func(line []byte) bool { return l.r.reads(trimLine(line)) })
 }
 
 // turns says whether the stream is in another format from the line at hand on, r.next,
