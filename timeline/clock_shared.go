@@ -84,8 +84,11 @@ func peerHost(peer string) string {
 		peer = rest
 	}
 	peer, _, _ = strings.Cut(peer, "/")
-	if ap, err := netip.ParseAddrPort(peer); err == nil {
-		return ap.Addr().String()
+	// Most are names, and what is no address costs more to parse than what is one.
+	if peer != "" && (peer[0] == '[' || peer[0] >= '0' && peer[0] <= '9') {
+		if ap, err := netip.ParseAddrPort(peer); err == nil {
+			return ap.Addr().String()
+		}
 	}
 	if i := strings.LastIndexByte(peer, ':'); i >= 0 && strings.IndexByte(peer, ':') == i {
 		peer = peer[:i]

@@ -149,6 +149,7 @@ type collector struct {
 	drafts   map[string][]*Request // alias set -> wanted requests and their neighbours
 	near     map[string]bool       // forms by which neighbours are known
 	sorted   map[string][]*Event   // what sets gave, until an event comes or goes
+	inOrder  []*Event              // what sortedEvents gave, until then
 	cut      map[string]bool       // alias sets of which events were left out
 
 	// What was found of exchanges that share no ID: the caller's record of an exchange by the callee's, what is joined
@@ -540,7 +541,7 @@ func (c *collector) addEvent(e *Event) {
 		return
 	}
 	c.events[e.Pos] = e
-	c.sorted = nil
+	c.sorted, c.inOrder = nil, nil
 	c.logs(e)
 	for _, k := range identities(e) {
 		c.ask(k)
@@ -615,7 +616,7 @@ func (c *collector) dropRepeated() {
 		id := identity{e.Service, e.Host, e.Format, hash(string(e.Raw)), e.Time.UnixNano(), e.Kind, e.SpanID}
 		if at, ok := seen[id]; ok && !saidTwice(e, at) {
 			delete(c.events, e.Pos)
-			c.sorted = nil
+			c.sorted, c.inOrder = nil, nil
 			c.skip(e.Pos.Source, "the same record once more", e.Pos.String())
 			continue
 		}
@@ -628,12 +629,17 @@ func saidTwice(e *Event, at Pos) bool {
 	return e.Kind == LogRecord && e.Stamp.Resolution >= time.Second && e.Pos.Doc == "" && e.Pos.Source == at.Source && e.Pos.Path == at.Path
 }
 
+// sortedEvents gives the events with identity keys by position; the slice is not to be changed.
 func (c *collector) sortedEvents() []*Event {
+	if c.inOrder != nil {
+		return c.inOrder
+	}
 	out := make([]*Event, 0, len(c.events))
 	for _, e := range c.events {
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	c.inOrder = out
 	return out
 }
 
