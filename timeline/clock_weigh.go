@@ -56,7 +56,7 @@ type weighing struct {
 	cells []cellBox
 	all   []potential
 	near  [][]int      // of each moment the potentials in which it is
-	tells [][]float64  // of each potential, once it is needed, what it says of each cell of the second moment by each of the first
+	tells [][2]message // of each potential, once it is needed, what it says of each cell of the second moment by each of the first, and the reverse
 	said  [][2]message // of each potential what its first moment says of the second, and the reverse
 	room  *[]float64   // in which all of these lie
 }
@@ -78,7 +78,7 @@ func (w *weighing) take(n int) []float64 {
 type message []float64
 
 func (w *weighing) run() {
-	w.said, w.tells = make([][2]message, len(w.all)), make([][]float64, len(w.all))
+	w.said, w.tells = make([][2]message, len(w.all)), make([][2]message, len(w.all))
 	for k, p := range w.all {
 		w.near[p.i] = append(w.near[p.i], k)
 		w.near[p.j] = append(w.near[p.j], k)
@@ -177,19 +177,14 @@ func (w *weighing) without(i, k int) []float64 {
 
 // send gives what moment i says of moment j along potential k; sign is 1 if j is the later one.
 func (w *weighing) send(i, k, j int, sign float64) message {
-	to, belief, tells := &w.cells[j], w.without(i, k), w.tellsOf(k)
+	to, belief, tells := &w.cells[j], w.without(i, k), w.tellsOf(i, k, j, sign)
 	out := message(w.take(to.n))
 	top := 0.0
-	// The row of a cell of the later moment, or the column of one of the earlier.
-	row, column := len(belief), 1
-	if sign < 0 {
-		row, column = 1, to.n
-	}
 	for c := range out {
 		sum := 0.0
-		for d, b := range belief {
-			if b > 1e-6 {
-				sum += b * tells[c*row+d*column]
+		for d, t := range tells[c*len(belief) : (c+1)*len(belief)] {
+			if b := belief[d]; b > 1e-6 {
+				sum += b * t
 			}
 		}
 		out[c] = sum
@@ -205,26 +200,30 @@ func (w *weighing) send(i, k, j int, sign float64) message {
 	return out
 }
 
-// tellsOf gives what potential k says of all cells of its moments.
-func (w *weighing) tellsOf(k int) []float64 {
-	if w.tells[k] != nil {
-		return w.tells[k]
-	}
+// tellsOf gives what potential k says of each cell of moment j by each of moment i: a row for each of j.
+func (w *weighing) tellsOf(i, k, j int, sign float64) message {
 	p := &w.all[k]
-	from, to := &w.cells[p.i], &w.cells[p.j]
-	out := w.take(from.n * to.n)[:0]
+	known := &w.tells[k][0]
+	if i != p.i {
+		known = &w.tells[k][1]
+	}
+	if *known != nil {
+		return *known
+	}
+	from, to := &w.cells[i], &w.cells[j]
+	step := sign * from.width
+	out := message(w.take(from.n * to.n)[:0])
 	for c := range to.n {
-		y := to.x(c) - from.x(0)
+		y := sign * (to.x(c) - from.x(0))
 		for d := range from.n {
-			x := y - from.width*float64(d)
-			if p.curve != nil {
+			if x := y - step*float64(d); p.curve != nil {
 				out = append(out, p.curve.at(x))
 			} else {
 				out = append(out, p.lasts.density(x))
 			}
 		}
 	}
-	w.tells[k] = out
+	*known = out
 	return out
 }
 
