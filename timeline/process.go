@@ -112,6 +112,9 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 				for _, p := range out {
 					if !worker && !p.End.Known() && (p.PID == "" || p.PID == pid || last[p.PID] < i) {
 						p.endUnseen(when)
+						if undated(e) && when.Earliest.After(p.End.Earliest) {
+							p.End.Earliest = when.Earliest // what stands before the start in its stream is of the one before
+						}
 					}
 				}
 				life = begin(pid, worker)
@@ -231,6 +234,13 @@ func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (li
 			case 0:
 				if !from.Known() {
 					continue // of no known life, and nothing tells when
+				}
+				if i := slices.IndexFunc(all, func(p *Process) bool {
+					return p.Service == e.Service && p.Host == e.Host && p.Stopping.Known() && !p.End.Known() && !to.CertainlyBefore(p.Stopping)
+				}); i >= 0 {
+					p := all[i]
+					p.End, p.HowEnded, p.Events = Instant{Earliest: from.Earliest, Time: from.Time, Latest: to.Latest}, e.Lifecycle, append(p.Events, e)
+					continue
 				}
 				all = append(all, &Process{
 					Host: e.Host, Service: e.Service, HowEnded: e.Lifecycle, Events: []*Event{e},
@@ -420,6 +430,27 @@ func endOf(all []*Process, e *Event) *Process {
 		}
 	}
 	return nil
+}
+
+// diedMeanwhile tells how a call ended for which a proxy made a 502 and does not say why: its connection broke if the callee's process was
+// there after the call began, by what it wrote, and was gone when the proxy answered, and nobody had asked it to stop. Such a process
+// refuses no connection.
+func diedMeanwhile(all []*Process, c *Call) {
+	if c.Ended != OutcomeUnknown || !c.OwnMade || c.Received.Code != 502 || c.Callee == nil || c.Callee.Host == "" || !c.End.Known() {
+		return
+	}
+	window, timed := callLength(c)
+	if !timed {
+		return
+	}
+	start := c.End.Add(-window.d)
+	p := lifeOf(all, c.Callee.Service, c.Callee.Host, "", start)
+	if p == nil || p.Worker || !p.End.Known() || p.Stopping.Known() || p.HowEnded == ProcessStopped {
+		return
+	}
+	if seen := p.End.Earliest; start.Latest.Before(seen) && !c.End.Latest.Before(seen) {
+		c.Ended = Reset
+	}
 }
 
 func lastSign(p *Process) Instant {
