@@ -23,6 +23,30 @@ type ClockModel struct {
 	wander  float64                 // ppm
 	delays  map[[2]string]seenDelay // of calls between two clocks, by caller and callee
 	curves  map[delay]*delayCurve   // of these delays
+	// rest is the model of clocks that calls tie to each other but not to the reference, as those of another system: against one of their
+	// own; nil if there are none.
+	rest *ClockModel
+}
+
+// partOf gives the model in which a clock is tied; m itself if it is in none.
+func (m *ClockModel) partOf(clock string) *ClockModel {
+	for p := m; p != nil; p = p.rest {
+		if n := p.nodes[clock]; n != nil && n.tied {
+			return p
+		}
+	}
+	return m
+}
+
+// together says whether the clocks of two records are tied to each other.
+func (m *ClockModel) together(a, b *Event) bool {
+	return m.Tied(a) && m.partOf(ClockOf(a)).ties(b)
+}
+
+// ties says whether the clock that stamped e is tied in this model, and not in one of the rest.
+func (m *ClockModel) ties(e *Event) bool {
+	n := m.node(ClockOf(e))
+	return n != nil && n.tied
 }
 
 // A clockNode is one clock, or another name of one.
@@ -164,11 +188,9 @@ func (f *clockFit) untiedReason(id int32) string {
 // and few hosts the model.
 func (m *ClockModel) Trusted() bool { return m == nil || !m.weak }
 
-// Tied says whether the clock that stamped e is tied to the reference.
-func (m *ClockModel) Tied(e *Event) bool {
-	n := m.node(ClockOf(e))
-	return n != nil && n.tied
-}
+// Tied says whether the clock that stamped e is tied to others. All that are tied so are tied to the reference, unless there are several systems in the
+// logs that never call each other.
+func (m *ClockModel) Tied(e *Event) bool { return m.partOf(ClockOf(e)).ties(e) }
 
 func (m *ClockModel) node(clock string) *clockNode {
 	if m == nil {
@@ -204,7 +226,7 @@ func (m *ClockModel) Align(e *Event) (start, end Instant) {
 // without zone are moved to those with one where the host's zone is known.
 func (m *ClockModel) hostSpan(e *Event, s RawSpan) (string, RawSpan) {
 	clock := ClockOf(e)
-	if n := m.node(clock); n != nil && n.zoned {
+	if n := m.partOf(clock).node(clock); n != nil && n.zoned {
 		host, _ := clockHost(clock)
 		return host, RawSpan{s.Lo.Add(-nanos(n.ahead)), s.Hi.Add(-nanos(n.ahead))}
 	}
@@ -214,6 +236,7 @@ func (m *ClockModel) hostSpan(e *Event, s RawSpan) (string, RawSpan) {
 // instant puts a moment that e reports on the common time line.
 func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
 	clock := ClockOf(e)
+	m = m.partOf(clock)
 	n := m.node(clock)
 	mid := s.Lo.Add(s.Hi.Sub(s.Lo) / 2)
 	if n == nil || !n.tied {
@@ -280,6 +303,7 @@ const stepDoubt = 3600
 // rawWindow gives the span of a clock's raw stamps that [from, to] on the common time
 // line may show as.
 func (m *ClockModel) rawWindow(clock string, from, to time.Time) (time.Time, time.Time) {
+	m = m.partOf(clock)
 	n := m.node(clock)
 	if n == nil || !n.tied {
 		w := untiedSlack(clock)
@@ -333,6 +357,12 @@ func (m *ClockModel) HostsAt(at time.Time) []HostClock {
 			continue
 		}
 		h := HostClock{Host: host, Reference: name == m.ref, Calls: n.calls, Tied: n.tied, Reason: n.reason, Inconsistent: n.inconsistent}
+		if p := m.partOf(name); p != m {
+			h.Reason = fmt.Sprintf("it is tied to %s, and no call ties that to %s", refHost(p.ref), refHost(m.ref))
+			if name == p.ref {
+				h.Reason = fmt.Sprintf("others are tied to it, and no call ties them to %s", refHost(m.ref))
+			}
+		}
 		if n.tied {
 			run := n.runAt(t)
 			off := n.gross + n.ahead + n.beside(run, t)

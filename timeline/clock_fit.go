@@ -117,6 +117,42 @@ func (f *clockFit) fit() *ClockModel {
 	if s != nil && s.hasCoarse() {
 		m.settle(f.sample)
 	}
+	m.rest = f.rest(m)
+	return m
+}
+
+// rest makes the model of the largest part of the clocks that a model does not tie, and of the rest of those; nil if none of them are tied to each other.
+func (f *clockFit) rest(of *ClockModel) *ClockModel {
+	g := *f
+	g.pairs, g.guesses = map[clockPair]*clockLinks{}, map[clockPair]*clockLinks{}
+	g.fixed, g.anchored = nil, nil
+	tied := func(id int32) bool {
+		root, _ := f.resolve(id)
+		return of.nodes[f.clocks[root].name].tied
+	}
+	for from, to := range map[*map[clockPair]*clockLinks]map[clockPair]*clockLinks{&f.pairs: g.pairs, &f.guesses: g.guesses} {
+		for k, ls := range *from {
+			if !tied(k.caller) && !tied(k.callee) {
+				to[k] = ls
+			}
+		}
+	}
+	if len(g.pairs)+len(g.guesses) == 0 {
+		return nil
+	}
+	s := g.solve()
+	if s == nil {
+		return nil
+	}
+	m := &ClockModel{nodes: map[string]*clockNode{}}
+	for _, c := range f.clocks {
+		m.nodes[c.name] = &clockNode{}
+	}
+	m.take(&g, s)
+	if s.hasCoarse() {
+		m.settle(f.sample)
+	}
+	m.rest = g.rest(m)
 	return m
 }
 

@@ -16,9 +16,15 @@ import (
 // The best guess inside what is possible follows from how long calls of these pairs usually
 // take on the way, and so does the narrower interval that holds the moment in 95 of 100 cases.
 func (d *draft) refine(r *Request) {
-	m := d.clocks
-	if m == nil {
+	if d.clocks == nil {
 		return
+	}
+	m := d.clocks
+	for i := range r.Events {
+		if e := r.Events[i].Event; m.Tied(e) {
+			m = m.partOf(ClockOf(e))
+			break
+		}
 	}
 	f := newRefinement(m, r)
 	r.Contradictions = f.solve()
@@ -107,7 +113,7 @@ func newRefinement(m *ClockModel, r *Request) *refinement {
 	f := &refinement{m: m, of: map[*Event][2]int{}, left: map[int]bool{}}
 	for i := range r.Events {
 		e := &r.Events[i]
-		if !m.Tied(e.Event) || e.Join == ByInferred && !e.tiedExchange() || !stamped(e.Event) {
+		if !m.ties(e.Event) || e.Join == ByInferred && !e.tiedExchange() || !stamped(e.Event) {
 			continue
 		}
 		start, end, startOK, endOK := e.Interval()

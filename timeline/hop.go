@@ -523,7 +523,7 @@ func (d *draft) finish(r *Request) {
 	d.describe(r)
 	r.Tied = true
 	for i := range r.Events {
-		r.Tied = r.Tied && d.clocks.Tied(r.Events[i].Event)
+		r.Tied = r.Tied && d.clocks.together(r.Events[0].Event, r.Events[i].Event)
 	}
 }
 

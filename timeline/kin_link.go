@@ -161,7 +161,7 @@ func twins(a, b []*end) bool { return a[0].e.Format != b[0].e.Format }
 
 // clocksTell says whether the clocks of two logs are known to each other.
 func (c *collector) clocksTell(u, l *end) bool {
-	return u.clock == l.clock || c.clocks.Tied(u.e) && c.clocks.Tied(l.e)
+	return u.clock == l.clock || c.clocks.together(u.e, l.e)
 }
 
 // tiedByID says whether what two services have to do with each other is known by IDs: one forwards them to the other, or
