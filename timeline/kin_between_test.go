@@ -72,3 +72,19 @@ func TestReceivedAsSent(t *testing.T) {
 		}
 	}
 }
+
+// TestBrokeBelow: a proxy whose record does not tell how its answer ended broke off with what it passed on.
+func TestBrokeBelow(t *testing.T) {
+	for _, c := range []struct {
+		sent  int
+		ended Outcome
+		want  bool
+	}{{200, Truncated, true}, {200, Complete, false}, {502, Truncated, false}} {
+		h := &Hop{Role: RoleGateway, Sent: Status{Code: 200}}
+		below := &Hop{Role: RoleProxy, Sent: Status{Code: c.sent}, Ended: c.ended}
+		h.Calls = []*Call{{Caller: h, Callee: below}}
+		if got := brokeBelow(h) != nil; got != c.want {
+			t.Errorf("%d that was %s below: %v, want %v", c.sent, c.ended, got, c.want)
+		}
+	}
+}

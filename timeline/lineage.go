@@ -16,6 +16,11 @@ func Resolve(r *Request) {
 	for _, h := range r.Hops {
 		tellErrorPages(h)
 	}
+	for _, h := range slices.Backward(r.Hops) {
+		if c := brokeBelow(h); c != nil {
+			h.Ended, c.Ended = Truncated, Truncated
+		}
+	}
 	for _, c := range r.Calls {
 		c.Used = false
 		if c.Callee != nil && !c.Sent.Known() {
@@ -110,6 +115,19 @@ func brokeThrough(c *Call) bool {
 		return true
 	}
 	return slices.ContainsFunc(h.Events, func(e *Joined) bool { return e.Kind == LogRecord && e.Ended == Truncated && e.Held() })
+}
+
+// brokeBelow gives the call of a proxy whose answer is known to have broken off, where the proxy had sent the same status and its record does
+// not tell how its own answer ended: the head had gone out, and the rest could not be had; nil if there is none.
+func brokeBelow(h *Hop) *Call {
+	if len(h.Calls) == 0 || !forwards(h) || h.Ended != OutcomeUnknown || h.Sent.Failed() || !h.Sent.Known() {
+		return nil
+	}
+	c := h.Calls[len(h.Calls)-1]
+	if c.Record != nil || c.Callee == nil || c.Callee.Ended != Truncated || c.Callee.Sent != h.Sent {
+		return nil
+	}
+	return c
 }
 
 // answeredAt is when a hop had answered: by its own record, else when the first of its callers had that tells.
