@@ -63,8 +63,8 @@ type SourceResult struct {
 }
 
 // Collect finds the requests that q wants and gathers all their events, in rounds: (1)
-// what is wanted, all other candidates of failure, and a sample; (2) the whole requests
-// of these by key, until no new alias appears; around a request asked for by ID also those nearest
+// what is wanted, all other candidates of failure, and a sample, which for a request asked for by ID comes
+// before all else; (2) the whole requests of these by key, until no new alias appears; around a request asked for by ID also those nearest
 // to it, and what failed; (3) clocks and addresses from them; (4) the windows of the wanted requests, for
 // records without ID.
 //

@@ -565,6 +565,38 @@ func TestDayOfOtherStreams(t *testing.T) {
 	}
 }
 
+// TestSampleAloneIsThatOfAWholePass compares what is found from place to place with what a pass finds that reads all.
+func TestSampleAloneIsThatOfAWholePass(t *testing.T) {
+	var log strings.Builder
+	for i := range 6000 {
+		switch {
+		case i%97 == 0:
+			log.WriteString("[notice] a line without an ID\n")
+		case i == 3000:
+			log.WriteString(access(i, 200, strings.Repeat("x", 700<<10)))
+		default:
+			log.WriteString(access(i, 200, fmt.Sprintf("p-%d", i)))
+		}
+	}
+	dir := tree(t, map[string]string{"edge-1/access.log": log.String(), "edge-2/access.log": strings.TrimSuffix(log.String(), "\n")})
+	offsets := func(wants ...timeline.Want) []string {
+		var out []string
+		for e, err := range open(t, ingest.Config{}, dir).Events(t.Context(), timeline.Filter{Any: wants}) {
+			if err == nil {
+				out = append(out, fmt.Sprintf("%s@%d", e.Pos.Path, e.Pos.Offset))
+			}
+		}
+		return out
+	}
+	for _, n := range []int{1, 7, 400, 20_000} {
+		sample := timeline.Want{Sample: &timeline.Sample{PerStream: n}}
+		alone, whole := offsets(sample), offsets(sample, timeline.Want{Keys: []timeline.Key{{Name: timeline.KeyRequestID, Value: "nobody-has-this-one"}}})
+		if d := cmp.Diff(whole, alone); d != "" || len(whole) == 0 {
+			t.Errorf("%d records of each stream (-whole pass +alone):\n%s", n, d)
+		}
+	}
+}
+
 func TestSampleIsSpread(t *testing.T) {
 	var plain, packed strings.Builder
 	for i := range 3000 {

@@ -103,14 +103,13 @@ func (k *skimmer) sample(ctx context.Context, f *stored) bool {
 	return true
 }
 
-// lineFrom gives where the first line begins at the offset or behind it; false if there is none
-// in the first mebibyte.
+// lineFrom gives where the first line begins at the offset or behind it; false if there is none.
 func lineFrom(f io.ReaderAt, at, size int64) (int64, bool) {
 	if at == 0 {
 		return 0, true
 	}
 	var b [sampleBlock]byte
-	for from := at - 1; from < min(size, at+1<<20); from += sampleBlock {
+	for from := at - 1; from < size; from += sampleBlock {
 		n, _ := f.ReadAt(b[:min(sampleBlock, size-from)], from)
 		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 && from+int64(i)+1 < size {
 			return from + int64(i) + 1, true
