@@ -58,6 +58,8 @@ type pass struct {
 	r   timeRange
 	// keyed are the answers to the queries for keys, by stream.
 	keyed map[*stream][]entry
+	// perStream is how many records of each stream the sample has.
+	perStream int
 	// scan says that keys are looked for here, in all lines.
 	scan bool
 
@@ -94,6 +96,7 @@ func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timel
 			yield(nil, cmp.Or(outer.Err(), err))
 			return
 		}
+		p.perStream = ingest.SampleOf(p.sel.PerStream, p.sel.InAll, len(streams))
 		queues := make([]chan item, len(streams))
 		for i := range queues {
 			queues[i] = make(chan item, ahead)

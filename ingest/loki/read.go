@@ -88,21 +88,24 @@ func (r *streamReader) run() error {
 		found = append(found, markedEntry{e, hit})
 	}
 	stages, all := r.stages()
+	within := r.st.within(r.sel.Within, r.r)
 	if all {
-		spans = []timeRange{r.r}
+		spans = within
 	} else {
 		spans = mergeRanges(spans, int64(around))
 		for _, stage := range stages {
-			for page, err := range r.s.api.pages(r.ctx, r.s.sel.of(r.st.labels).with(stage), r.r, pageLimit) {
-				if err != nil {
-					if !r.tooMany(r.st, err) {
-						return err
+			for _, part := range within {
+				for page, err := range r.s.api.pages(r.ctx, r.s.sel.of(r.st.labels).with(stage), part, pageLimit) {
+					if err != nil {
+						if !r.tooMany(r.st, err) {
+							return err
+						}
+						continue
 					}
-					continue
-				}
-				r.warn(page)
-				for _, e := range r.s.own(r.st, page) {
-					found = append(found, markedEntry{e, hit})
+					r.warn(page)
+					for _, e := range r.s.own(r.st, page) {
+						found = append(found, markedEntry{e, hit})
+					}
 				}
 			}
 		}
@@ -201,9 +204,9 @@ func (r *streamReader) sample() ([]markedEntry, error) {
 	all := r.s.own(r.st, page)
 	if !page.full {
 		r.form.few.Store(true)
-		return thin(all, r.sel.PerStream), nil
+		return thin(all, r.perStream), nil
 	}
-	perStretch := max(1, r.sel.PerStream/sampleStretches)
+	perStretch := max(1, r.perStream/sampleStretches)
 	var out []markedEntry
 	first, last := r.form.first, max(r.form.last, page.last)
 	for i := range int64(sampleStretches) {
@@ -279,7 +282,10 @@ func (r *streamReader) stretches(spans []timeRange, found []markedEntry) error {
 	}
 	var alone []markedEntry
 	if r.scan {
-		list = []stretch{{r.r, spans}}
+		list = nil
+		for _, part := range r.st.within(r.sel.Within, r.r) {
+			list = append(list, stretch{part, spans})
+		}
 		found = nil // they are met
 	}
 	for _, e := range found {
@@ -496,7 +502,7 @@ func (r *streamReader) record(rd *format.Reader, rec format.Record, es []fed, m 
 		e.Raw = raw
 		ingest.Complete(e, r.st.service, r.st.host, r.s.config)
 		if own {
-			r.st.saw(e.Time, es[0].at)
+			r.st.saw(e, es[0].at)
 		}
 		r.see(e.Time)
 		want := r.sel.Wants(e, more...)

@@ -50,6 +50,7 @@ type stream struct {
 	mu       sync.Mutex
 	seen     bool
 	from, to time.Duration   // how far records' own stamps are ahead of Loki's times, as far as seen
+	clocks   map[string]bool // that stamped its records, as far as seen; see timeline.ClockOf
 	names    map[string]bool // of structured metadata
 	known    bool            // it was looked at
 }
@@ -77,7 +78,7 @@ func (f *form) clip(r timeRange) timeRange {
 }
 
 func newStream(p string, l labels, c ingest.Config) *stream {
-	st := &stream{path: p, labels: l, config: c, names: map[string]bool{}}
+	st := &stream{path: p, labels: l, config: c, names: map[string]bool{}, clocks: map[string]bool{}}
 	service := l.first(c.Fields["service.name"], serviceLabels)
 	host := l.first(c.Fields["host.name"], hostLabels)
 	if h, _, ok := strings.Cut(host, ":"); ok && !strings.Contains(h, "/") {
@@ -200,7 +201,7 @@ func (s *Source) formOf(ctx context.Context, st *stream, r timeRange) (*form, er
 		// What is not in the format is reported by the passes.
 		_ = rd.Decode(rec, func(e *timeline.Event) bool {
 			if at, ok := times[e.Attrs.Get("observed_timestamp")]; ok {
-				st.saw(e.Time, at)
+				st.saw(e, at)
 			}
 			return true
 		})
@@ -247,14 +248,16 @@ func (st *stream) know(l labels) {
 	}
 }
 
-// saw notes how far a record's own stamp is ahead of Loki's time for it.
-func (st *stream) saw(own time.Time, at int64) {
-	if own.IsZero() {
+// saw notes how far a record's own stamp is ahead of Loki's time for it, and by which clock it is.
+func (st *stream) saw(e *timeline.Event, at int64) {
+	if e.Time.IsZero() {
 		return
 	}
-	d := own.Sub(time.Unix(0, at))
+	d := e.Time.Sub(time.Unix(0, at))
+	clock := timeline.ClockOf(&timeline.Event{Host: cmp.Or(st.config.Host, e.Host, st.host), Stamp: e.Stamp})
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.clocks[clock] = true
 	if !st.seen {
 		st.seen, st.from, st.to = true, d, d
 	}
@@ -278,6 +281,29 @@ func (st *stream) of(from, to time.Time, r timeRange) (timeRange, bool) {
 		out.to = b.UnixNano()
 	}
 	return out, out.from < out.to
+}
+
+// within gives the ranges of Loki's times that hold what is wanted of the stream: those of windows by clock, or r if a
+// clock is seen to stamp its records of which there are none.
+func (st *stream) within(byClock map[string][]timeline.Window, r timeRange) []timeRange {
+	st.mu.Lock()
+	clocks := slices.Sorted(maps.Keys(st.clocks))
+	st.mu.Unlock()
+	var out []timeRange
+	for _, c := range clocks {
+		if len(byClock[c]) == 0 {
+			return []timeRange{r}
+		}
+		for _, w := range byClock[c] {
+			if part, ok := st.of(w.From, w.To, r); ok {
+				out = append(out, part)
+			}
+		}
+	}
+	if len(byClock) == 0 || len(clocks) == 0 {
+		return []timeRange{r}
+	}
+	return mergeRanges(out, 0)
 }
 
 func stampOf(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339Nano) }

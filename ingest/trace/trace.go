@@ -301,7 +301,7 @@ func (p *pass) run(ctx context.Context) error {
 			}
 		}
 		if p.sel.PerStream > 0 {
-			if err := p.sample(ctx, name); err != nil {
+			if err := p.sample(ctx, name, ingest.SampleOf(p.sel.PerStream, p.sel.InAll, len(services))); err != nil {
 				return err
 			}
 		}
@@ -367,9 +367,9 @@ func (p *pass) all(ctx context.Context, q search) error {
 // sampleStretches is at how many places of the time range a sample is taken.
 const sampleStretches = 16
 
-// sample gives traces of a service, spread over the time in which it has any.
-func (p *pass) sample(ctx context.Context, service string) error {
-	q := search{service: service, from: p.from, to: p.to, limit: min(p.sel.PerStream, most), some: true}
+// sample gives n records of traces of a service, spread over the time in which it has any.
+func (p *pass) sample(ctx context.Context, service string, n int) error {
+	q := search{service: service, from: p.from, to: p.to, limit: min(n, most), some: true}
 	answers, full, err := p.s.backend.search(ctx, q)
 	if err != nil {
 		return err
@@ -391,7 +391,7 @@ func (p *pass) sample(ctx context.Context, service string) error {
 	}
 	took := 0
 	return p.give(ctx, answers, func(e *timeline.Event) bool {
-		if took >= p.sel.PerStream || service != "" && e.Service != service {
+		if took >= n || service != "" && e.Service != service {
 			return false
 		}
 		took++
