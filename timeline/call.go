@@ -444,7 +444,25 @@ func canAnswer(h *Hop, c *Call) bool {
 	if c.Record != nil && c.Record.Kind == ClientSpan && (!sameMethod(c, h) || c.Received.Known() && h.Sent.Known() && c.Received != h.Sent) {
 		return false // it got another answer
 	}
+	if asksElse(c, h) {
+		return false
+	}
 	return c.Method == "" && !c.Received.Known() || h.Role != RoleDependency || h.Sent.Known()
+}
+
+// asksElse says that both records name a path, and the two share no segment. A prefix that one of them lacks, as where a
+// proxy rewrites paths, leaves some that they share.
+func asksElse(c *Call, h *Hop) bool {
+	sp := h.span()
+	if sp == nil || c.Record == nil {
+		return false
+	}
+	asked, answered := segments(c.Target), segments(sp.Attrs.Get("url.path"))
+	return len(asked) > 0 && len(answered) > 0 && !slices.ContainsFunc(asked, func(s string) bool { return slices.Contains(answered, s) })
+}
+
+func segments(target string) []string {
+	return strings.FieldsFunc(pathOf(target), func(r rune) bool { return r == '/' })
 }
 
 // callFor gives an open call of p that may be the one to h, else a call of which p has no record.
@@ -505,8 +523,8 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	}
 	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
 		score += 10
-		if e.Recorded >= alikeLeast {
-			score += 5 // not by guesses like this one alone
+		if e.Recorded >= alikeLeast && !slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.Record != nil && c.Callee != nil && c.Callee.Service == h.Service }) {
+			score += 5 // not by guesses like this one alone, and p's record tells of no other call to it
 		}
 	}
 	for _, he := range h.Events {
