@@ -21,6 +21,15 @@ func workerDeath(e *Event) bool {
 	return worker && e.Exception == nil && e.Lifecycle.OfItsWork() && !undated(e)
 }
 
+// tellsLoss says whether e is the death of a worker at a moment that calls lost then can be held against.
+func (c *collector) tellsLoss(e *Event) bool {
+	if !workerDeath(e) {
+		return false
+	}
+	at, _ := c.clocks.Align(e)
+	return !vague(at)
+}
+
 // deathTakes is for how long at most a worker is still there when its master has written that it dies: one that is stopped for its silence
 // is asked to end before it is made to.
 const deathTakes = 2 * time.Second
@@ -56,10 +65,10 @@ func (c *collector) workersLost() map[string][]Joined {
 	}
 	var pairs []lostWith
 	for _, e := range c.life {
-		at, _ := c.clocks.Align(e)
-		if !workerDeath(e) || vague(at) {
+		if !c.tellsLoss(e) {
 			continue
 		}
+		at, _ := c.clocks.Align(e)
 		for _, x := range lost[place{e.Service, e.Host}] {
 			if !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
 				pairs = append(pairs, lostWith{x, e})

@@ -504,7 +504,7 @@ func (c *collector) withoutID(more []*Event) []*Event {
 	known := map[Pos]bool{}
 	var list []*Event
 	for _, e := range slices.Concat(c.orphans, more) {
-		if e.Kind != ServerSpan && !known[e.Pos] && !c.placed[e.Pos] && !workerDeath(e) {
+		if e.Kind != ServerSpan && !known[e.Pos] && !c.placed[e.Pos] && !c.tellsLoss(e) {
 			known[e.Pos] = true
 			list = append(list, e)
 		}
