@@ -356,10 +356,11 @@ func answersAt(h *Hop, address string) bool {
 	return address == host+":"+port
 }
 
-// tie makes h the callee of c. Where the caller's record has only the status that it sent itself, that of the callee is what it received.
+// tie makes h the callee of c. Where the caller's record has only the status that it sent itself, that of the callee is what it received, if it
+// is the one that the record names: a hop between the two may have logged nothing.
 func (d *draft) tie(c *Call, h *Hop) {
 	c.Callee, h.Caller = h, c
-	if c.asSent && h.Sent.Known() {
+	if c.asSent && h.Sent.Known() && (c.Kin || d.isPeer(c, h)) {
 		c.Received = h.Sent
 	}
 }

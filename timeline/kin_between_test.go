@@ -62,13 +62,24 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// TestReceivedAsSent: where a record has only the status that its writer sent, what it received is what its callee says that it sent.
+// TestReceivedAsSent: where a record has only the status that its writer sent, what it received is what its callee says that it sent,
+// if that is the one that the record names.
 func TestReceivedAsSent(t *testing.T) {
-	for _, asSent := range []bool{true, false} {
-		c := &Call{Received: Status{Code: 500}, asSent: asSent}
-		(&draft{}).tie(c, &Hop{Sent: Status{Code: 409}})
-		if want := map[bool]int{true: 409, false: 500}[asSent]; c.Received.Code != want {
-			t.Errorf("as sent %v: received %d, want %d", asSent, c.Received.Code, want)
+	for _, x := range []struct {
+		peer        string
+		asSent, kin bool
+		want        int
+	}{
+		{"orders", true, false, 409},
+		{"10.0.0.7:80", true, true, 409},
+		{"10.0.0.7:80", true, false, 500}, // a hop between the two may have logged nothing
+		{"orders", false, false, 500},
+	} {
+		lb := &Hop{Service: "lb", Host: "lb-1"}
+		c := &Call{Caller: lb, Peer: x.peer, Received: Status{Code: 500}, asSent: x.asSent, Kin: x.kin}
+		(&draft{builder: &builder{}}).tie(c, &Hop{Service: "orders", Host: "app-1", Sent: Status{Code: 409}})
+		if c.Received.Code != x.want {
+			t.Errorf("%+v: received %d", x, c.Received.Code)
 		}
 	}
 }
