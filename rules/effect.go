@@ -136,7 +136,7 @@ func waitedFor(h *timeline.Hop, from, to time.Time) time.Duration {
 	type span struct{ from, to time.Time }
 	var spans []span
 	for _, c := range h.Calls {
-		if c.Purpose == timeline.Mirror || c.Purpose == timeline.Background || c.Purpose == timeline.ErrorPage {
+		if c.Purpose.Aside() {
 			continue
 		}
 		start, end := callWindow(c)

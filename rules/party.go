@@ -217,7 +217,7 @@ func (h *HopView) namedCallee(text string) string {
 	found := ""
 	if b := h.from.near.near.Book; b != nil {
 		for _, e := range b.Edges {
-			if e.Caller != h.Service || e.Callee == h.Service || len(e.Callee) < 3 || !hasWord(text, e.Callee) {
+			if e.Caller != h.Service || e.Callee == h.Service || len(e.Callee) < 3 || !timeline.HasWord(text, e.Callee, "-") {
 				continue
 			}
 			if found != "" && found != e.Callee {
@@ -227,25 +227,6 @@ func (h *HopView) namedCallee(text string) string {
 		}
 	}
 	return found
-}
-
-// hasWord says whether word stands in text between characters that are no letters, digits or parts of names.
-func hasWord(text, word string) bool {
-	part := func(c byte) bool {
-		return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '-'
-	}
-	for from := 0; ; {
-		i := strings.Index(text[from:], word)
-		if i < 0 {
-			return false
-		}
-		i += from
-		j := i + len(word)
-		if (i == 0 || !part(text[i-1])) && (j == len(text) || !part(text[j])) {
-			return true
-		}
-		from = i + 1
-	}
 }
 
 // wouldTell says whether the hop's service records its calls to a party, so that a call of which it has no

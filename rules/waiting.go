@@ -60,7 +60,7 @@ func (h *HopView) alsoAtWork(c *CallView, gaveUp timeline.Instant) string {
 func heldAt(h *HopView, at timeline.Instant) (c *CallView, sure bool) {
 	var maybe *CallView
 	for _, k := range h.Calls {
-		if k.Purpose == "mirror" || k.Purpose == "background" || k.Purpose == "error_page" {
+		if k.call.Purpose.Aside() {
 			continue
 		}
 		start, end := callWindow(k.call)

@@ -24,8 +24,8 @@ func (p Purpose) String() string {
 	return [...]string{"main", "retry", "hedge", "auth", "error_page", "mirror", "background"}[p]
 }
 
-// aside says that the caller's answer does not rest on calls for this.
-func (p Purpose) aside() bool { return p == ErrorPage || p == Mirror || p == Background }
+// Aside says that the caller's answer does not rest on calls for this.
+func (p Purpose) Aside() bool { return p == ErrorPage || p == Mirror || p == Background }
 
 // A Call is one exchange between two hops, as the caller and as the callee saw it.
 type Call struct {

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -124,19 +125,15 @@ func (f *clockFit) fit() *ClockModel {
 // rest makes the model of the largest part of the clocks that a model does not tie, and of the rest of those; nil if none of them are tied to each other.
 func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	g := *f
-	g.pairs, g.guesses = map[clockPair]*clockLinks{}, map[clockPair]*clockLinks{}
+	g.pairs, g.guesses = maps.Clone(f.pairs), maps.Clone(f.guesses)
 	g.fixed, g.anchored = nil, nil
 	tied := func(id int32) bool {
 		root, _ := f.resolve(id)
 		return of.nodes[f.clocks[root].name].tied
 	}
-	for from, to := range map[*map[clockPair]*clockLinks]map[clockPair]*clockLinks{&f.pairs: g.pairs, &f.guesses: g.guesses} {
-		for k, ls := range *from {
-			if !tied(k.caller) && !tied(k.callee) {
-				to[k] = ls
-			}
-		}
-	}
+	isTied := func(k clockPair, _ *clockLinks) bool { return tied(k.caller) || tied(k.callee) }
+	maps.DeleteFunc(g.pairs, isTied)
+	maps.DeleteFunc(g.guesses, isTied)
 	if len(g.pairs)+len(g.guesses) == 0 {
 		return nil
 	}

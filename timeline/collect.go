@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -311,21 +310,13 @@ func (c *collector) byID() bool {
 	return !slices.ContainsFunc(c.q.Any, func(w Want) bool { return len(w.Keys) == 0 })
 }
 
-// sampleOf is of which part of the sample the requests are read whole where one request is
-// asked for: the requests nearest to it say more of the clocks of its time.
-const sampleOf = 4
-
 // first reads what is wanted, a sample, and all candidates of failure but where requests
 // are asked for by ID.
 func (c *collector) first() {
 	c.wanted = map[string]bool{}
 	var failed []*Failed
 	for _, w := range c.q.Any {
-		for _, k := range w.Keys {
-			for _, f := range k.Forms() {
-				c.wanted[f] = true
-			}
-		}
+		addForms(c.wanted, w.Keys)
 		if w.Failed != nil {
 			failed = append(failed, w.Failed)
 		}
@@ -370,11 +361,7 @@ func (c *collector) first() {
 			}
 		case isWanted(e):
 			c.addEvent(e)
-			for _, k := range identities(e) {
-				for _, f := range k.Forms() {
-					forms[f] = true
-				}
-			}
+			addForms(forms, identities(e))
 		case c.byID():
 			found = append(found, e)
 		default:
@@ -386,57 +373,6 @@ func (c *collector) first() {
 	}
 	c.addFound(found)
 	c.chooseSample(sample, sampled)
-}
-
-// cutOff finds the exchanges of which records of their servers say, without an ID, that their answers broke off under way: those that ended then
-// with less than they had announced. By their own records they went well.
-func (c *collector) cutOff() {
-	if !slices.ContainsFunc(c.q.Any, func(w Want) bool { return w.Failed != nil && len(w.Failed.Status) == 0 }) {
-		return
-	}
-	windows := map[string][]Window{}
-	broke := map[place][]Window{} // when the end of an exchange is stamped that broke off
-	for _, e := range c.orphans {
-		if e.Ended == Truncated && e.Kind == LogRecord {
-			p := place{e.Service, e.Host}
-			broke[p] = append(broke[p], Window{e.Host, e.Time.Add(-hopTolerance), e.Time.Add(lateLine)})
-			windows[e.Host] = append(windows[e.Host], Window{e.Host, e.Time.Add(-unknownLength), e.Time.Add(lateLine)})
-		}
-	}
-	var wants []Want
-	for _, host := range slices.Sorted(maps.Keys(windows)) {
-		windows[host] = merged(windows[host])
-		for i := range windows[host] {
-			wants = append(wants, Want{Near: &windows[host][i]})
-		}
-	}
-	for p, ws := range broke {
-		broke[p] = merged(ws)
-	}
-	if len(wants) == 0 {
-		return
-	}
-	for _, e := range c.read(wants, c.lim.WindowEvents, func(e *Event) bool {
-		_, end, _, ok := e.Interval()
-		return e.Kind == ServerSpan && e.Ended == Truncated && !e.Status().Failed() && ok && touches(broke[place{e.Service, e.Host}], end.Lo, end.Hi)
-	}) {
-		if c.logs(e); !hasIdentity(e) {
-			c.lone = append(c.lone, e)
-			continue
-		}
-		c.addEvent(e)
-		for _, k := range identities(e) {
-			for _, f := range k.Forms() {
-				c.wanted[f] = true
-			}
-		}
-	}
-}
-
-// sample asks for records of so many requests: of the records that come those are taken whose keys
-// have the least hash, which are requests of which several services are sampled.
-func (c *collector) sample(requests int) Want {
-	return Want{Sample: &Sample{PerStream: c.lim.SampledRequests, InAll: 2 * requests}}
 }
 
 // anyFailed is all candidates of failure.
@@ -477,52 +413,6 @@ func (c *collector) logs(e *Event) {
 type software struct {
 	system string
 	role   Role
-}
-
-type sampleKey struct {
-	hash uint64
-	key  Key
-}
-
-func hash(s string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(s))
-	return h.Sum64()
-}
-
-// sampledAtLeast is of how many requests of a service on a host the sample is at least.
-const sampledAtLeast = 20
-
-// chooseSample takes as many keys from the events of every service on every host, by the hash of
-// their value: the same ones whatever the order of the sources.
-func (c *collector) chooseSample(events []*Event, sampled int) {
-	sample := map[place][]sampleKey{}
-	for _, e := range events {
-		c.logs(e)
-		if ids := identities(e); len(ids) > 0 {
-			p := place{e.Service, e.Host}
-			sample[p] = append(sample[p], sampleKey{hash(ids[0].Form()), ids[0]})
-		}
-	}
-	if len(sample) == 0 {
-		return
-	}
-	each := max(sampled/len(sample), sampledAtLeast)
-	for _, keys := range sample {
-		slices.SortFunc(keys, func(a, b sampleKey) int {
-			return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
-		})
-		n := 0
-		for i, k := range keys {
-			if i > 0 && keys[i-1].hash == k.hash {
-				continue
-			}
-			c.ask(k.key)
-			if n++; n == each {
-				break
-			}
-		}
-	}
 }
 
 // ask puts a key on the list of the next round, unless it was asked for before.
@@ -572,15 +462,19 @@ func (c *collector) asks() ([]Key, map[string]bool) {
 	keys := c.pending
 	c.pending = nil
 	forms := map[string]bool{}
-	for _, k := range keys {
-		for _, f := range k.Forms() {
-			forms[f] = true
-		}
-	}
+	addForms(forms, keys)
 	slices.SortFunc(keys, func(a, b Key) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
 	})
 	return keys, forms
+}
+
+func addForms(to map[string]bool, keys []Key) {
+	for _, k := range keys {
+		for _, f := range k.Forms() {
+			to[f] = true
+		}
+	}
 }
 
 // bears says whether e has one of the forms as an identity key.
@@ -598,35 +492,6 @@ func (c *collector) addFound(found []*Event) {
 			c.addEvent(e)
 		}
 	}
-}
-
-// dropRepeated leaves out records that a shipper delivered twice: the same bytes from
-// the same service and host in the same kind of stream. What a program says twice in one second stands twice in its file.
-func (c *collector) dropRepeated() {
-	type identity struct {
-		service, host, format string
-		raw                   uint64
-		time                  int64
-		kind                  Kind
-		span                  string
-	}
-	events := c.sortedEvents()
-	seen := make(map[identity]Pos, len(events))
-	for _, e := range events {
-		id := identity{e.Service, e.Host, e.Format, hash(string(e.Raw)), e.Time.UnixNano(), e.Kind, e.SpanID}
-		if at, ok := seen[id]; ok && !saidTwice(e, at) {
-			delete(c.events, e.Pos)
-			c.sorted, c.inOrder = nil, nil
-			c.skip(e.Pos.Source, "the same record once more", e.Pos.String())
-			continue
-		}
-		seen[id] = e.Pos
-	}
-}
-
-// saidTwice says whether a message of the same words as one at a position was written once more: its stamp does not tell the two apart.
-func saidTwice(e *Event, at Pos) bool {
-	return e.Kind == LogRecord && e.Stamp.Resolution >= time.Second && e.Pos.Doc == "" && e.Pos.Source == at.Source && e.Pos.Path == at.Path
 }
 
 // sortedEvents gives the events with identity keys by position; the slice is not to be changed.
@@ -893,15 +758,6 @@ func (c *collector) requestFailed(r *Request) bool {
 		return false
 	}
 	return hopFailed(root) && !probe(r)
-}
-
-// probes are the paths at which balancers and supervisors ask services whether they are well: Kubernetes' convention
-// (kubernetes.io: "Kubernetes API health endpoints"), MicroProfile Health's and Spring Boot Actuator's.
-var probes = []string{"/healthz", "/livez", "/readyz", "/health", "/health/live", "/health/ready", "/health/started", "/actuator/health", "/actuator/health/liveness", "/actuator/health/readiness"}
-
-// probe says whether a service was asked alone, without any ID, whether it is well: that it is not, fails no request of a client.
-func probe(r *Request) bool {
-	return len(r.Hops) == 1 && len(r.Keys) == 0 && r.Method == "GET" && slices.Contains(probes, strings.TrimSuffix(r.Path, "/"))
 }
 
 // torn says whether any request may lack some of its records: a source broke off after it gave others, or

@@ -29,58 +29,10 @@ type EndpointBook struct {
 	routes map[routed]int    // answered calls of each route
 	guests map[string]int    // service -> its exchanges of which no record tells who called it
 	hosts  map[[2]string]int // {a, b}: of those of b, the ones at which a's exchange may have been at work
+	hosted map[string]int    // service -> the most of these of any one service
 	ports  []port
 	lone   map[string]string // see lonePeers
 	denied map[denial]bool   // what does not answer at a peer, whatever the durations say
-}
-
-// mayCall says whether a service may be who calls another one of which no record tells: it is not if it is missing, or certainly
-// not at work, at many of the other's exchanges, and another one is not.
-func (b *EndpointBook) mayCall(caller, callee string) bool {
-	if b == nil || b.guests[callee] < absentLeast {
-		return true
-	}
-	absent := func(n int) float64 { return 1 - float64(n)/float64(b.guests[callee]) }
-	least := 1.0
-	for k, n := range b.hosts {
-		if k[1] == callee {
-			least = min(least, absent(n))
-		}
-	}
-	a := absent(b.hosts[[2]string{caller, callee}])
-	return a < absentShare || a <= absentTimes*least
-}
-
-// tellGuests counts, over requests whose clocks are known, who was at work at exchanges of which no record tells who called them.
-func (b *EndpointBook) tellGuests(rs []*Request, clocks *ClockModel) {
-	b.guests, b.hosts = map[string]int{}, map[[2]string]int{}
-	for _, r := range rs {
-		for _, h := range r.Hops {
-			sp := h.span()
-			if sp == nil || h.Caller == nil || h.Caller.Record != nil || h.Caller.Kin || sp.ParentSpanID != "" {
-				continue
-			}
-			b.guests[h.Service]++
-			start, _ := clocks.Align(sp.Event)
-			seen := map[string]bool{}
-			for _, p := range r.Hops {
-				if p == h || seen[p.Service] {
-					continue
-				}
-				// One that logs nothing of its own exchange may have been at work at any time.
-				if own := p.span(); own != nil {
-					from, to := clocks.Align(own.Event)
-					pl, pOK := hopLength(p)
-					hl, hOK := hopLength(h)
-					if start.CertainlyBefore(from) || to.CertainlyBefore(start) || pOK && hOK && !within(hl, pl) {
-						continue
-					}
-				}
-				seen[p.Service] = true
-				b.hosts[[2]string{p.Service, h.Service}]++
-			}
-		}
-	}
 }
 
 // A routed is a service that a gateway calls by a route of its configuration.
@@ -123,50 +75,6 @@ type Edge struct {
 	Recorded       int // calls of which the caller has a record
 	Unanswered     int // of these, those that got no answer
 }
-
-// A useOf is what a service is asked for: method, and route or shape of the path.
-type useOf struct{ service, asks string }
-
-// A use counts the exchanges of one kind that a service answered, and in how many of them it had an answer of each of those that it called.
-type use struct {
-	exchanges int
-	answered  map[string]int // by callee's service
-}
-
-// usesMost bounds the kinds of exchanges that are counted: without shapes that are of more than one request there would be no end.
-const usesMost = 10000
-
-func useKey(h *Hop) (useOf, bool) {
-	sp := h.span()
-	if sp == nil {
-		return useOf{}, false
-	}
-	path := cmp.Or(sp.Attrs.Get("http.route"), PathShape(sp.Attrs.Get("url.path")))
-	return useOf{h.Service, sp.Attrs.Get("http.request.method") + " " + path}, path != ""
-}
-
-// Always gives the services of which h's had an answer in nearly all exchanges of h's kind that it answered without a failure, sorted.
-// It is nil where too few of them were read.
-func (b *EndpointBook) Always(h *Hop) []string {
-	k, ok := useKey(h)
-	if b == nil || !ok || b.uses[k] == nil || b.uses[k].exchanges < usesLeast {
-		return nil
-	}
-	var out []string
-	for callee, n := range b.uses[k].answered {
-		if float64(n) >= usesShare*float64(b.uses[k].exchanges) {
-			out = append(out, callee)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// How many exchanges of a kind must be read, and in which share of them a service must have been called, for holding that it always is.
-const (
-	usesLeast = 5
-	usesShare = 0.9
-)
 
 // Lookup finds which service answers at the address or name that callers log; from is their host where it
 // says something else on each ([Endpoint.From]), else "". The name of a group of servers ("be_orders") is that of the service of all its members
@@ -535,25 +443,6 @@ func (d *bookDraft) count(r *Request) {
 	}
 	for _, h := range r.Hops {
 		d.use(h)
-	}
-}
-
-// use counts whom an exchange that was answered without a failure called. One that is joined alone was not read with all that was logged of it.
-func (d *bookDraft) use(h *Hop) {
-	k, ok := useKey(h)
-	if !ok || h.span().Join == ByInferred || !h.Sent.Known() || h.Sent.Failed() || d.uses[k] == nil && len(d.uses) >= usesMost {
-		return
-	}
-	if d.uses[k] == nil {
-		d.uses[k] = &use{answered: map[string]int{}}
-	}
-	d.uses[k].exchanges++
-	seen := map[string]bool{}
-	for _, c := range h.Calls {
-		if c.Callee != nil && c.Received.Known() && !seen[c.Callee.Service] {
-			seen[c.Callee.Service] = true
-			d.uses[k].answered[c.Callee.Service]++
-		}
 	}
 }
 

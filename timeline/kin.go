@@ -123,13 +123,7 @@ func (c *collector) endsAround() map[bench][]*end {
 // readEnds reads the exchanges of each host's windows that keep lets through, at most so many of each log. The windows of host "" are those of every
 // host.
 func (c *collector) readEnds(windows map[string][]Window, keep func(x *end) bool, most int) map[bench][]*end {
-	var wants []Want
-	for _, host := range slices.Sorted(maps.Keys(windows)) {
-		windows[host] = merged(windows[host])
-		for i := range windows[host] {
-			wants = append(wants, Want{Near: &windows[host][i]})
-		}
-	}
+	wants := nearWants(windows)
 	if len(wants) == 0 {
 		return nil
 	}

@@ -233,7 +233,7 @@ func resolveHop(h *Hop) {
 	finals := lastAttempts(h)
 	failed := hopFailed(h)
 	for _, c := range finals {
-		if c.Purpose.aside() {
+		if c.Purpose.Aside() {
 			continue
 		}
 		c.Used = true
@@ -328,7 +328,7 @@ func restsOn(h *Hop, finals []*Call) *Call {
 	}
 	for i := len(finals) - 1; i >= 0; i-- {
 		c := finals[i]
-		if !c.Failed() || c.Purpose.aside() {
+		if !c.Failed() || c.Purpose.Aside() {
 			continue
 		}
 		told := own != nil && speaksOf(own, c) || namesItsID(h, c)
@@ -353,7 +353,7 @@ func restsOn(h *Hop, finals []*Call) *Call {
 // at once may fail in any order.
 func blamed(h *Hop, finals []*Call) *Call {
 	failed := slices.DeleteFunc(slices.Clone(finals), func(c *Call) bool {
-		return !c.Failed() || c.Callee == nil || c.Purpose.aside()
+		return !c.Failed() || c.Callee == nil || c.Purpose.Aside()
 	})
 	if len(failed) < 2 {
 		return nil
@@ -380,7 +380,7 @@ func blamesUpstream(st Status) bool {
 // wentOn says that h made another call, which succeeded, after it knew that c had failed.
 func wentOn(h *Hop, c *Call, later []*Call) bool {
 	for _, l := range later {
-		if l.Failed() || l.Received.Refused() || l.Purpose.aside() {
+		if l.Failed() || l.Received.Refused() || l.Purpose.Aside() {
 			continue
 		}
 		if c.End.Known() && l.Start.Known() && !l.Start.Time.Before(c.End.Time) {
@@ -468,7 +468,12 @@ func quotes(text, message string) bool {
 	return len(line) >= 16 && strings.Contains(text, line)
 }
 
-func containsWord(text, word string) bool {
+func containsWord(text, word string) bool { return HasWord(text, word, "") }
+
+// HasWord says whether word stands in text between characters that are no letters, digits or underscores, nor one of those that
+// may be parts of a word too.
+func HasWord(text, word, parts string) bool {
+	part := func(c byte) bool { return alnum(c) || strings.IndexByte(parts, c) >= 0 }
 	for from := 0; ; {
 		i := strings.Index(text[from:], word)
 		if i < 0 {
@@ -476,7 +481,7 @@ func containsWord(text, word string) bool {
 		}
 		i += from
 		j := i + len(word)
-		if (i == 0 || !alnum(text[i-1])) && (j == len(text) || !alnum(text[j])) {
+		if (i == 0 || !part(text[i-1])) && (j == len(text) || !part(text[j])) {
 			return true
 		}
 		from = i + 1

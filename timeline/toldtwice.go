@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,14 +32,16 @@ func (c *collector) toldTwice() {
 			bare[key(e)] = append(bare[key(e)], e)
 		}
 	}
-	for k, es := range bare {
+	for _, k := range slices.SortedFunc(maps.Keys(bare), func(a, b line) int {
+		return cmp.Or(strings.Compare(a.source, b.source), strings.Compare(a.path, b.path), strings.Compare(a.line, b.line))
+	}) {
 		type pair struct {
 			e, own *Event
 			gap    time.Duration
 		}
 		var pairs []pair
 		fits := map[*Event]int{}
-		for _, e := range es {
+		for _, e := range bare[k] {
 			for _, o := range own[k] {
 				if gap := o.Time.Sub(e.Time).Abs(); gap <= toldTwiceWithin && o.Format != e.Format {
 					pairs = append(pairs, pair{e, o, gap})

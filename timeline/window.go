@@ -114,13 +114,7 @@ func (c *collector) neighbourhoods() {
 			byHost[e.Host] = append(byHost[e.Host], Window{e.Host, e.Time.Add(-neighbourhood), e.Time.Add(neighbourhood)})
 		}
 	}
-	var wants []Want
-	for _, host := range slices.Sorted(maps.Keys(byHost)) {
-		byHost[host] = merged(byHost[host])
-		for i := range byHost[host] {
-			wants = append(wants, Want{Near: &byHost[host][i]})
-		}
-	}
+	wants := nearWants(byHost)
 	if len(wants) == 0 {
 		return
 	}
@@ -267,6 +261,17 @@ func (c *collector) surrounding() map[string][]Window {
 		byClock[clock] = merged(ws)
 	}
 	return byClock
+}
+
+// nearWants merges the windows of each host and asks for what was stamped in them, host by host.
+func nearWants(byHost map[string][]Window) (wants []Want) {
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		byHost[host] = merged(byHost[host])
+		for i := range byHost[host] {
+			wants = append(wants, Want{Near: &byHost[host][i]})
+		}
+	}
+	return wants
 }
 
 // merged gives the windows in order, those that touch as one. All are of one host.

@@ -37,7 +37,7 @@ const (
 // *timeline.RecordError is about one document.
 func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
 	return func(yield func(*timeline.Event, error) bool) {
-		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, given: map[string]bool{}, skipped: map[string]*timeline.Skipped{}}
+		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, skipped: map[string]*timeline.Skipped{}}
 		err := ctx.Err()
 		if err == nil {
 			err = p.run(ctx)
@@ -59,8 +59,7 @@ type pass struct {
 	plan    *ingest.Selection
 	yield   func(*timeline.Event, error) bool
 	stopped bool            // the consumer has had enough
-	seen    map[string]bool // documents with which records begin that were looked at
-	given   map[string]bool // those of which an event was given
+	seen    map[string]bool // documents with which records begin that were looked at, true if an event of them was given
 	skipped map[string]*timeline.Skipped
 	parser  fastjson.Parser
 	point   *snapshot
@@ -165,10 +164,11 @@ func (p *pass) give(ctx context.Context, st *stream, run []*document, sample boo
 		key := d.index + "/" + d.id
 		if e.Pos.Item <= 1 {
 			// What was looked at and not wanted may be in the sample.
-			if p.seen[key] && !(sample && !p.given[key]) {
+			given, seen := p.seen[key]
+			if given || seen && !sample {
 				return true
 			}
-			p.seen[key] = true
+			p.seen[key] = false
 		}
 		if d.cut && !p.skip(timeline.Pos{Source: s.name, Path: st.path, Index: d.index, Doc: d.id, Offset: d.order}, ingest.WhatCut(s.config.MaxRecord), nil) {
 			return false
@@ -183,7 +183,7 @@ func (p *pass) give(ctx context.Context, st *stream, run []*document, sample boo
 			want = want || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity })
 		}
 		if want {
-			p.given[key] = true
+			p.seen[key] = true
 			p.stopped = !p.yield(e, nil)
 		}
 		return !p.stopped

@@ -271,16 +271,7 @@ func (f *fields) during(from, to time.Time) query {
 func (s *Source) windowQuery(sel *ingest.Selection) query {
 	var clauses []any
 	for _, host := range sel.WindowHosts() {
-		lo, hi := s.lag(host)
-		var windows []timeline.Window
-		for _, w := range sel.Windows(host) {
-			w.From, w.To = shift(w.From, lo), shift(w.To, hi)
-			windows = append(windows, w)
-		}
-		var times []any
-		for _, w := range joinWindows(windows, maxSpans) {
-			times = append(times, s.fields.during(w.From, w.To))
-		}
+		times := s.stamped(host, sel.Windows(host))
 		if len(times) == 0 {
 			continue
 		}
@@ -291,6 +282,19 @@ func (s *Source) windowQuery(sel *ingest.Selection) query {
 		clauses = append(clauses, query{"bool": query{"filter": filter}})
 	}
 	return anyOf(orNothing(clauses))
+}
+
+// stamped asks for documents at the times of records that a host stamped in windows of its clocks, which are in order.
+func (s *Source) stamped(host string, windows []timeline.Window) (times []any) {
+	lo, hi := s.lag(host)
+	windows = slices.Clone(windows)
+	for i, w := range windows {
+		windows[i].From, windows[i].To = shift(w.From, lo), shift(w.To, hi)
+	}
+	for _, w := range joinWindows(windows, maxSpans) {
+		times = append(times, s.fields.during(w.From, w.To))
+	}
+	return times
 }
 
 // withinQuery asks for what clocks stamped in their windows, and for what others stamped; nil asks for
@@ -308,15 +312,7 @@ func (s *Source) withinQuery(within map[string][]timeline.Window) query {
 		if of == nil || !s.stampedBy(host, within) {
 			continue
 		}
-		lo, hi := s.lag(host)
-		windows := ingest.JoinWindows(byHost[host])
-		for i, w := range windows {
-			windows[i].From, windows[i].To = shift(w.From, lo), shift(w.To, hi)
-		}
-		var times []any
-		for _, w := range joinWindows(windows, maxSpans) {
-			times = append(times, s.fields.during(w.From, w.To))
-		}
+		times := s.stamped(host, ingest.JoinWindows(byHost[host]))
 		named = append(named, of)
 		clauses = append(clauses, query{"bool": query{"filter": []any{of, anyOf(times)}}})
 	}

@@ -311,7 +311,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	if f == nil {
 		f = cmp.Or(s.config.Formats.Lookup("json_lines"), f)
 	}
-	life, lifeKnown := s.config.Formats.Lifecycle(f)
+	life, lifeKnown := s.config.Formats.LifecycleLiterals(f)
 	screen := s.config.Formats.NewScreen(f, text.Bytes(), format.Options{Format: f})
 	single := screen != nil && screen.Lines()
 	own, records := 0, 0
@@ -423,7 +423,7 @@ func (s *Source) lifeWords() *wordQuery {
 		}
 	}
 	if f := s.config.Formats.Lookup("json_lines"); general && f != nil {
-		life, _ := s.config.Formats.Lifecycle(f)
+		life, _ := s.config.Formats.LifecycleLiterals(f)
 		for _, l := range life {
 			q.add(l.Text)
 		}

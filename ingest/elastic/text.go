@@ -1,7 +1,6 @@
 package elastic
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -236,7 +235,8 @@ func (q *wordQuery) clauses(field string) []any {
 func anyToken(field string, tokens []token) []any {
 	tokens = slices.Clone(tokens)
 	slices.SortFunc(tokens, func(a, b token) int {
-		return cmp.Or(strings.Compare(a.pattern(), b.pattern()), compareBools(a.before, b.before), compareBools(a.after, b.after), compareBools(a.phrase, b.phrase))
+		x, y := a.open(), b.open()
+		return strings.Compare(x[0]+a.pattern()+x[1], y[0]+b.pattern()+y[1])
 	})
 	tokens = slices.Compact(tokens)
 	var terms []string
@@ -269,16 +269,6 @@ func anyToken(field string, tokens []token) []any {
 		}
 	}
 	return append(out, phrases...)
-}
-
-func compareBools(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
 
 // glued are the names of IDs that stand with the ID in one token, where a colon is all

@@ -230,31 +230,6 @@ next:
 // do not tell.
 func (sc *Screen) Failed() ([]Literal, bool) { return sc.failed, sc.failedKnown }
 
-// Lifecycle gives literals of which each record of a process life contains one that stands in a stream of
-// f: as its own, a guest's or a wrapper's; false if bytes do not tell of its own ones. Guests of which no bytes tell that a process
-// began or ended tell it by what failed.
-func (s *Set) Lifecycle(f *Format) ([]Literal, bool) {
-	main, outer, ok := single(routeOf(f), nil)
-	if !ok {
-		return nil, false
-	}
-	out, known := main.lifeLiterals()
-	for _, g := range s.guestsOf(main) {
-		ls, ok := g.c.lifeLiterals()
-		for _, l := range g.c.literals {
-			if !ok {
-				ls = append(ls, Literal{Text: string(l)})
-			}
-		}
-		out = slices.Concat(out, ls)
-	}
-	for _, c := range outer {
-		ls, ok := c.lifeLiterals()
-		out, known = slices.Concat(out, ls), known && ok
-	}
-	return fewest(slices.Clone(out)), known
-}
-
 // Lifecycle gives the same of the records of process lives.
 func (sc *Screen) Lifecycle() ([]Literal, bool) { return sc.life, sc.lifeKnown }
 

@@ -56,6 +56,31 @@ func (s *Set) LifecyclePatterns(f *Format) []string {
 	return slices.Compact(out)
 }
 
+// LifecycleLiterals gives literals of which each record of a process life contains one that stands in a stream of
+// f: as its own, a guest's or a wrapper's; false if bytes do not tell of its own ones. Guests of which no bytes tell that a process
+// began or ended tell it by what failed.
+func (s *Set) LifecycleLiterals(f *Format) ([]Literal, bool) {
+	main, outer, ok := single(routeOf(f), nil)
+	if !ok {
+		return nil, false
+	}
+	out, known := main.lifeLiterals()
+	for _, g := range s.guestsOf(main) {
+		ls, ok := g.c.lifeLiterals()
+		for _, l := range g.c.literals {
+			if !ok {
+				ls = append(ls, Literal{Text: string(l)})
+			}
+		}
+		out = slices.Concat(out, ls)
+	}
+	for _, c := range outer {
+		ls, ok := c.lifeLiterals()
+		out, known = slices.Concat(out, ls), known && ok
+	}
+	return fewest(slices.Clone(out)), known
+}
+
 // anywhere gives an expression without its anchors, in which a quote may be escaped.
 func anywhere(source string) (string, bool) {
 	re, err := syntax.Parse(source, syntax.Perl)

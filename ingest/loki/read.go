@@ -24,7 +24,9 @@ type streamReader struct {
 	st   *stream
 	form *form
 	r    timeRange // in which it has entries
-	out  chan<- item
+	// within are the parts of it that hold what is wanted (see stream.within).
+	within []timeRange
+	out    chan<- item
 
 	marked map[string]mark // entries by time and hash
 	from   time.Time       // the range of the stamps seen
@@ -88,13 +90,13 @@ func (r *streamReader) run() error {
 		found = append(found, markedEntry{e, hit})
 	}
 	stages, all := r.stages()
-	within := r.st.within(r.sel.Within, r.r)
+	r.within = r.st.within(r.sel.Within, r.r)
 	if all {
-		spans = within
+		spans = r.within
 	} else {
 		spans = mergeRanges(spans, int64(around))
 		for _, stage := range stages {
-			for _, part := range within {
+			for _, part := range r.within {
 				for page, err := range r.s.api.pages(r.ctx, r.s.sel.of(r.st.labels).with(stage), part, pageLimit) {
 					if err != nil {
 						if !r.tooMany(r.st, err) {
@@ -283,7 +285,7 @@ func (r *streamReader) stretches(spans []timeRange, found []markedEntry) error {
 	var alone []markedEntry
 	if r.scan {
 		list = nil
-		for _, part := range r.st.within(r.sel.Within, r.r) {
+		for _, part := range r.within {
 			list = append(list, stretch{part, spans})
 		}
 		found = nil // they are met
