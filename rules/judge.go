@@ -125,6 +125,9 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			}
 		}
 	}
+	if c := j.trail.Origin.FailedBy; c != nil && c.Record != nil && c.Record.Join == timeline.ByInferred && c.Record.Candidates > 1 {
+		g.inferred, g.told = true, true // at least one of those requests failed so, and all of them failed then
+	}
 	if c := j.trail.Origin.FailedBy; c != nil && c.Callee != nil {
 		if k := c.Callee.Inferred(); k > 0 {
 			g.inferred, g.candidates = true, max(g.candidates, k)

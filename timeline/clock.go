@@ -115,6 +115,11 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 				n.reason = "its calls contradict each other more than drift and steps explain"
 			}
 		}
+		for _, p := range s.pairs {
+			if n := m.nodes[s.names[p.p]]; p.within && n.tied && n.reason == "" {
+				n.reason = fmt.Sprintf("its records tell but a moment of each exchange, held to be within %d ms of what was passed on", passedOnWithin.Milliseconds())
+			}
+		}
 	}
 	for id, c := range f.clocks {
 		n := m.nodes[c.name]

@@ -17,12 +17,14 @@ type clockFit struct {
 	// guesses are from callees whose caller logged no call: the outermost exchange is
 	// taken for what holds them. They count only where nothing else ties a clock.
 	guesses map[clockPair]*clockLinks
-	fixed   map[string]time.Duration // host -> offset from the configuration
-	sample  []*Request               // some of the requests that it learnt from
-	learnt  int
-	shared  map[string]string    // host -> name of the clock that hosts share, from the configuration
-	alike   map[[2]string]string // hosts that seem to be one machine, and why
-	zones   map[string]string    // clock -> the zone of its stamps, which do not write one, from the configuration
+	// within are from callers of whose exchange a moment alone is known; they too tie only what else would not be tied, where there are many.
+	within map[clockPair]*clockLinks
+	fixed  map[string]time.Duration // host -> offset from the configuration
+	sample []*Request               // some of the requests that it learnt from
+	learnt int
+	shared map[string]string    // host -> name of the clock that hosts share, from the configuration
+	alike  map[[2]string]string // hosts that seem to be one machine, and why
+	zones  map[string]string    // clock -> the zone of its stamps, which do not write one, from the configuration
 	// twins tell by how much a host's stamps without zone are ahead of those with one, as exchanges that have both show.
 	twins map[string]time.Duration
 	// anchored are the records of one moment, of which the links stand in pairs.
@@ -45,7 +47,7 @@ type seenClock struct {
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
+	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, within: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
 }
 
 // tellZone keeps the zone in which a stamp is read that writes none.
@@ -125,7 +127,7 @@ func (f *clockFit) fit() *ClockModel {
 // rest makes the model of the largest part of the clocks that a model does not tie, and of the rest of those; nil if none of them are tied to each other.
 func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	g := *f
-	g.pairs, g.guesses = maps.Clone(f.pairs), maps.Clone(f.guesses)
+	g.pairs, g.guesses, g.within = maps.Clone(f.pairs), maps.Clone(f.guesses), maps.Clone(f.within)
 	g.fixed, g.anchored = nil, nil
 	tied := func(id int32) bool {
 		root, _ := f.resolve(id)
@@ -134,7 +136,8 @@ func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	isTied := func(k clockPair, _ *clockLinks) bool { return tied(k.caller) || tied(k.callee) }
 	maps.DeleteFunc(g.pairs, isTied)
 	maps.DeleteFunc(g.guesses, isTied)
-	if len(g.pairs)+len(g.guesses) == 0 {
+	maps.DeleteFunc(g.within, isTied)
+	if len(g.pairs)+len(g.guesses)+len(g.within) == 0 {
 		return nil
 	}
 	s := g.solve()
@@ -203,7 +206,7 @@ func (f *clockFit) solver() *solver {
 			return
 		}
 		if to == nil {
-			to = &clockLinks{guessed: guessed}
+			to = &clockLinks{guessed: guessed, within: ls.within}
 			all[k] = to
 		}
 		if borrowed[k] {
@@ -239,16 +242,17 @@ func (f *clockFit) solver() *solver {
 		merge(k, f.pairs[k], false)
 	}
 	part := f.components(all)
-	guesses := map[clockPair]*clockLinks{}
-	for _, k := range keys(f.guesses) {
-		if part[k.caller] != part[k.callee] {
-			guesses[k] = f.guesses[k]
+	for _, less := range []struct {
+		links map[clockPair]*clockLinks
+		least int
+	}{{f.guesses, 1}, {f.within, withinLeast}} {
+		for _, k := range keys(less.links) {
+			if ls := less.links[k]; part[k.caller] != part[k.callee] && ls.n >= less.least {
+				merge(k, ls, true)
+			}
 		}
+		part = f.components(all)
 	}
-	for _, k := range keys(guesses) {
-		merge(k, guesses[k], true)
-	}
-	part = f.components(all)
 
 	size := map[int32]int{}
 	roots := map[int32]int{}

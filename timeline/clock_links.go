@@ -25,6 +25,14 @@ func (f *clockFit) learn(r *Request) {
 		if own := c.Caller.span(); own != nil && caller.Kind == ClientSpan && ClockOf(own.Event) == ClockOf(caller.Event) {
 			w = w.or(windowOf(own.Event)) // a call of which only one end was logged
 		}
+		if w.event.momentary() && stamped(w.event) {
+			if c.Caller == r.Root() && allComplete(r) {
+				for _, in := range workOf(c.Callee) {
+					f.around(w, in)
+				}
+			}
+			continue
+		}
 		openEnd := openEnded(c) || c.Record == nil && !allComplete(r)
 		into := f.pairs
 		if c.Record == nil {
@@ -200,6 +208,29 @@ func (f *clockFit) call(into map[clockPair]*clockLinks, caller, callee clockWind
 	l.p, l.c = f.seat(caller.event), f.seat(callee.event)
 	l.raw = l.p.raw
 	f.add(into, clockPair{p, c}, l)
+}
+
+// passedOnWithin is how much longer than its callee a caller is taken to be at work at most on either side, where it does not tell how long it was.
+const passedOnWithin = 250 * time.Millisecond
+
+// withinLeast is how many such calls there must be for tying a clock.
+const withinLeast = 30
+
+// around adds what a call says of which the caller tells a moment alone: that lies about the callee's work, for a caller that has a request
+// passes it on, and one that has an answer gives it back. Of one call that is not sure; of many it is for most, and a fit asks for no more.
+func (f *clockFit) around(caller, callee clockWindow) {
+	p, c := f.clock(caller.event), f.clock(callee.event)
+	if p == c || !callee.startOK || !callee.endOK || callee.loose {
+		return
+	}
+	l := clockLink{
+		lo: micros(callee.start.Lo.Sub(caller.start.Hi.Add(passedOnWithin))), hi: micros(callee.end.Hi.Sub(caller.start.Lo.Add(-passedOnWithin))),
+		p: f.seat(caller.event), c: f.seat(callee.event), pWide: caller.widths(), cWide: callee.widths(),
+	}
+	l.raw = l.p.raw
+	k := clockPair{p, c}
+	f.add(f.within, k, l)
+	f.within[k].within = true
 }
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }

@@ -44,6 +44,7 @@ type clockLinks struct {
 	dropped         int
 	late, lateAmong int
 	guessed         bool // who called is a guess
+	within          bool // of the caller's exchanges a moment alone is known
 }
 
 // Bounds of what a fit keeps: memory follows the pairs of hosts, not the requests.
@@ -63,7 +64,7 @@ func (f *clockFit) add(into map[clockPair]*clockLinks, k clockPair, l clockLink)
 	}
 	l.weight = 1
 	ls.n++
-	limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses))))
+	limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses)+len(f.within))))
 	if len(ls.links) >= limit {
 		ls.thin(limit / 2)
 	}

@@ -98,6 +98,52 @@ func simulate(rnd *rand.Rand, n int, offsets map[string]time.Duration) memory {
 	return out
 }
 
+// TestClockOfMoments: a proxy whose records tell neither start nor end nor length of an exchange is tied by many of them and by
+// few is not, and the interval holds the truth, whichever moment it stamps.
+func TestClockOfMoments(t *testing.T) {
+	offsets := map[string]time.Duration{
+		"e1": 640 * time.Millisecond, "l1": -2200 * time.Millisecond, "a1": time.Hour, "a2": -800 * time.Millisecond, "s1": 420 * time.Millisecond,
+	}
+	for _, stampsStart := range []bool{true, false} {
+		for _, n := range []int{12, 400} {
+			all := simulate(rand.New(rand.NewPCG(3, 7)), n, offsets)
+			for i, e := range all {
+				e.Attrs = Attrs{{"http.request.method", "GET"}, {"url.path", fmt.Sprintf("/%d", i/4)}}
+				if e.Host != "e1" {
+					continue
+				}
+				if stampsStart {
+					e.Time = e.Time.Add(-e.Duration)
+				}
+				e.Time, e.Duration, e.Calls, e.Role = e.Time.Truncate(time.Second), 0, nil, RoleGateway
+				e.Keys = nil
+				e.Stamp = Stamp{Meaning: Within, Resolution: time.Second, Zone: ZoneWritten}
+			}
+			c, err := Collect(t.Context(), []Named{{Name: "m", Source: all}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var reference time.Duration
+			var e1 HostClock
+			for _, h := range c.Clocks.Hosts() {
+				if h.Reference {
+					reference = offsets[h.Host]
+				}
+				if h.Host == "e1" {
+					e1 = h
+				}
+			}
+			if e1.Tied != (n == 400) || e1.Reason == "" {
+				t.Errorf("of %d records of moments the clock is tied: %v, %q", n, e1.Tied, e1.Reason)
+			}
+			miss := e1.OffsetMS - float64(offsets["e1"]-reference)/1e6
+			if e1.Tied && (max(miss, -miss) > e1.SlackMS || e1.SlackMS > 400) {
+				t.Errorf("stamps of the start %v: it is %.1f ms off, ±%.1f", stampsStart, miss, e1.SlackMS)
+			}
+		}
+	}
+}
+
 func TestClockZone(t *testing.T) {
 	for _, c := range []struct {
 		offset time.Duration

@@ -42,6 +42,8 @@
 //     duration is as vague as both ([Event.Interval]).
 //   - Per pair of clocks and stretch of time the tightest links are kept (clock_sample.go), so that memory
 //     follows the pairs of hosts and not the requests.
+//   - Where a caller's records tell but a moment of each exchange, as common log formats do, it lies within what was passed on, or
+//     little beside it: one call does not show that, many do. So a clock is tied that nothing else ties, and it is said (clock_links.go).
 //   - Some bounds are false: lines written late, calls that were not waited for, wrong matches. The value
 //     that breaks the fewest bounds is asked for, not one that breaks none (Marzullo, "Maintaining the time in a
 //     distributed system", 1983; clock_stab.go); it is the majority vote by which NTP finds falsetickers (RFC 5905,

@@ -162,6 +162,13 @@ func (e *Event) Interval() (start, end RawSpan, startOK, endOK bool) {
 	}
 }
 
+// momentary says that e tells of its exchange a moment alone, which lies somewhere within: a record of a format in which some servers stamp the
+// start and others the end.
+func (e *Event) momentary() bool {
+	_, _, startOK, endOK := e.Interval()
+	return !startOK && !endOK
+}
+
 // Attrs are an event's further attributes by OpenTelemetry name, in the order in
 // which they were read, each name once.
 type Attrs []Attr

@@ -412,7 +412,15 @@ func (c *collector) fits(l *kinLink, u, o *end) (string, bool) {
 	if l.twin {
 		return words, overlap(us, ue, ls, le)
 	}
+	if u.e.momentary() && !o.e.momentary() {
+		return words, around(us, ls, le)
+	}
 	return words, nested(us, ue, ls, le, u.failing() && u.got != o.status)
+}
+
+// around says whether an exchange [ls, le] can have been made for one of which a moment alone is known: what a proxy has it passes on.
+func around(at, ls, le Instant) bool {
+	return !at.Add(passedOnWithin).CertainlyBefore(firstKnown(ls, le)) && !firstKnown(le, ls).Add(passedOnWithin).CertainlyBefore(at)
 }
 
 // rawInstants gives start and end of an exchange on its own clock, moved by d, which is as exact as said.

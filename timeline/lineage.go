@@ -97,7 +97,7 @@ func passedOn(c *Call) {
 	if c.Skips && c.Callee.Sent != c.Caller.Sent {
 		return // what stands between them, which left no record, may have got it and failed
 	}
-	if c.Callee.Sent != c.Caller.Sent && answeredAt(c.Caller).Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee)) {
+	if at := answeredAt(c.Caller); c.Callee.Sent != c.Caller.Sent && at.Known() && at.Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee)) {
 		c.Ended = GaveUp
 		return
 	}
@@ -130,9 +130,17 @@ func brokeBelow(h *Hop) *Call {
 	return c
 }
 
-// answeredAt is when a hop had answered: by its own record, else when the first of its callers had that tells.
+// answeredAt is when a hop had answered: by its own record, else when the first of its callers had that tells. A record with no more than
+// a moment within its exchange does not tell.
 func answeredAt(h *Hop) Instant {
-	for ; !h.End.Known() && h.Caller != nil && h.Caller.Record == nil; h = h.Caller.Caller {
+	tells := func(h *Hop) bool {
+		sp := h.span()
+		return h.End.Known() && (sp == nil || !sp.momentary())
+	}
+	for ; !tells(h) && h.Caller != nil && h.Caller.Record == nil; h = h.Caller.Caller {
+	}
+	if !tells(h) {
+		return Instant{}
 	}
 	return h.End
 }
