@@ -118,7 +118,7 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 	for _, e := range rest {
 		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e])
 		if h == nil {
-			h = hopAt(hops, e)
+			h = cmp.Or(hopAt(hops, e), writtenLate(hops, e))
 		}
 		if h == nil {
 			switch {
@@ -280,6 +280,24 @@ func hopAt(hops []*Hop, e *Joined) *Hop {
 		return nextLogged(fits, e)
 	}
 	return before
+}
+
+// writtenLate finds the exchange before which e seems to have been written, for its record was stamped late: one process wrote both to one log, and
+// the start of an exchange is told by that stamp less how long it took.
+func writtenLate(hops []*Hop, e *Joined) *Hop {
+	pid := e.Attrs.Get(KeyPID)
+	for _, h := range hops {
+		sp := h.span()
+		if sp.Stamp.Meaning != End || pid == "" || sp.Attrs.Get(KeyPID) != pid || sp.Pos.Source != e.Pos.Source || sp.Pos.Path != e.Pos.Path || sp.Pos.Compare(e.Pos) < 0 {
+			continue
+		}
+		at, _, _, _ := e.Interval()
+		start, _, ok, _ := sp.Interval()
+		if ok && !at.Hi.Add(lateLine).Before(start.Lo) {
+			return h
+		}
+	}
+	return nil
 }
 
 // nextLogged gives, of exchanges during which e may have been written as far as stamps tell, the one whose record stands next behind e

@@ -183,15 +183,30 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 	}
 	around = merged(around)
 	near := slices.DeleteFunc(slices.Clone(calls), func(x *calling) bool { return !touches(around, x.start.Lo, x.stop.Hi) })
+	relative := oneClock(calls)
+	if relative {
+		for _, x := range calls {
+			c.relate(&x.end)
+		}
+	}
+	exchangesAt := func(windows []Window) []*end {
+		out := c.exchangesAt(p, windows)
+		for i := range out {
+			if relative {
+				c.relate(out[i])
+			}
+		}
+		return out
+	}
 
-	lower := c.exchangesAt(p, widenedBy(around, 0))
+	lower := exchangesAt(widenedBy(around, 0))
 	s, ok := callShift(near, lower)
 	if !ok {
 		var grid []time.Duration
 		for d := clockGrid; d <= maxSkew; d += clockGrid {
 			grid = append(grid, -d, d)
 		}
-		lower = append(lower, c.exchangesAt(p, widenedBy(around, grid...))...)
+		lower = append(lower, exchangesAt(widenedBy(around, grid...))...)
 		if s, ok = callShift(near, lower); !ok {
 			return nil
 		}
@@ -202,15 +217,45 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 			rest = append(rest, Window{p.host, x.start.Lo.Add(s.d - s.exact - time.Second), x.stop.Hi.Add(s.d + s.exact + time.Second)})
 		}
 	}
-	lower = append(lower, c.exchangesAt(p, rest)...)
+	lower = append(lower, exchangesAt(rest)...)
 	for _, e := range c.lone {
 		if e.Service == p.service && e.Host == p.host {
 			x := c.onCommonTime(endOfExchange(e, loneSet(e)))
-			x.wanted = true
+			if x.wanted = true; relative {
+				c.relate(&x)
+			}
 			lower = append([]*end{&x}, lower...)
 		}
 	}
 	return s.pair(calls, onceEach(lower))
+}
+
+// oneClock says whether one clock stamped all calls.
+func oneClock(calls []*calling) bool {
+	return !slices.ContainsFunc(calls, func(x *calling) bool { return x.clock != calls[0].clock })
+}
+
+// relate leaves of what is not known of an end on the common time line what its stamps leave open: by how much its clock may be off there, all ends
+// that it stamped are off alike, and between two clocks that is what is asked for.
+func (c *collector) relate(x *end) {
+	if !c.clocks.Tied(x.e) {
+		return
+	}
+	start, stop := c.clocks.Align(x.e)
+	rawStart, rawStop, startOK, stopOK := x.e.Interval()
+	about := func(at Instant, raw RawSpan) RawSpan {
+		half := raw.Hi.Sub(raw.Lo) / 2
+		return RawSpan{at.Time.Add(-half), at.Time.Add(half)}
+	}
+	if stopOK {
+		x.stop = about(stop, rawStop)
+	}
+	switch {
+	case startOK:
+		x.start = about(start, rawStart)
+	case x.hasStart: // it is known by its caller's alone
+		x.start.Hi = x.stop.Hi
+	}
 }
 
 // onceEach gives ends by position, each once.
