@@ -179,7 +179,7 @@ func (c *collector) endsBeside(ends []*end) map[bench][]*end {
 		for _, l := range x.lines() {
 			lines[l] = true
 		}
-		start, stop := c.clocks.Align(x.e)
+		start, stop := x.align(c.clocks)
 		if !start.Known() {
 			start = stop.Add(-unknownLength)
 		}

@@ -67,16 +67,15 @@ func (m *kinMatch) fill(a, b *kinLink, may func(u, l *end) bool) {
 			if x.named || !x.root || !x.leaf || m.up[x] || m.down[x] != nil || !may(u, x) {
 				continue
 			}
-			w, ok := m.c.fits(a, u, x)
-			if !ok {
+			if !m.c.fits(a, u, x) {
 				continue
 			}
 			for _, l := range below[u.set] {
 				if !may(x, l) {
 					continue
 				}
-				if w2, ok := m.c.fits(b, x, l); ok {
-					all = append(all, sandwich{upper: fit{u, x, a, w}, lower: fit{x, l, b, w2}})
+				if m.c.fits(b, x, l) {
+					all = append(all, sandwich{upper: fit{u, x, a}, lower: fit{x, l, b}})
 				}
 			}
 		}

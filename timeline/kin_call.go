@@ -158,7 +158,7 @@ func (c *collector) onCommonTime(x end) end {
 	if !c.clocks.Tied(x.e) {
 		return x
 	}
-	start, stop := c.clocks.Align(x.e)
+	start, stop := x.align(c.clocks)
 	if x.hasStart && start.Known() {
 		x.start = RawSpan{start.Earliest, start.Latest}
 	}
@@ -412,12 +412,12 @@ func (s shift) pair(calls []*calling, lower []*end) (out []kinship) {
 				}
 				for _, l := range byLine[x.line] {
 					if lo, hi, ok := x.bounds(l); ok && !taken[l] && lo-exact <= s.d+s.exact && hi+exact >= s.d-s.exact {
-						fits = append(fits, fit{u: &x.end, l: l, words: words})
+						fits = append(fits, fit{u: &x.end, l: l})
 					}
 				}
 			}
 			for _, group := range components(fits, fit.ends) {
-				for _, k := range inOrder(group) {
+				for _, k := range inOrder(group, words) {
 					taken[k.upper], taken[k.lower] = true, true
 					out = append(out, k)
 				}
@@ -427,8 +427,8 @@ func (s shift) pair(calls []*calling, lower []*end) (out []kinship) {
 	return out
 }
 
-// inOrder pairs the ends of a component that has as many of both sides.
-func inOrder(group []fit) (out []kinship) {
+// inOrder pairs the ends of a component that has as many of both sides; words say by what they are of one time.
+func inOrder(group []fit, words string) (out []kinship) {
 	us, ls, at := map[*end]bool{}, map[*end]bool{}, map[[2]*end]fit{}
 	for _, f := range group {
 		us[f.u], ls[f.l] = true, true
@@ -443,7 +443,7 @@ func inOrder(group []fit) (out []kinship) {
 		if !ok {
 			return nil
 		}
-		out = append(out, kinship{upper: u, lower: f.l, candidates: len(upper), reason: kinWords(u, f.l, f.words)})
+		out = append(out, kinship{upper: u, lower: f.l, candidates: len(upper), reason: kinWords(u, f.l, words)})
 	}
 	return out
 }

@@ -29,6 +29,19 @@ type end struct {
 	root, leaf  bool // no record tells who called it; none tells whom it called
 	wanted      bool // it is of a request asked for
 	within      *end // the nearest exchange that it was made for and that tells its end
+
+	// Start and stop by the corrected clocks of a model, once they were asked for.
+	by           *ClockModel
+	begun, ended Instant
+}
+
+// align gives start and stop by the corrected clocks, which are those of Align. It computes them once for each model.
+func (x *end) align(by *ClockModel) (start, stop Instant) {
+	if x.by != by {
+		x.begun, x.ended = by.Align(x.e)
+		x.by = by
+	}
+	return x.begun, x.ended
 }
 
 // A bench is one log of one service on one host: that of a proxy and that of the app behind it may be told by

@@ -176,18 +176,12 @@ func (c *collector) fewAgree(l *kinLink, a, b []*end) bool {
 	us, ls, fit := map[int]bool{}, map[int]bool{}, map[int]bool{}
 	likeOf(a, b, l.named, func(i, j int) {
 		us[i], ls[j] = true, true
-		if c.atOnce(l, a[i], b[j]) || c.atOnce(l, b[j], a[i]) {
+		if c.fits(l, a[i], b[j]) || c.fits(l, b[j], a[i]) {
 			fit[i] = true
 		}
 	})
 	least := min(len(us), len(ls))
 	return least > 0 && least < alikeLeast && len(fit) >= least
-}
-
-// atOnce says whether two exchanges are of one time, whichever was made for the other.
-func (c *collector) atOnce(l *kinLink, u, o *end) bool {
-	_, ok := c.fits(l, u, o)
-	return ok
 }
 
 // order says which of two logs forwards to the other: 1 if the first one does, -1 if the second one does, 0 if nothing tells.
@@ -269,7 +263,7 @@ func (c *collector) meetings(l *kinLink, a, b []*end) meetings {
 				continue
 			}
 			for _, j := range list {
-				if met[j] || same && u.status != b[j].status || !u.alike(b[j]) || !c.atOnce(l, u, b[j]) && !c.atOnce(l.reversed(), b[j], u) {
+				if met[j] || same && u.status != b[j].status || !u.alike(b[j]) || !c.fits(l, u, b[j]) && !c.fits(l.reversed(), b[j], u) {
 					continue
 				}
 				m.pairs[i], met[j] = j, true
@@ -322,7 +316,7 @@ func (l *kinLink) reversed() *kinLink {
 // roughly is when an exchange was logged: by the corrected clocks, where these tell, else by its own.
 func (c *collector) roughly(l *kinLink, x *end) time.Time {
 	if l.shift == nil {
-		start, stop := c.clocks.Align(x.e)
+		start, stop := x.align(c.clocks)
 		return firstKnown(stop, start).Time
 	}
 	return x.stop.Lo
@@ -389,33 +383,42 @@ func (w ways) longest(from, to bench) int {
 	return best
 }
 
-// fits says whether two ends of a link are of one time, and in words by what that is known.
-func (c *collector) fits(l *kinLink, u, o *end) (string, bool) {
+// fits says whether two ends of a link are of one time.
+func (c *collector) fits(l *kinLink, u, o *end) bool {
 	var us, ue, ls, le Instant
-	words := "by the corrected clocks"
 	switch {
 	case u.clock == o.clock:
-		words = "on one clock"
 		us, ue = rawInstants(u, 0, 0)
 		ls, le = rawInstants(o, 0, 0)
 	case l.shift == nil || c.clocksTell(u, o):
-		us, ue = c.clocks.Align(u.e)
-		ls, le = c.clocks.Align(o.e)
+		us, ue = u.align(c.clocks)
+		ls, le = o.align(c.clocks)
 		if !u.hasStop && u.within != nil && c.clocksTell(u, u.within) {
-			_, ue = c.clocks.Align(u.within.e)
+			_, ue = u.within.align(c.clocks)
 		}
 	default:
-		words = fmt.Sprintf("and %d exchanges of both are as far apart", l.shift.pairs)
 		us, ue = rawInstants(u, 0, 0)
 		ls, le = rawInstants(o, l.shift.d, l.shift.exact)
 	}
 	if l.twin {
-		return words, overlap(us, ue, ls, le)
+		return overlap(us, ue, ls, le)
 	}
 	if u.e.momentary() && !o.e.momentary() {
-		return words, around(us, ls, le)
+		return around(us, ls, le)
 	}
-	return words, nested(us, ue, ls, le, u.failing() && u.got != o.status)
+	return nested(us, ue, ls, le, u.failing() && u.got != o.status)
+}
+
+// timeWords tells in words by what two ends are known to be of one time.
+func (c *collector) timeWords(f fit) string {
+	switch l := f.link; {
+	case f.u.clock == f.l.clock:
+		return "on one clock"
+	case l.shift == nil || c.clocksTell(f.u, f.l):
+		return "by the corrected clocks"
+	default:
+		return fmt.Sprintf("and %d exchanges of both are as far apart", l.shift.pairs)
+	}
 }
 
 // around says whether an exchange [ls, le] can have been made for one of which a moment alone is known: what a proxy has it passes on.

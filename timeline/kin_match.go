@@ -70,9 +70,8 @@ func byRawTime(a, b *end) int {
 
 // A fit is two ends that may be of one request.
 type fit struct {
-	u, l  *end
-	link  *kinLink
-	words string
+	u, l *end
+	link *kinLink
 }
 
 func (f fit) ends() (a, b any) { return f.u, f.l }
@@ -91,8 +90,8 @@ func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
 					if !k.twin && (!l.root || m.up[l]) || u.named && l.named && !k.named || m.otherID(u, l) || !may(u, l) {
 						continue
 					}
-					if w, ok := m.c.fits(k, u, l); ok {
-						fits = append(fits, fit{u, l, k, w})
+					if m.c.fits(k, u, l) {
+						fits = append(fits, fit{u, l, k})
 					}
 				}
 			}
@@ -199,8 +198,8 @@ func (c *collector) gap(f fit) int64 {
 	case f.link.shift != nil && !c.clocksTell(f.u, f.l):
 		d -= f.link.shift.d
 	default:
-		us, ue := c.clocks.Align(f.u.e)
-		ls, le := c.clocks.Align(f.l.e)
+		us, ue := f.u.align(c.clocks)
+		ls, le := f.l.align(c.clocks)
 		a, b := ue, le
 		if us.Known() && ls.Known() {
 			a, b = us, ls
@@ -228,7 +227,7 @@ func (m *kinMatch) take(f fit, candidates int) {
 		}
 	}
 	m.name(f.u, f.l)
-	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, f.link.depth > 1, candidates, kinWords(f.u, f.l, f.words)})
+	m.found = append(m.found, kinship{f.u, f.l, f.link.twin, f.link.depth > 1, candidates, kinWords(f.u, f.l, m.c.timeWords(f))})
 }
 
 // after says whether an exchange certainly began after another one.
@@ -239,8 +238,8 @@ func (c *collector) after(x, o *end) bool {
 		if !c.clocksTell(x, o) {
 			return false
 		}
-		xs, xe = c.clocks.Align(x.e)
-		os, oe = c.clocks.Align(o.e)
+		xs, xe = x.align(c.clocks)
+		os, oe = o.align(c.clocks)
 	}
 	return os.CertainlyBefore(xs) || oe.CertainlyBefore(xe)
 }
@@ -258,12 +257,11 @@ func (m *kinMatch) attempts(k *kinLink) {
 			if used == nil || used == u || m.c.after(l, used) || u.named && l.named && !k.named || m.otherID(u, l) || !u.repeated(l) {
 				continue
 			}
-			w, ok := m.c.fits(k, u, l)
-			if !ok {
+			if !m.c.fits(k, u, l) {
 				continue
 			}
 			n++
-			if f := (fit{u, l, k, w}); best == nil || m.c.gap(f) < m.c.gap(*best) {
+			if f := (fit{u, l, k}); best == nil || m.c.gap(f) < m.c.gap(*best) {
 				best = &f
 			}
 		}
@@ -290,8 +288,8 @@ func (m *kinMatch) unread(k *kinLink) {
 			if !u.leaf || m.down[u] != nil || !u.failing() && u.status != l.status || u.unreadable() {
 				continue
 			}
-			if w, ok := m.c.fits(k, u, l); ok {
-				fits = append(fits, fit{u, l, k, w})
+			if m.c.fits(k, u, l) {
+				fits = append(fits, fit{u, l, k})
 			}
 		}
 	}
