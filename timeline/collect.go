@@ -631,11 +631,17 @@ func (c *collector) learn() {
 		fit.anchor(x.a, x.b)
 	}
 	fit.anchored = c.anchored
-	var built []*Request
-	for i, joined := range all {
-		for _, r := range c.builder().build(joined) {
+	built := make([][]*Request, len(all))
+	each(len(all), func(i int) {
+		b := c.builder()
+		b.rough = true // stamps are learnt from as they are
+		built[i] = b.build(all[i])
+		for _, r := range built[i] {
 			Resolve(r)
-			built = append(built, r)
+		}
+	})
+	for i, joined := range all {
+		for _, r := range built[i] {
 			if len(joined) > 1 || hasIdentity(joined[0].Event) {
 				votes.count(r) // a record that nothing ties to others does not tell who is outermost
 			}
@@ -657,7 +663,7 @@ func (c *collector) learn() {
 	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
 	fit.machines(c.book)
 	c.clocks = fit.fit()
-	c.book.tellGuests(built, c.clocks)
+	c.book.tellGuests(slices.Concat(built...), c.clocks)
 }
 
 // draft builds the wanted requests and their neighbours, with the lives of the processes
