@@ -72,6 +72,12 @@ type Config struct {
 	// MaxRecord is the size in bytes above which a record is cut; 0 is 1 MiB.
 	MaxRecord int
 
+	// Index is the directory in which indexes of log files stand; "" is beside the files.
+	Index string
+	// Note is told what the user should know beside the result, as one line; nil is nobody. It may be called from
+	// several goroutines.
+	Note func(string)
+
 	// What follows is for sources over the network.
 
 	// HTTP is how the server is reached: TLS, credentials, headers, proxy; nil is the default.

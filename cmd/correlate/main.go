@@ -172,6 +172,7 @@ no hop can be named, 2 for a usage error or a failure, 3 if the ID is in no sour
 		rulesCommand(s),
 		formatsCommand(s),
 		clocksCommand(s),
+		indexCommand(s),
 		configCommand(s),
 	)
 	return root

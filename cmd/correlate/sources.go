@@ -45,6 +45,7 @@ type sourceFlags struct {
 	dryRun   bool
 	strict   bool
 	anchors  []string
+	index    string
 	logs     logFormatFlags
 	logLevel *promslog.Level
 }
@@ -59,6 +60,7 @@ func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 2 if a source cannot be read whole")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "how long the others wait for one server; what came until then is used, and the result says so")
 	cmd.Flags().StringArrayVar(&f.anchors, "anchor", nil, "two records of one moment, which tie the clocks of their hosts: FILE:LINE=FILE:LINE, as results print positions; may be given several times")
+	cmd.Flags().StringVar(&f.index, "index", "", "directory of the indexes of log files, where correlate index --into wrote them; else they are looked for beside the files")
 	f.logs.add(cmd)
 	cmd.Flags().Var(levelFlag{f.logLevel}, "log-level", "what to tell on stderr: "+strings.Join(promslog.LevelFlagOptions, "|"))
 }
@@ -133,6 +135,7 @@ func (f *sourceFlags) open(ctx context.Context, s streams, args []string, format
 	for i := range wanted {
 		c := &wanted[i].Config
 		c.Stdin, c.Log = s.in, o.log
+		c.Index, c.Note = f.index, func(what string) { s.say("%s", what) }
 		c.Formats = cmp.Or(c.Formats, formats)
 		c.Zone = cmp.Or(c.Zone, zone)
 		if wanted[i].network() {

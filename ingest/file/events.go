@@ -15,6 +15,7 @@ import (
 
 	"github.com/correlatehq/correlate/ingest"
 	"github.com/correlatehq/correlate/ingest/format"
+	"github.com/correlatehq/correlate/internal/idindex"
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -37,12 +38,14 @@ type plan struct {
 	keyForms [][]string // of each key
 	wanted   map[string]bool
 	spelling *search
-	failed   []*timeline.Failed
-	near     windows
-	within   windows // see Filter.Within
-	sample   *timeline.Sample
-	life     bool // records of process lives are wanted
-	at       []timeline.RecordAt
+	// query asks an index for the spellings; unable are those that none can hold.
+	query  func() (q *idindex.Query, unable []string)
+	failed []*timeline.Failed
+	near   windows
+	within windows // see Filter.Within
+	sample *timeline.Sample
+	life   bool // records of process lives are wanted
+	at     []timeline.RecordAt
 }
 
 func newPlan(f timeline.Filter) *plan {
@@ -79,6 +82,7 @@ func newPlan(f timeline.Filter) *plan {
 	p.near = newWindows(near)
 	if len(p.keys) > 0 {
 		p.spelling = newSearch(spellings)
+		p.query = sync.OnceValues(func() (*idindex.Query, []string) { return idindex.NewQuery(slices.Concat(spellings...)) })
 	}
 	return p
 }
@@ -250,6 +254,7 @@ type partReader struct {
 	hosts    []hostSpans  // the same by host
 	within   spans        // without which nothing is wanted; nil: all may be
 	lines    map[int]bool // wanted by their place
+	holds    *holding     // where the IDs wanted may stand; nil if that is not known
 	index    *index       // of an earlier pass, nil if there was none
 	stamps   *index       // that this pass makes; nil if it makes none
 	glance   *glance      // nil if nothing is asked for by time
@@ -337,13 +342,14 @@ func (r *partReader) pass(ctx context.Context) bool {
 		return true
 	}
 	d, err := r.s.formatOf(r.p)
+	r.holds = r.holding()
 	switch {
 	case err != nil:
 		return r.broken(r.pos, err)
 	case d.Binary:
 		return r.skip(r.pos, whatBinary, nil)
 	case d.Format == nil && r.pl.spelling != nil && !slices.ContainsFunc(r.pl.keys, func(k timeline.Key) bool { return !tellsInText([]byte(k.Value)) }):
-		holds, err := r.scan(ctx)
+		holds, err := r.mayHold(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return false
@@ -361,11 +367,14 @@ func (r *partReader) pass(ctx context.Context) bool {
 	if !r.canMatter() {
 		return true
 	}
+	if r.holds != nil && len(r.holds.extents) == 0 && r.index != nil {
+		return true
+	}
 	if done, goOn := r.skim(ctx); done {
 		return goOn
 	}
 	if r.onlyBytes() {
-		matters, err := r.scan(ctx)
+		matters, err := r.mayHold(ctx)
 		if ctx.Err() != nil {
 			return false
 		}
@@ -490,6 +499,14 @@ func (r *partReader) canMatter() bool {
 // their tokens, and not in the file.
 func (r *partReader) onlyBytes() bool {
 	return !r.pl.all && !r.pl.life && len(r.near) == 0 && !r.sampler.on && len(r.lines) == 0 && (len(r.pl.failed) == 0 || r.literals != nil && !r.docs)
+}
+
+// mayHold says whether a record of the part may be wanted, by its index or its bytes.
+func (r *partReader) mayHold(ctx context.Context) (bool, error) {
+	if r.holds != nil && len(r.holds.extents) == 0 {
+		return false, nil
+	}
+	return r.scan(ctx)
 }
 
 // scan says whether a record of the part may be wanted, by its bytes, or is longer

@@ -66,6 +66,9 @@ type Source struct {
 
 	literals sync.Map // *format.Format -> *search for its literals
 
+	sidecars   []*sidecar
+	indexNotes []string // guarded by mu
+
 	progress progress
 	room     atomic.Int64 // for what is kept of compressed parts, in bytes
 
@@ -111,6 +114,8 @@ type filePart struct {
 	skipped map[string]skip // by What; guarded by Source.mu
 	index   *index          // nil until a whole pass left it; guarded by Source.mu
 	kept    *kept           // nil until a pass left it; guarded by Source.mu
+	ids     *partIDs        // nil if no index tells of it; set while the source is opened
+	turned  atomic.Bool     // a pass found that bytes do not tell where its records are
 	glance  *glance         // nil until a pass left it; guarded by Source.mu
 }
 
@@ -162,12 +167,17 @@ func OpenAll(ctx context.Context, names []string, c ingest.Config) (*Source, err
 		return nil, err
 	}
 	s.nameStreams()
+	s.useIndexes()
 	return s, nil
 }
 
-// Close removes the temporary files that hold what came through pipes.
+// Close removes the temporary files that hold what came through pipes, and closes the indexes.
 func (s *Source) Close() error {
-	return removeAll(s.temps)
+	errs := []error{removeAll(s.temps)}
+	for _, x := range s.sidecars {
+		errs = append(errs, x.f.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func removeAll(dirs []string) error {

@@ -145,9 +145,16 @@ func (k *skimmer) pass(ctx context.Context, f *stored) bool {
 
 // run does the work of pass, but for that which goes from place to place.
 func (k *skimmer) run(ctx context.Context, f *stored) bool {
+	if h := k.r.holds; h != nil && (f.how == nil || k.r.stamps == nil) {
+		return k.jump(ctx, f, h)
+	}
 	wanted := k.wanted()
 	if wanted == nil {
-		return k.through(ctx, math.MaxInt64)
+		goOn := k.through(ctx, math.MaxInt64)
+		if goOn {
+			k.r.keepIndex()
+		}
+		return goOn
 	}
 	size := k.r.p.size
 	if f.how != nil {
@@ -257,7 +264,6 @@ func (k *skimmer) through(ctx context.Context, to int64) bool {
 		buf = buf[:copy(buf, buf[end:])]
 	}
 	k.buf = buf
-	k.r.keepIndex()
 	return true
 }
 
@@ -270,6 +276,7 @@ func (f *endsWith) Read([]byte) (int, error) { return 0, f.err }
 // comes behind it.
 func (k *skimmer) onward(ctx context.Context, rest []byte, in io.Reader) bool {
 	k.whole = true
+	k.r.p.turned.Store(true)
 	at := len(k.window) - len(rest)
 	k.r.reader.Jump(io.MultiReader(bytes.NewReader(rest), in), k.base+int64(at), k.lineAt(at))
 	return k.r.records(ctx)
