@@ -251,44 +251,27 @@ func withPlaces(extents []extent, h *holding, size int64) []extent {
 // the offset, but behind pos; else pos.
 func (k *skimmer) recordBefore(f io.ReaderAt, h *holding, offset int64, pos lineStart) lineStart {
 	for step := int64(backStep); step <= mostBack; step *= 4 {
-		from := max(pos.offset, offset-step)
-		if from == pos.offset {
+		n, from := blockOf(offset - min(offset, step))
+		if from <= pos.offset || n >= len(h.lines) {
 			break
 		}
 		b := make([]byte, offset-from+ahead)
-		n, err := f.ReadAt(b, from)
+		got, err := f.ReadAt(b, from)
 		if err != nil && err != io.EOF {
 			break
 		}
-		b = b[:n]
-		for i := min(int(offset-from), n); ; {
+		b = b[:got]
+		for i := min(int(offset-from), got); ; {
 			if i = bytes.LastIndexByte(b[:i], '\n') + 1; i == 0 {
 				break
 			}
 			if k.screen.Own(b[i:]) && k.screen.Dates(b[i:]) {
-				line, ok := h.lineAt(f, from+int64(i))
-				if !ok {
-					return pos
-				}
-				return lineStart{from + int64(i), line}
+				return lineStart{from + int64(i), 1 + int(h.lines[n]) + bytes.Count(b[:i], []byte{'\n'})}
 			}
 			i--
 		}
 	}
 	return pos
-}
-
-// lineAt gives the number of the line that begins at the offset; false if what is before it cannot be read.
-func (h *holding) lineAt(f io.ReaderAt, offset int64) (int, bool) {
-	n, start := blockOf(offset)
-	if n >= len(h.lines) {
-		return 0, false
-	}
-	b := make([]byte, offset-start)
-	if _, err := f.ReadAt(b, start); err != nil {
-		return 0, false
-	}
-	return 1 + int(h.lines[n]) + bytes.Count(b, []byte{'\n'}), true
 }
 
 // meetsAny says whether a record that begins in [from, to) may lie in one of the spans.

@@ -15,7 +15,7 @@ const (
 	readSize   = 256 << 10
 	// mostPairs is how many pairs a segment may have: with more it would take a sixteenth
 	// of the text, which is no log of requests.
-	mostPairs = SegmentSize / 16 / 3
+	mostPairs = SegmentSize / 16 * inWord / 8
 	recents   = 1 << 12
 	noTails   = 255 // instead of the number of bits of a bucket
 	anyBlock  = 255 // instead of the pairs of a bucket
@@ -222,7 +222,7 @@ func (b *Builder) Lines() int64 {
 func (b *Builder) Append(to []byte) []byte {
 	k := uint8(noTails)
 	if !b.dense {
-		k = uint8(bits.Len(uint(len(b.pairs) / 4)))
+		k = uint8(bits.Len(uint(len(b.pairs) / 16)))
 	}
 	to = append(to, k)
 	to = binary.LittleEndian.AppendUint16(to, uint16(len(b.lines)))
@@ -234,7 +234,8 @@ func (b *Builder) Append(to []byte) []byte {
 	}
 	counts := len(to)
 	to = append(to, make([]byte, 1<<k)...)
-	to = slices.Grow(to, 3*len(b.pairs))
+	to = slices.Grow(to, 8*len(b.pairs)/inWord+8)
+	word, filled := uint64(0), 0
 	ends := b.intoBuckets(k)
 	start := uint32(0)
 	for bucket, end := range ends {
@@ -248,9 +249,14 @@ func (b *Builder) Append(to []byte) []byte {
 		}
 		to[counts+bucket] = uint8(len(pairs))
 		for _, p := range pairs {
-			e := entry(uint32(p>>blockBits), k)<<blockBits | uint32(p&(blocks-1))
-			to = append(to, byte(e), byte(e>>8), byte(e>>16))
+			word |= uint64(entry(uint32(p>>blockBits), k)<<blockBits|uint32(p&(blocks-1))) << (filled * pairBits)
+			if filled++; filled == inWord {
+				to, word, filled = binary.LittleEndian.AppendUint64(to, word), 0, 0
+			}
 		}
+	}
+	if filled > 0 {
+		to = binary.LittleEndian.AppendUint64(to, word)
 	}
 	return to
 }
@@ -274,5 +280,5 @@ func (b *Builder) intoBuckets(k uint8) []uint32 {
 	return at[:1<<k]
 }
 
-// entry gives the 12 bits of a hash behind those of its bucket.
-func entry(h uint32, k uint8) uint32 { return h << k >> 20 }
+// entry gives the bits of a hash behind those of its bucket that stand in a pair.
+func entry(h uint32, k uint8) uint32 { return h << k >> (32 - entryBits) }

@@ -9,17 +9,18 @@
 // make the index as large as the text. A pattern without such an end has to be searched for in the text itself; [NewQuery]
 // says which.
 //
-// An index is made of segments of 64 MiB of text in blocks of 16 KiB. One segment is made by a
+// An index is made of segments of 16 MiB of text in blocks of 16 KiB. One segment is made by a
 // [Builder], and read back by [Parse]. As stored, its numbers the low byte first:
 //
 //	1  the logarithm b of the number of buckets; 255: it holds no ends, any block may hold anything
 //	2  the number of blocks n
 //	n × 2    line feeds of each block
 //	2^b × 1  pairs of each bucket; 255: any block may hold what falls in it
-//	m × 3    the pairs: the next 12 bits of the hash, then the block in 12 bits
+//	m/3 × 8  the pairs, three of 21 bits in 8 bytes: the next 11 bits of the hash, then the block in 10 bits
 //
 // The hash of an end has 32 bits. Its first b are the bucket. The chance of a strange end to be found
-// in a segment is one in a thousand.
+// in a segment is six in a thousand. Note: filters of each block are as small but take a probe
+// for each block; with larger segments a pair takes more bits for its block.
 package idindex
 
 import (
@@ -33,9 +34,12 @@ const (
 	// SegmentSize is how much text a segment is of at most.
 	SegmentSize = blocks * BlockSize
 
-	blockBits = 12
+	blockBits = 10
+	entryBits = 11             // of the hash in a pair
+	inWord    = 3              // pairs
 	blocks    = 1 << blockBits // of a segment
-	leastTail = 8              // bytes of a run that are its end
+	pairBits  = entryBits + blockBits
+	leastTail = 8 // bytes of a run that are its end
 )
 
 // Salts of the kinds of ends, each of so many bytes.

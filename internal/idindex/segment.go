@@ -32,7 +32,7 @@ func Parse(stored []byte) (*Segment, error) {
 	if s.k == noTails {
 		return s, nil
 	}
-	if s.k > 20 || len(rest) < 1<<s.k {
+	if s.k > 32-entryBits || len(rest) < 1<<s.k {
 		return nil, errSegment
 	}
 	s.counts, s.pairs = rest[:1<<s.k], rest[1<<s.k:]
@@ -44,7 +44,7 @@ func Parse(stored []byte) (*Segment, error) {
 			at += uint32(c)
 		}
 	}
-	if int(at)*3 != len(s.pairs) {
+	if (int(at)+inWord-1)/inWord*8 != len(s.pairs) {
 		return nil, errSegment
 	}
 	return s, nil
@@ -156,25 +156,29 @@ func (s *Segment) all(to *Set) {
 	}
 }
 
-// bucket gives the pairs of the bucket of a hash; false if any block may hold it.
-func (s *Segment) bucket(h uint32) ([]byte, bool) {
+// bucket gives the pairs of the bucket of a hash by their numbers; false if any block may hold it.
+func (s *Segment) bucket(h uint32) (from, to uint32, ok bool) {
 	i := uint64(h) >> (32 - s.k)
 	if s.counts[i] == anyBlock {
-		return nil, false
+		return 0, 0, false
 	}
-	at := 3 * s.starts[i]
-	return s.pairs[at : at+3*uint32(s.counts[i])], true
+	return s.starts[i], s.starts[i] + uint32(s.counts[i]), true
+}
+
+// pair gives the pair of a number.
+func (s *Segment) pair(i uint32) uint32 {
+	return uint32(binary.LittleEndian.Uint64(s.pairs[i/inWord*8:])>>(i%inWord*pairBits)) & (1<<pairBits - 1)
 }
 
 // count tells in how many blocks an end may lie.
 func (s *Segment) count(h uint32) int {
-	pairs, ok := s.bucket(h)
+	from, to, ok := s.bucket(h)
 	if !ok {
 		return blocks
 	}
 	n := 0
-	for want := entry(h, s.k); len(pairs) > 0; pairs = pairs[3:] {
-		if pair(pairs)>>blockBits == want {
+	for want := entry(h, s.k); from < to; from++ {
+		if s.pair(from)>>blockBits == want {
 			n++
 		}
 	}
@@ -182,16 +186,14 @@ func (s *Segment) count(h uint32) int {
 }
 
 func (s *Segment) find(h uint32, to *Set) {
-	pairs, ok := s.bucket(h)
+	from, end, ok := s.bucket(h)
 	if !ok {
 		s.all(to)
 		return
 	}
-	for want := entry(h, s.k); len(pairs) > 0; pairs = pairs[3:] {
-		if p := pair(pairs); p>>blockBits == want {
+	for want := entry(h, s.k); from < end; from++ {
+		if p := s.pair(from); p>>blockBits == want {
 			to.add(int(p & (blocks - 1)))
 		}
 	}
 }
-
-func pair(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
