@@ -180,8 +180,8 @@ func (d *dirIndex) checked(old *indexedFile) {
 		return
 	}
 	d.Text += old.Text
-	for _, ref := range old.Segments {
-		seg, err := d.old.segment(ref)
+	for n := range old.Segments {
+		seg, err := d.old.segment(old, n)
 		if err != nil {
 			d.Err = fmt.Errorf("read %s: %w", d.Path, err)
 			return
@@ -311,7 +311,7 @@ func (d *dirIndex) make(ctx context.Context, p piece, b *idindex.Builder) ([]bui
 		case n < size:
 			return nil, errors.New("it became shorter while it was read")
 		}
-		return []builtSegment{segmentOf(b)}, nil
+		return []builtSegment{builtBy(b)}, nil
 	}
 	var out []builtSegment
 	text := int64(0)
@@ -321,7 +321,7 @@ func (d *dirIndex) make(ctx context.Context, p piece, b *idindex.Builder) ([]bui
 			return nil, err
 		}
 		if n > 0 {
-			out = append(out, segmentOf(b))
+			out = append(out, builtBy(b))
 		}
 		if text += n; n < idindex.SegmentSize {
 			break
@@ -331,7 +331,7 @@ func (d *dirIndex) make(ctx context.Context, p piece, b *idindex.Builder) ([]bui
 	return out, nil
 }
 
-func segmentOf(b *idindex.Builder) builtSegment {
+func builtBy(b *idindex.Builder) builtSegment {
 	ends, _ := b.Ends()
 	return builtSegment{b.Append(nil), indexedSegment{Lines: b.Lines(), Ends: ends}}
 }

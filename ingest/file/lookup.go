@@ -157,8 +157,8 @@ func (r *partReader) holding() *holding {
 		}
 		h.extents = append(h.extents, extent{from, to})
 	}
-	for _, ref := range x.Segments {
-		seg, err := p.ids.side.segment(ref)
+	for n := range x.Segments {
+		seg, err := p.ids.side.segment(x, n)
 		if err != nil {
 			r.s.noteIndex(fmt.Sprintf("the index %s cannot be used, and what it is of is searched whole: %v", p.ids.side.path, err))
 			return nil

@@ -151,6 +151,9 @@ func openSidecar(path string) (_ *sidecar, err error) {
 		return nil, errDamaged
 	}
 	for _, x := range all.Files {
+		if x == nil || x.Text < 0 || x.Size < 0 || !x.Packed && x.Text != x.Size || int64(len(x.Segments)) != segmentsOf(x.Text) {
+			return nil, errDamaged
+		}
 		for _, s := range x.Segments {
 			if s.Size < 0 || s.Offset < 0 || int64(s.Size) > fi.Size()-s.Offset {
 				return nil, errDamaged
@@ -171,18 +174,22 @@ func (x *sidecar) stored(s indexedSegment) ([]byte, error) {
 	return b, nil
 }
 
-// segment reads a segment.
-func (x *sidecar) segment(s indexedSegment) (*idindex.Segment, error) {
-	b, err := x.stored(s)
+// segment reads a segment of a file.
+func (x *sidecar) segment(f *indexedFile, n int) (*idindex.Segment, error) {
+	b, err := x.stored(f.Segments[n])
 	if err != nil {
 		return nil, err
 	}
 	seg, err := idindex.Parse(b)
-	if err != nil {
+	if err != nil || seg.Blocks() != blocksOf(min(f.Text-int64(n)*idindex.SegmentSize, idindex.SegmentSize)) {
 		return nil, errDamaged
 	}
 	return seg, nil
 }
+
+// segmentsOf gives how many segments there are of a text of so many bytes, and blocksOf how many blocks.
+func segmentsOf(text int64) int64 { return (text + idindex.SegmentSize - 1) / idindex.SegmentSize }
+func blocksOf(text int64) int     { return int((text + idindex.BlockSize - 1) / idindex.BlockSize) }
 
 // A known says how a file is known again that was indexed.
 type known int
