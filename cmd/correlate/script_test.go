@@ -30,13 +30,14 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"gz":    gz,
-			"cut":   cut,
-			"flip":  flip,
-			"fill":  fill,
-			"bytes": writeBytes,
-			"calls": calls,
+			"exits":  exits,
+			"gz":     gz,
+			"cut":    cut,
+			"flip":   flip,
+			"fill":   fill,
+			"append": appendFile,
+			"bytes":  writeBytes,
+			"calls":  calls,
 		},
 	})
 }
@@ -102,6 +103,17 @@ func fill(ts *testscript.TestScript, neg bool, args []string) {
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	ts.Check(err)
 	_, err = f.WriteString(strings.Repeat(args[2], n/len(args[2])+1)[:n] + "\n")
+	ts.Check(err)
+	ts.Check(f.Close())
+}
+
+// append FILE OTHER appends the bytes of another file to a file.
+func appendFile(ts *testscript.TestScript, neg bool, args []string) {
+	data, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_APPEND|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	_, err = f.Write(data)
 	ts.Check(err)
 	ts.Check(f.Close())
 }

@@ -138,6 +138,7 @@ func (s *Source) run(ctx context.Context, pl *plan) iter.Seq2[*timeline.Event, e
 			parts = append(parts, st.parts...)
 		}
 		s.progress.begin(parts)
+		s.tellUnable(pl)
 		workers := min(runtime.GOMAXPROCS(0), len(parts))
 		queues := make([]chan []item, len(parts))
 		for i := range queues {

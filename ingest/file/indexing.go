@@ -69,7 +69,7 @@ func BuildIndex(ctx context.Context, names []string, o IndexOptions) ([]Indexed,
 		dir := filepath.Dir(x.real)
 		d := byDir[dir]
 		if d == nil {
-			d = &dirIndex{Indexed: Indexed{Dir: filepath.Dir(x.open), Path: sidecarOf(dir, o.Into)}, built: map[int][]builtSegment{}}
+			d = &dirIndex{Indexed: Indexed{Dir: filepath.Dir(x.open), Path: sidecarOf(x, o.Into)}, built: map[int][]builtSegment{}}
 			byDir[dir], dirs = d, append(dirs, d)
 		}
 		d.found = append(d.found, x)

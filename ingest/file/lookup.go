@@ -35,11 +35,12 @@ func (s *Source) useIndexes() {
 			dir := filepath.Dir(p.real)
 			x, ok := dirs[dir]
 			if !ok {
+				path := sidecarOf(p.found, s.config.Index)
 				var err error
-				if x, err = openSidecar(sidecarOf(dir, s.config.Index)); err == nil {
+				if x, err = openSidecar(path); err == nil {
 					s.sidecars = append(s.sidecars, x)
 				} else if !errors.Is(err, fs.ErrNotExist) {
-					s.noteIndex(fmt.Sprintf("the index %s cannot be used, and its files are searched whole: %v", sidecarOf(dir, s.config.Index), bare(err)))
+					s.noteUnusable(path, err)
 				}
 				dirs[dir] = x
 			}
@@ -67,6 +68,11 @@ func (s *Source) useIndexes() {
 	}
 }
 
+// noteUnusable tells the user that an index cannot be used.
+func (s *Source) noteUnusable(path string, err error) {
+	s.noteIndex(fmt.Sprintf("the index %s cannot be used, and its files are searched whole: %v", path, err))
+}
+
 // noteIndex tells the user, once for each text.
 func (s *Source) noteIndex(what string) {
 	s.mu.Lock()
@@ -77,6 +83,16 @@ func (s *Source) noteIndex(what string) {
 	s.mu.Unlock()
 	if !seen && s.config.Note != nil {
 		s.config.Note(what)
+	}
+}
+
+// tellUnable tells who looks for a fault of an ID for which all is searched though there is an index.
+func (s *Source) tellUnable(pl *plan) {
+	if len(s.sidecars) == 0 || pl.spelling == nil || s.config.Log == nil {
+		return
+	}
+	if _, unable := pl.query(); len(unable) > 0 {
+		s.config.Log.Info("no index holds such an ID, the files are searched whole", "source", s.name, "id", unable[0], "ids", len(unable))
 	}
 }
 
@@ -160,7 +176,7 @@ func (r *partReader) holding() *holding {
 	for n := range x.Segments {
 		seg, err := p.ids.side.segment(x, n)
 		if err != nil {
-			r.s.noteIndex(fmt.Sprintf("the index %s cannot be used, and what it is of is searched whole: %v", p.ids.side.path, err))
+			r.s.noteUnusable(p.ids.side.path, err)
 			return nil
 		}
 		var set idindex.Set

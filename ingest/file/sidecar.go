@@ -101,16 +101,14 @@ type sidecar struct {
 	files []*indexedFile
 }
 
-// sidecarOf gives the path of the sidecar of a directory, which lies in another one if into is set.
-func sidecarOf(dir, into string) string {
+// sidecarOf gives the path of the sidecar in which a file stands, which lies in another directory if into is set.
+func sidecarOf(f found, into string) string {
+	dir := filepath.Dir(f.real)
 	if into == "" {
+		if !f.link {
+			dir = filepath.Dir(f.open) // as the user named it
+		}
 		return filepath.Join(dir, SidecarName)
-	}
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
-	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
 	}
 	sum := sha256.Sum256([]byte(dir))
 	return filepath.Join(into, strings.Trim(filepath.Base(dir), "./\\")+"-"+hex.EncodeToString(sum[:8])+SidecarName)
