@@ -292,19 +292,24 @@ func (n *noter) wentWell(words []string) string {
 	return ""
 }
 
-// usual reads "CALLER CALLEE N": in how many other requests the one was seen to call the other.
+// usual reads "CALLER CALLEE N [recorded]": in how many other requests the one was seen to call the other, and whether it recorded these calls.
 func (n *noter) usual(words []string) string {
 	calls := 0
-	if len(words) == 3 {
+	recorded := len(words) == 4 && words[3] == "recorded"
+	if len(words) == 3 || recorded {
 		calls, _ = strconv.Atoi(words[2])
 	}
 	if calls <= 0 {
-		return "usual is followed by the caller, the callee and a number of calls"
+		return "usual is followed by the caller, the callee, a number of calls, and recorded if the caller has records of them"
 	}
 	if n.near.Book == nil {
 		n.near.Book = &timeline.EndpointBook{}
 	}
-	n.near.Book.Edges = append(n.near.Book.Edges, timeline.Edge{Caller: words[0], Callee: words[1], Calls: calls})
+	e := timeline.Edge{Caller: words[0], Callee: words[1], Calls: calls}
+	if recorded {
+		e.Recorded = calls
+	}
+	n.near.Book.Edges = append(n.near.Book.Edges, e)
 	return ""
 }
 

@@ -58,6 +58,7 @@ var (
 		"error_text":      func(h *HopView, _ string) string { return h.errorText() },
 		"deepest_waiting": func(h *HopView, _ string) string { return h.deepestWaiting().name },
 		"usual_callee":    func(h *HopView, _ string) string { return h.usualCallee() },
+		"not_asked":       func(h *HopView, _ string) string { return h.notAsked() },
 		"refuser":         func(h *HopView, _ string) string { return h.refuser() },
 		"hidden_by":       func(h *HopView, _ string) string { return h.hiddenBy() },
 		"lacking":         func(h *HopView, _ string) string { return h.lacking() },
@@ -80,7 +81,7 @@ var (
 	nearTruths = map[string]func(*NearView, *timeline.Call) bool{
 		"refused_since_start": (*NearView).refusedSinceStart,
 	}
-	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "refuser", "stating", "telling", "hidden", "hidden_by", "lacking"}
+	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "not_asked", "refuser", "stating", "telling", "hidden", "hidden_by", "lacking"}
 )
 
 func newLanguage() (*cel.Env, error) {

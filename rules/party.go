@@ -239,6 +239,23 @@ func (h *HopView) wouldTell(party string) bool {
 	return e.Calls > 0 && e.Recorded == e.Calls
 }
 
+// notAsked names whom the hop, a proxy that names in its records whom it asks, otherwise asks for such exchanges and did not ask this time; "" if it
+// is not so. Whoever it asked before, as for leave or for an error page, is another.
+func (h *HopView) notAsked() string {
+	if h.Role != timeline.RoleGateway.String() && h.Role != timeline.RoleProxy.String() {
+		return ""
+	}
+	usual := h.usualCallee()
+	// Not all: of attempts that were repeated some proxies record the last.
+	if e := h.from.near.near.Book.Edge(h.Service, usual); e.Calls == 0 || float64(e.Recorded) < usualShare*float64(e.Calls) {
+		return ""
+	}
+	if slices.ContainsFunc(h.Calls, func(c *CallView) bool { return c.Party == usual }) {
+		return ""
+	}
+	return usual
+}
+
 // usualShare is the share of a service's calls that must go to one callee for it to be
 // the usual one. Not all: where clocks are unknown some calls are tied to the wrong hop.
 const usualShare = 0.9
