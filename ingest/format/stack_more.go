@@ -52,8 +52,7 @@ func rubyStack(t *trace) (timeline.Exception, bool) {
 	var x timeline.Exception
 	frames := chain{own: rubyOwn}
 	reversed, settled := false, false
-	head := "" // the last line that was no frame
-	from := 0
+	head, above := "", "" // the last line that was no frame, and the one before
 	begin := func(typ, m string) {
 		x.Type, x.Message = typ, m
 		if !reversed {
@@ -72,11 +71,12 @@ func rubyStack(t *trace) (timeline.Exception, bool) {
 		s, isFrom := strings.CutPrefix(s, "from ")
 		f, rest, ok := rubyFrame(s)
 		if !ok {
-			if s != "" {
-				if from == i {
-					from = i + 1
-				}
-				head = s
+			switch {
+			case s == "", strings.HasPrefix(s, "Did you mean?"):
+			case strings.Trim(s, "^~") == "":
+				head = above // error_highlight marks a line of code, which it shows below the message
+			default:
+				head, above = s, head
 			}
 			if settled && reversed {
 				break
