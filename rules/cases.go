@@ -320,7 +320,15 @@ func (n *noter) process(words []string) string {
 	p := &timeline.Process{}
 	p.Service, p.Host = splitPlace(words[0])
 	var into *timeline.Instant
+	var told timeline.Event
 	for _, w := range words[1:] {
+		if name, v, ok := strings.Cut(w, "="); ok && name == "system" {
+			told.System = v
+			continue
+		} else if ok && strings.Contains(name, ".") {
+			told.Attrs.Set(name, v)
+			continue
+		}
 		switch w {
 		case "at":
 			continue
@@ -337,11 +345,14 @@ func (n *noter) process(words []string) string {
 		default:
 			d, err := time.ParseDuration(w)
 			if err != nil || into == nil {
-				return fmt.Sprintf("unknown word %q of a process: start, ready, stopping, end with a time, stopped, crashed, killed, timed_out, oom_killed", w)
+				return fmt.Sprintf("unknown word %q of a process: start, ready, stopping, end with a time, stopped, crashed, killed, timed_out, oom_killed, system=, attributes of its record", w)
 			}
 			*into = moment(d, caseSlack)
 			into = nil
 		}
+	}
+	if told.System != "" {
+		p.Events = []*timeline.Event{&told}
 	}
 	n.near.Processes = append(n.near.Processes, p)
 	return ""

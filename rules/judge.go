@@ -419,7 +419,7 @@ func unnamed(f *finding) (unnamed, ofCall bool) {
 			return false, false
 		}
 		unnamed = true
-		ofCall = ofCall || f.hop.called(e, "") != ""
+		ofCall = ofCall || f.hop.called(e, nil) != ""
 	}
 	return unnamed, ofCall
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 )
 
 // dependency names the party of a system that the hop used: a callee that runs it, else
-// one that other requests have shown; "" if nothing tells.
+// one that other requests have shown, else the only one that logs; "" if nothing tells.
 func (h *HopView) dependency(system string) string {
 	for _, c := range h.Callees {
 		if c.System == system || c.System == "mariadb" && system == "mysql" {
@@ -33,6 +34,25 @@ func (h *HopView) dependency(system string) string {
 			}
 		}
 	}
+	return cmp.Or(found, h.from.running(system, nil))
+}
+
+// running gives the one service that runs a system, as the records of its processes tell, and shows all of these attributes; "" if none does, or several.
+func (v *views) running(system string, shown map[string]string) string {
+	found := ""
+	for _, p := range v.near.near.Processes {
+		is := slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return e.System == system })
+		for name, value := range shown {
+			is = is && slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return e.Attrs.Get(name) == value })
+		}
+		if !is || p.Service == found {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = p.Service
+	}
 	return found
 }
 
@@ -41,7 +61,8 @@ func (h *HopView) dependency(system string) string {
 // is the one that the hop usually calls.
 func (h *HopView) pointed(cause string) string {
 	for _, e := range h.saying(cause, false) {
-		away, next, system := false, false, ""
+		away, next := false, false
+		var of *Signal // by which the record tells the system
 		for _, s := range e.meaning {
 			if s.place(cause) < 0 {
 				continue
@@ -56,7 +77,7 @@ func (h *HopView) pointed(cause string) string {
 		}
 		for _, s := range e.signals {
 			if s.Dependency != "" && s.MadeBy == madeByWriter {
-				system = s.Dependency
+				of = s
 				break
 			}
 		}
@@ -66,13 +87,13 @@ func (h *HopView) pointed(cause string) string {
 		if h.FailedBy != nil {
 			return h.FailedBy.Party
 		}
-		if p := h.called(e, system); p != "" {
+		if p := h.called(e, of); p != "" {
 			return p
 		}
 		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
 			return p
 		}
-		if p := h.unheard(cause, e); system == "" && p != "" {
+		if p := h.unheard(cause, e); of == nil && p != "" {
 			return p
 		}
 	}
@@ -171,7 +192,7 @@ func (h *HopView) named(cause string) string {
 		if h.FailedBy != nil {
 			return h.FailedBy.Party
 		}
-		if p := h.called(e, ""); p != "" {
+		if p := h.called(e, nil); p != "" {
 			return p
 		}
 	}
@@ -181,12 +202,17 @@ func (h *HopView) named(cause string) string {
 // called names the party of which a record of the hop speaks: one that it was seen to call,
 // the one of the system that a driver's words are about, an address, the server that the record names beside its words, a
 // service that the hop's calls in other requests; "" if none.
-func (h *HopView) called(e *EventView, system string) string {
+func (h *HopView) called(e *EventView, of *Signal) string {
 	text := e.text()
 	if p := h.namedPeer(text); p != "" {
 		return p
 	}
-	if system != "" {
+	system := ""
+	if of != nil {
+		system = of.Dependency
+		if p := h.from.running(system, of.Shown); p != "" && len(of.Shown) > 0 {
+			return p
+		}
 		if p := h.dependency(system); p != "" {
 			return p
 		}

@@ -31,9 +31,12 @@ type Signal struct {
 	// Dependency is the software at which it points where Points says dependency: the
 	// Event.System of that one's own records. "" if it does not tell.
 	Dependency string `json:",omitempty"`
-	Doc        string
-	Source     string // where its maker documents it
-	Pos        string // file:line:col
+	// Shown is what that one's own records show beside, by attribute, where it is one of several of its make: a replica's
+	// role.
+	Shown  map[string]string `json:",omitempty"`
+	Doc    string
+	Source string // where its maker documents it
+	Pos    string // file:line:col
 
 	fires []string // texts on which its file says that it fires
 }
@@ -79,19 +82,20 @@ type signalFile struct {
 }
 
 type signalSpec struct {
-	ID         string      `yaml:"id"`
-	Covers     []string    `yaml:"covers"`
-	Field      string      `yaml:"field"`
-	Fields     []string    `yaml:"fields"`
-	Match      string      `yaml:"match"`
-	Pattern    string      `yaml:"pattern"`
-	MadeBy     string      `yaml:"made_by"`
-	Points     string      `yaml:"points"`
-	Dependency string      `yaml:"dependency"`
-	MayMean    []string    `yaml:"may_mean"`
-	Doc        string      `yaml:"doc"`
-	Source     string      `yaml:"source"`
-	Tests      signalTests `yaml:"tests"`
+	ID         string            `yaml:"id"`
+	Covers     []string          `yaml:"covers"`
+	Field      string            `yaml:"field"`
+	Fields     []string          `yaml:"fields"`
+	Match      string            `yaml:"match"`
+	Pattern    string            `yaml:"pattern"`
+	MadeBy     string            `yaml:"made_by"`
+	Points     string            `yaml:"points"`
+	Dependency string            `yaml:"dependency"`
+	Shown      map[string]string `yaml:"shown"`
+	MayMean    []string          `yaml:"may_mean"`
+	Doc        string            `yaml:"doc"`
+	Source     string            `yaml:"source"`
+	Tests      signalTests       `yaml:"tests"`
 }
 
 type signalTests struct {
@@ -400,7 +404,7 @@ func readSignals(fsys fs.FS, name string) ([]*Signal, []error) {
 		}
 		s := &Signal{
 			ID: spec.ID, Systems: systems, Applications: f.Applications, Field: spec.field(), Covers: spec.Covers,
-			Match: spec.Match, Pattern: spec.Pattern, MadeBy: spec.MadeBy, Points: spec.Points, Dependency: spec.Dependency,
+			Match: spec.Match, Pattern: spec.Pattern, MadeBy: spec.MadeBy, Points: spec.Points, Dependency: spec.Dependency, Shown: spec.Shown,
 			MayMean: spec.MayMean, Doc: spec.Doc, Source: spec.Source, Pos: position(name, root, path), fires: spec.Tests.Fires,
 		}
 		testSignal(s, &spec.Tests, path, at)
