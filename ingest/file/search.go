@@ -2,6 +2,7 @@ package file
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 // of the bytes.
 //
 // Patterns are put in a few classes by length. Of each pattern, the grams (runs of up to 8
-// bytes) at its first offsets go into a bloom filter, as many as the shortest
+// bytes) at a few offsets in a row, from its anchor on, go into a bloom filter, as many as the shortest
 // pattern of the class has; so whatever stands in the text, a probe at every
 // step-th byte meets one gram of it. Only where the filter says yes is the pattern
 // looked up and compared. For one UUID that is a probe every 28 bytes, and for
@@ -33,7 +34,8 @@ type searchClass struct {
 	bloomShift uint
 	table      []int32 // hash of a first gram -> index of the first pattern that has it, plus 1
 	tableShift uint
-	firsts     []uint64 // the first gram of each pattern
+	anchors    []int    // where in each pattern its grams begin
+	firsts     []uint64 // the first of these grams of each pattern
 	next       []int32  // the next pattern with the same slot, plus 1
 	patterns   []string
 	owners     []int32
@@ -90,8 +92,9 @@ func gramOf(patterns []string) int {
 
 // newTextSearch makes a search for a few texts, of which nobody asks who owns them. The
 // shortest are looked for one by one if they are few; the others are one class, whose grams
-// are short so that probes are far apart, and to which their case is all one.
-func newTextSearch(literals []format.Literal) *search {
+// are short so that probes are far apart, and to which their case is all one. The grams are such as are rare in
+// sample, which is of the bytes that are to be searched.
+func newTextSearch(literals []format.Literal, sample []byte) *search {
 	s := &search{}
 	var short, long []format.Literal
 	for _, l := range literals {
@@ -116,8 +119,72 @@ func newTextSearch(literals []format.Literal) *search {
 		k.owners = append(k.owners, 0)
 		k.literals = append(k.literals, l)
 	}
-	s.addClass(k, 4)
+	shortest := k.shortest()
+	k.gram = min(4, shortest)
+	if shortest < 2*k.gram {
+		k.gram = max(1, k.gram-1)
+	}
+	k.step = shortest - k.gram + 1
+	k.settle(sample)
+	s.add(k)
 	return s
+}
+
+// settle chooses the step and the anchors at which the grams cost least on bytes like those of sample: the farther apart probes are,
+// the fewer there are, and the fewer choices there are of grams that are rare.
+func (k *searchClass) settle(sample []byte) {
+	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
+	counts := map[uint64]int{}
+	for _, p := range k.patterns {
+		for j := 0; j+k.gram <= len(p); j++ {
+			counts[k.load([]byte(p), j)] = 0
+		}
+	}
+	for j := 0; j+8 <= len(sample); j++ {
+		if x := k.load(sample, j); x != 0 {
+			if n, ok := counts[x]; ok {
+				counts[x] = n + 1
+			}
+		}
+	}
+	best, least := k.step, math.Inf(1)
+	for step := k.step; step > 0; step-- {
+		anchors, met := k.anchorsBy(step, counts)
+		cost := (float64(len(sample)) + float64(met)*verifyCost(step)) / float64(step)
+		if cost < least {
+			best, least, k.anchors = step, cost, anchors
+		}
+	}
+	k.step = best
+}
+
+// verifyCost is how many probes cost as much as the look at what one of them met.
+func verifyCost(step int) float64 { return 4 + 4*float64(step) }
+
+// anchorsBy gives for each pattern the anchor from which on so many grams were met the least, and how often all of them were met.
+func (k *searchClass) anchorsBy(step int, counts map[uint64]int) (anchors []int, met int) {
+	anchors = make([]int, len(k.patterns))
+	taken := map[uint64]bool{}
+	for i, p := range k.patterns {
+		text := []byte(p)
+		least := -1
+		for a := 0; a+step-1+k.gram <= len(p); a++ {
+			n := 0
+			for j := range step {
+				n += counts[k.load(text, a+j)]
+			}
+			if least < 0 || n < least {
+				anchors[i], least = a, n
+			}
+		}
+		for j := range step {
+			if g := k.load(text, anchors[i]+j); !taken[g] {
+				taken[g] = true
+				met += counts[g]
+			}
+		}
+	}
+	return anchors, met
 }
 
 const (
@@ -160,25 +227,36 @@ func (s *search) addPair(l format.Literal) {
 	s.addClass(k, n)
 }
 
+// addClass adds a class whose grams are the first ones of each pattern, and as wide as said or as the shortest pattern.
 func (s *search) addClass(k searchClass, gram int) {
 	if len(k.patterns) == 0 {
 		return
 	}
-	shortest := len(k.patterns[0])
+	shortest := k.shortest()
+	k.gram = min(gram, shortest)
+	k.step = shortest - k.gram + 1
+	k.anchors = make([]int, len(k.patterns))
+	s.add(k)
+}
+
+func (k *searchClass) shortest() int {
+	n := len(k.patterns[0])
 	for _, p := range k.patterns {
-		shortest = min(shortest, len(p))
+		n = min(n, len(p))
+	}
+	return n
+}
+
+func (s *search) add(k searchClass) {
+	for _, p := range k.patterns {
 		s.longest = max(s.longest, len(p))
 	}
-	k.build(shortest, gram)
+	k.build()
 	s.classes = append(s.classes, k)
 }
 
-func (k *searchClass) build(shortest, gram int) {
-	if k.literals != nil && !k.pair.on && shortest < 2*gram {
-		gram--
-	}
-	k.gram = min(gram, shortest)
-	k.step = shortest - k.gram + 1
+// build makes the filter and the table of a class whose grams, step and anchors are known.
+func (k *searchClass) build() {
 	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
 	// 64 bits for each gram, one of them set, or 16 and two let some 1.5 % of strange probes pass.
 	grams, words := len(k.patterns)*k.step, leastWords
@@ -199,14 +277,14 @@ func (k *searchClass) build(shortest, gram int) {
 	for i := len(k.patterns) - 1; i >= 0; i-- { // backwards, so that chains are in the order given
 		p := []byte(k.patterns[i])
 		for j := 0; j < k.step; j++ {
-			h := k.load(p, j) * hashFactor
+			h := k.load(p, k.anchors[i]+j) * hashFactor
 			b := bloomBits(h)
 			if k.oneBit {
 				b = oneBit(h)
 			}
 			k.bloom[h>>k.bloomShift] |= b
 		}
-		k.firsts[i] = k.load(p, 0)
+		k.firsts[i] = k.load(p, k.anchors[i])
 		slot := k.firsts[i] * hashFactor >> k.tableShift
 		k.next[i] = k.table[slot]
 		k.table[slot] = int32(i + 1)
@@ -311,7 +389,11 @@ func (k *searchClass) eachPair(text []byte, yield func(hit) bool) (int, bool) {
 		// Sets the high bit of bytes that are zero, and of some behind one.
 		z = (z - everyByte) &^ z & (0x80 * everyByte)
 		for ; z != 0; z &= z - 1 {
-			if !k.verify(text, p+bits.TrailingZeros64(z)/8, yield) {
+			at := p + bits.TrailingZeros64(z)/8
+			if at+k.gram > len(text) {
+				break // three bytes of four stand at the very end
+			}
+			if !k.verify(text, at, yield) {
 				return 0, false
 			}
 		}
@@ -319,13 +401,13 @@ func (k *searchClass) eachPair(text []byte, yield func(hit) bool) (int, bool) {
 	return p, true
 }
 
-// verify reports the patterns that have the gram at p among their first ones.
+// verify reports the patterns that have the gram at p among those from their anchor on.
 func (k *searchClass) verify(text []byte, p int, yield func(hit) bool) bool {
-	for s := p; s > p-k.step && s >= 0; s-- {
-		first := k.load(text, s)
+	for at := p; at > p-k.step && at >= 0; at-- {
+		first := k.load(text, at)
 		for i := k.table[first*hashFactor>>k.tableShift]; i > 0; i = k.next[i-1] {
-			pat := k.patterns[i-1]
-			if k.firsts[i-1] == first && len(pat) <= len(text)-s && k.equal(text[s:], i-1) &&
+			pat, s := k.patterns[i-1], at-k.anchors[i-1]
+			if k.firsts[i-1] == first && s >= 0 && len(pat) <= len(text)-s && k.equal(text[s:], i-1) &&
 				!yield(hit{int(k.owners[i-1]), s, s + len(pat)}) {
 				return false
 			}

@@ -117,7 +117,8 @@ func TestTextSearchFindsWhatNaiveSearchFinds(t *testing.T) {
 				want = append(want, hit{0, i, i + len(l.Text)})
 			}
 		}
-		got := sortHits(allHits(newTextSearch(literals), []byte(text.String())))
+		sample := []byte(text.String())[rng.IntN(text.Len()+1):]
+		got := sortHits(allHits(newTextSearch(literals, sample), []byte(text.String())))
 		if want = sortHits(want); !slices.Equal(got, want) {
 			t.Fatalf("round %d: texts %+v in %q\n got %v\nwant %v", round, literals, text.String(), got, want)
 		}
@@ -125,6 +126,19 @@ func TestTextSearchFindsWhatNaiveSearchFinds(t *testing.T) {
 	}
 	if found < 1000 {
 		t.Errorf("only %d were found", found)
+	}
+}
+
+// TestTextSearchAtTheEnd: of a text of which only the first bytes stand at the end nothing is found.
+func TestTextSearchAtTheEnd(t *testing.T) {
+	for _, text := range []string{`{"code":5`, `{"code":50`, `{"code":50}`} {
+		for pad := range 16 {
+			all := strings.Repeat("x", pad) + text
+			want := strings.Contains(text, `":50`)
+			if got := newTextSearch([]format.Literal{{Text: `":50`}}, nil).any([]byte(all)); got != want {
+				t.Errorf("%q: found %v, want %v", all, got, want)
+			}
+		}
 	}
 }
 
@@ -172,7 +186,7 @@ func BenchmarkTextSearch(b *testing.B) {
 		}
 		failed, _ := sc.Failed()
 		life, _ := sc.Lifecycle()
-		s := newTextSearch(append(failed, life...))
+		s := newTextSearch(append(failed, life...), text.Bytes()[:textSample])
 		for i := range s.classes {
 			one := &search{classes: s.classes[i : i+1]}
 			b.Run(fmt.Sprintf("%s/%d_of_%d_by_%d", name, len(s.classes[i].patterns), len(s.classes[i].patterns[0]), s.classes[i].step), func(b *testing.B) {

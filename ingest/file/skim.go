@@ -24,8 +24,9 @@ type skimmer struct {
 	r      *partReader
 	screen *format.Screen
 	in     io.Reader
-	search []*search // whatever one of them finds is looked at
-	look   bool      // for lines that are none of the stream's own
+	search []*search        // whatever one of them finds is looked at
+	texts  []format.Literal // to be looked for too, once the first bytes are there
+	look   bool             // for lines that are none of the stream's own
 
 	block  int // how much is read at once
 	buf    []byte
@@ -50,6 +51,8 @@ type stretch struct{ start, end int }
 const (
 	// sectionStep is how much of a window is handed to a reader at once: most records are short.
 	sectionStep = 4 << 10
+	// textSample is of how many bytes a search for texts learns what is rare among them.
+	textSample = 16 << 10
 	// maxLearn bounds the lines of a pass that are looked at for how lines may begin.
 	maxLearn = 256
 )
@@ -95,9 +98,7 @@ func (r *partReader) newSkimmer(in io.Reader) *skimmer {
 	if r.pl.spelling != nil {
 		k.search = append(k.search, r.pl.spelling)
 	}
-	if len(literals) > 0 {
-		k.search = append(k.search, newTextSearch(literals))
-	}
+	k.texts = literals
 	return k
 }
 
@@ -118,7 +119,7 @@ func (k *skimmer) wanted() spans {
 	case r.sampler.on || r.stamps != nil:
 	case r.within != nil:
 		return r.within
-	case len(k.search) == 0 && !k.look:
+	case len(k.search) == 0 && len(k.texts) == 0 && !k.look:
 		return r.near
 	}
 	return nil
@@ -336,6 +337,10 @@ func (k *skimmer) find(end int) {
 	k.marks, k.stretches = k.marks[:0], k.stretches[:0]
 	if r.within != nil && !k.meetsWithin(end) {
 		return
+	}
+	if len(k.texts) > 0 {
+		k.search = append(k.search, newTextSearch(k.texts, text[:min(len(text), textSample)]))
+		k.texts = nil
 	}
 	for _, s := range k.search {
 		s.each(text, func(h hit) bool {
