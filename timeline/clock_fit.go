@@ -26,7 +26,8 @@ type clockFit struct {
 	alike  map[[2]string]string // hosts that seem to be one machine, and why
 	zones  map[string]string    // clock -> the zone of its stamps, which do not write one, from the configuration
 	// twins tell by how much a host's stamps without zone are ahead of those with one, as exchanges that have both show.
-	twins map[string]time.Duration
+	twins    map[string]time.Duration
+	software map[string]software // of the services
 	// anchored are the records of one moment, of which the links stand in pairs.
 	anchored []anchored
 }

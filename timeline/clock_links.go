@@ -1,6 +1,9 @@
 package timeline
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // learn adds to the fit what the calls of one request say of the clocks of their hosts: a
 // caller's window holds what the callee logged.
@@ -280,8 +283,8 @@ func streamPos(p Pos) int64 { return int64(p.Part)<<44 | p.Offset }
 // writes, and where its stamp stands in its stream.
 func (f *clockFit) see(e *Event) {
 	c := f.clocks[f.clock(e)]
-	if e.System != "" {
-		c.soft[e.System] = true
+	if by := cmp.Or(e.System, f.software[e.Service].system); e.System != "" || e.Kind == ServerSpan && by != "" {
+		c.soft[by] = true // the exchanges of a service are logged by what it runs
 	}
 	if e.Stamp.Zone == ZoneWritten {
 		if _, off := e.Time.Zone(); off != 0 {

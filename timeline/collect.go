@@ -624,7 +624,7 @@ func (c *collector) learn() {
 	for h, off := range c.q.Offsets {
 		fit.fixed[h] = off
 	}
-	fit.shared, fit.twins = c.q.Clocks, c.twinZones
+	fit.shared, fit.twins, fit.software = c.q.Clocks, c.twinZones, c.software
 	for _, x := range c.anchored {
 		fit.see(x.a)
 		fit.see(x.b)

@@ -410,6 +410,9 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		if j.exchanges[p] == nil {
 			j.exchanges[p] = &exchanges{}
 		}
+		if x.clock != "" { // it is logged by what the service runs, though its format may not tell
+			x.system = cmp.Or(x.system, c.software[p.service].system)
+		}
 		j.exchanges[p].add(x)
 	}
 	for p, xs := range rivals {
