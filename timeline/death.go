@@ -88,6 +88,9 @@ func (c *collector) workersLost() map[string][]Joined {
 			held[p.death]++
 		}
 		slices.SortStableFunc(calls, func(a, b *lostCall) int { return a.to.Time.Compare(b.to.Time) })
+		for _, deaths := range with {
+			slices.SortStableFunc(deaths, func(a, b *Event) int { return a.Time.Compare(b.Time) }) // of one host
+		}
 		of := perfect(calls, func(x *lostCall) []*Event { return with[x] })
 		for _, x := range calls {
 			if e := of[x]; e != nil {
@@ -317,7 +320,9 @@ func pairAlike(events []*Event, joins [][]inferred, kind func(*Event) string, ea
 		}
 		var of map[int]inferred
 		if len(list) == len(sets[k]) {
-			sets := perfect(list, func(i int) []string {
+			slices.SortStableFunc(list, func(a, b int) int { return events[a].Time.Compare(events[b].Time) })
+			pairs := perfect(list, func(i int) []string {
+				slices.SortStableFunc(joins[i], func(a, b inferred) int { return a.over.Compare(b.over) })
 				var out []string
 				for _, in := range joins[i] {
 					out = append(out, in.set)
@@ -325,7 +330,7 @@ func pairAlike(events []*Event, joins [][]inferred, kind func(*Event) string, ea
 				return out
 			})
 			of = map[int]inferred{}
-			for i, set := range sets {
+			for i, set := range pairs {
 				of[i] = joins[i][slices.IndexFunc(joins[i], func(in inferred) bool { return in.set == set })]
 			}
 		}
@@ -333,19 +338,24 @@ func pairAlike(events []*Event, joins [][]inferred, kind func(*Event) string, ea
 	}
 }
 
-// perfect pairs each of a list with one of what fits it, nothing twice; nil if that cannot be (augmenting paths: Kuhn, "The Hungarian
-// method", 1955).
+// perfect pairs each of a list with one of what fits it, nothing twice, and in order: the first of the list with the first of what fits it that leaves
+// one for each other, and so on; nil if that cannot be (augmenting paths: Kuhn, "The Hungarian method", 1955).
 func perfect[A, B comparable](list []A, fits func(A) []B) map[A]B {
-	owner := map[B]A{}
+	may := map[A][]B{}
+	for _, a := range list {
+		may[a] = fits(a)
+	}
+	of, owner := map[A]B{}, map[B]A{}
+	settled := map[B]bool{}
 	var try func(a A, seen map[B]bool) bool
 	try = func(a A, seen map[B]bool) bool {
-		for _, b := range fits(a) {
-			if seen[b] {
+		for _, b := range may[a] {
+			if seen[b] || settled[b] {
 				continue
 			}
 			seen[b] = true
 			if o, taken := owner[b]; !taken || try(o, seen) {
-				owner[b] = a
+				of[a], owner[b] = b, a
 				return true
 			}
 		}
@@ -356,9 +366,26 @@ func perfect[A, B comparable](list []A, fits func(A) []B) map[A]B {
 			return nil
 		}
 	}
-	out := map[A]B{}
-	for b, a := range owner {
-		out[a] = b
+	for _, a := range list {
+		for _, b := range may[a] {
+			if settled[b] {
+				continue
+			}
+			if of[a] == b {
+				settled[b] = true
+				break
+			}
+			// a takes b, if he who had it finds another one, what a had among them.
+			o, taken := owner[b]
+			had := of[a]
+			delete(owner, had)
+			of[a], owner[b], settled[b] = b, a, true
+			if !taken || try(o, map[B]bool{}) {
+				break
+			}
+			delete(settled, b)
+			of[a], owner[had], of[o], owner[b] = had, a, b, o
+		}
 	}
-	return out
+	return of
 }

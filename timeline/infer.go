@@ -188,6 +188,7 @@ type inferred struct {
 	candidates int
 	told       bool // of several candidates it is the one that something tells apart
 	reason     string
+	over       time.Time // when the exchange that it fits was over, for an order
 }
 
 // writtenAt is when e was written, and whether it bears a stamp of its own: the text of a
@@ -250,13 +251,13 @@ func (j *joiner) join(e *Event) []inferred {
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
 	if processDeath(e) {
 		if killer, k, words := killerOf(e, fits); killer != nil {
-			return []inferred{{killer.set, k, true, why + "; " + words}}
+			return []inferred{{killer.set, k, true, why + "; " + words, killer.to.Time}}
 		}
 	}
 	sets := setsOf(fits)
 	if within := setsOf(withinRaw(fits, clock, raw)); stamped && !processDeath(e) && !caughtDeath(e) && len(within) == 1 && len(sets) > 1 && len(sets) <= maxCandidates {
-		for s := range within {
-			return []inferred{{s, len(sets), true, why + "; it lies within the exchange of this one alone"}}
+		for s, over := range within {
+			return []inferred{{s, len(sets), true, why + "; it lies within the exchange of this one alone", over}}
 		}
 	}
 	return inferredOf(sets, why)
@@ -275,10 +276,13 @@ func vague(at Instant) bool { return at.Slack() > maxVague }
 
 const maxVague = 5 * time.Second
 
-func setsOf(xs []*exchange) map[string]bool {
-	sets := map[string]bool{}
+// setsOf gives the alias sets of exchanges, each with when the first of its exchanges was over.
+func setsOf(xs []*exchange) map[string]time.Time {
+	sets := map[string]time.Time{}
 	for _, x := range xs {
-		sets[x.set] = true
+		if over, known := sets[x.set]; !known || x.to.Time.Before(over) {
+			sets[x.set] = x.to.Time
+		}
 	}
 	return sets
 }
@@ -357,13 +361,13 @@ func severe(severity string) bool {
 	return false
 }
 
-func inferredOf(sets map[string]bool, why string) []inferred {
+func inferredOf(sets map[string]time.Time, why string) []inferred {
 	if len(sets) == 0 || len(sets) > maxCandidates {
 		return nil
 	}
 	out := make([]inferred, 0, len(sets))
-	for s := range sets {
-		out = append(out, inferred{set: s, candidates: len(sets), reason: why})
+	for s, over := range sets {
+		out = append(out, inferred{set: s, candidates: len(sets), reason: why, over: over})
 	}
 	slices.SortFunc(out, func(a, b inferred) int { return cmp.Compare(a.set, b.set) })
 	return out
@@ -484,7 +488,7 @@ func (q *quotation) look(set string, e *Joined) {
 // join gives the alias sets with a failure that quotes e, written after it and within a minute.
 func (q *quotation) join(e *Event, at Instant) []inferred {
 	message := quotable(e)
-	sets := map[string]bool{}
+	sets := map[string]time.Time{}
 	for _, by := range q.quoters[message] {
 		if by.service == e.Service {
 			continue
@@ -492,7 +496,9 @@ func (q *quotation) join(e *Event, at Instant) []inferred {
 		if at.Known() && by.at.Known() && (by.at.Add(lateLine).CertainlyBefore(at) || at.Add(time.Minute).CertainlyBefore(by.at)) {
 			continue
 		}
-		sets[by.set] = true
+		if over, known := sets[by.set]; !known || by.at.Time.Before(over) {
+			sets[by.set] = by.at.Time
+		}
 	}
 	return inferredOf(sets, fmt.Sprintf("a failure of the request quotes it: %.60q", message))
 }
