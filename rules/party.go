@@ -272,7 +272,6 @@ func (h *HopView) notAsked() string {
 		return ""
 	}
 	usual := h.usualCallee()
-	// Not all: of attempts that were repeated some proxies record the last.
 	if e := h.from.near.near.Book.Edge(h.Service, usual); e.Calls == 0 || float64(e.Recorded) < usualShare*float64(e.Calls) {
 		return ""
 	}
@@ -282,8 +281,8 @@ func (h *HopView) notAsked() string {
 	return usual
 }
 
-// usualShare is the share of a service's calls that must go to one callee for it to be
-// the usual one. Not all: where clocks are unknown some calls are tied to the wrong hop.
+// usualShare is the share of calls to a callee of which a proxy that names whom it asks has a record: of attempts that were repeated some record the
+// last, and where clocks are unknown some calls are tied to the wrong hop.
 const usualShare = 0.9
 
 // usualCallee names whom the hop usually calls, if it is one: by what other requests of its route
@@ -293,19 +292,8 @@ func (h *HopView) usualCallee() string {
 		if callee := b.ByRoute(h.hop); callee != "" {
 			return callee
 		}
-		all := 0
-		var most timeline.Edge
-		for _, e := range b.Edges {
-			if e.Caller != h.Service {
-				continue
-			}
-			all += e.Calls
-			if e.Calls > most.Calls {
-				most = e
-			}
-		}
-		if most.Calls > 0 && float64(most.Calls) >= usualShare*float64(all) {
-			return most.Callee
+		if callee := b.OnlyCallee(h.Service); callee != "" {
+			return callee
 		}
 	}
 	for _, e := range h.Events {

@@ -140,6 +140,7 @@ type CallView struct {
 	Failed   bool          `cel:"failed"`
 	Logged   bool          `cel:"logged"` // the caller has a record of it
 	Skips    bool          `cel:"skips"`  // a service that logs stands between its ends and has no record of it
+	Again    bool          `cel:"again"`  // it was had and broke, and one more attempt was refused
 	Start    *MomentView   `cel:"start"`
 	End      *MomentView   `cel:"end"`
 	Duration time.Duration `cel:"duration"` // 0 if not known
@@ -365,7 +366,7 @@ func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
 	*cv = CallView{
 		Peer: c.Peer, Party: c.Peer, Caller: caller, Purpose: c.Purpose.String(), Attempt: c.Attempt, Method: c.Method, Target: c.Target,
 		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade, Told: c.Ended != timeline.OutcomeUnknown || c.Received.Known() && !c.OwnMade,
-		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil, Skips: c.Skips,
+		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil, Skips: c.Skips, Again: c.Again,
 		call: c,
 	}
 	if c.Start.Known() && c.End.Known() {

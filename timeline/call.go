@@ -55,6 +55,8 @@ type Call struct {
 	asSent bool // see Outcall.AsSent
 	// Skips says that a service stands between its two ends that logs, but has no record of it.
 	Skips bool
+	// Again says that it was had and broke, and that the record tells of one more attempt, which was refused.
+	Again bool
 }
 
 // Failed says whether the call failed in the eyes of its caller.

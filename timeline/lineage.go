@@ -22,6 +22,9 @@ func Resolve(r *Request) {
 		}
 	}
 	for _, c := range r.Calls {
+		if triedAgain(c) {
+			c.Ended, c.Again = Reset, true
+		}
 		c.Used = false
 		if c.Callee != nil && !c.Sent.Known() {
 			c.Sent = c.Callee.Sent
@@ -102,6 +105,15 @@ func passedOn(c *Call) {
 		return
 	}
 	c.Received = c.Callee.Sent
+}
+
+// triedAgain says whether a call that was refused had been had before: what stands behind the callee, which left no record itself, was at work at
+// it. Clients ask once more on another connection by themselves where one broke before an answer had begun (golang/go: net/http/transport.go,
+// shouldRetryRequest; apache/httpd: modules/proxy/mod_proxy_http.c), and tell how that ended.
+func triedAgain(c *Call) bool {
+	return c.Ended == Refused && c.Callee != nil && c.Callee.Silent && slices.ContainsFunc(c.Caller.Calls, func(o *Call) bool {
+		return o.Skips && o.Callee != nil && o.Callee.span() != nil && !c.Caller.End.CertainlyBefore(o.Callee.Start)
+	})
 }
 
 // brokeThrough says whether the answer of a call broke off where its caller's did: the caller passed it on as it came, and says that it

@@ -41,8 +41,8 @@ func hostPort(peer string) (host, port string, ok bool) {
 	return strings.Trim(peer[:i], "[]"), peer[i+1:], true
 }
 
-// onlyCallee gives the service to which a forwarding service was seen to pass on nearly all that it passes on; "" if there is none.
-func (b *EndpointBook) onlyCallee(service string) string {
+// OnlyCallee gives the service to which another one was seen to make nearly all its calls; "" if there is none.
+func (b *EndpointBook) OnlyCallee(service string) string {
 	if b == nil {
 		return ""
 	}
@@ -54,7 +54,7 @@ func (b *EndpointBook) onlyCallee(service string) string {
 	}
 	for _, e := range b.Edges {
 		// What stands behind its callee, and it has no record of calling, it called through that, which left no record then.
-		if e.Caller == service && e.Callee != service && (e.Recorded > 0 || b.Edge(most.Callee, e.Callee).Calls < alikeLeast) {
+		if e.Caller == service && e.Callee != service && (e.Callee == most.Callee || e.Recorded > 0 || !b.leads(most.Callee, e.Callee)) {
 			all += e.Calls
 		}
 	}
@@ -62,6 +62,24 @@ func (b *EndpointBook) onlyCallee(service string) string {
 		return ""
 	}
 	return most.Callee
+}
+
+// leads says whether what one service is asked comes to another one, through whichever others.
+func (b *EndpointBook) leads(from, to string) bool {
+	seen := map[string]bool{from: true}
+	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
+		for _, e := range b.Edges {
+			if e.Caller != todo[0] || e.Calls < alikeLeast || seen[e.Callee] {
+				continue
+			}
+			if e.Callee == to {
+				return true
+			}
+			seen[e.Callee] = true
+			todo = append(todo, e.Callee)
+		}
+	}
+	return false
 }
 
 // onlyCalleeOf: one call of so many may have gone elsewhere, as where a record was lost.
@@ -103,6 +121,6 @@ func (b *EndpointBook) LookupLone(caller, peer string) (Endpoint, bool) {
 	if b == nil || peer == "" || b.lone[caller] == "" || b.lone[caller] != peerHost(peer) {
 		return Endpoint{}, false
 	}
-	service := b.onlyCallee(caller)
+	service := b.OnlyCallee(caller)
 	return Endpoint{Peer: peer, Service: service}, service != ""
 }

@@ -12,10 +12,11 @@ func TestOnlyCallee(t *testing.T) {
 		{"all go to one", []Edge{{Caller: "edge", Callee: "lb", Calls: 50}}, "lb"},
 		{"too few", []Edge{{Caller: "edge", Callee: "lb", Calls: 2}}, ""},
 		{"some go elsewhere", []Edge{{Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "docs", Calls: 10}}, ""},
+		{"two between left no record of some", []Edge{behind, {Caller: "cache", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "cache", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10}}, "cache"},
 		{"the one between left no record of some", []Edge{behind, {Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10}}, "lb"},
 		{"it calls itself what stands behind", []Edge{behind, {Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10, Recorded: 10}}, ""},
 	} {
-		if got := (&EndpointBook{Edges: c.edges}).onlyCallee("edge"); got != c.want {
+		if got := (&EndpointBook{Edges: c.edges}).OnlyCallee("edge"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}
