@@ -78,14 +78,17 @@ func (c *collector) workersLost() map[string][]Joined {
 	out := map[string][]Joined{}
 	for _, group := range components(pairs, func(p lostWith) (a, b any) { return p.call, p.death }) {
 		with := map[*lostCall][]*Event{}
-		held := map[*Event]int{}
+		held := map[*Event]map[string]bool{} // requests
 		var calls []*lostCall
 		for _, p := range group {
 			if with[p.call] == nil {
 				calls = append(calls, p.call)
 			}
 			with[p.call] = append(with[p.call], p.death)
-			held[p.death]++
+			if held[p.death] == nil {
+				held[p.death] = map[string]bool{}
+			}
+			held[p.death][p.call.set] = true
 		}
 		slices.SortStableFunc(calls, func(a, b *lostCall) int { return a.to.Time.Compare(b.to.Time) })
 		for _, deaths := range with {
@@ -98,7 +101,7 @@ func (c *collector) workersLost() map[string][]Joined {
 				continue
 			}
 			for _, e := range with[x] {
-				out[x.set] = append(out[x.set], Joined{Event: e, Join: ByInferred, Candidates: held[e], Reason: "the worker died when the connection to it broke"})
+				out[x.set] = append(out[x.set], Joined{Event: e, Join: ByInferred, Candidates: len(held[e]), Reason: "the worker died when the connection to it broke"})
 			}
 		}
 	}
