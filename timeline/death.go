@@ -110,9 +110,9 @@ func (c *collector) workersLost() map[string][]Joined {
 
 // killerOf tells the request of whose work a process died from those that died with it. fits are
 // the exchanges in flight that no answer and no other mark excludes, k their number. Those that waited for an
-// answer from below were not at work; of the others one may have said what the code did that failed. Neither is
+// answer from below, by its own record or by that of whom they asked (waits), were not at work; of the others one may have said what the code did that failed. Neither is
 // certain, for a request may have been in flight of which nobody wrote. killer is nil if nothing tells it.
-func killerOf(e *Event, fits []*exchange) (killer *exchange, k int, words string) {
+func killerOf(e *Event, fits []*exchange, waits []pending) (killer *exchange, k int, words string) {
 	byRequest := map[string]bool{}
 	for _, x := range fits {
 		byRequest[x.set] = true
@@ -120,7 +120,8 @@ func killerOf(e *Event, fits []*exchange) (killer *exchange, k int, words string
 	if len(byRequest) < 2 || len(fits) != len(byRequest) {
 		return nil, 0, ""
 	}
-	atWork := slices.DeleteFunc(slices.Clone(fits), func(x *exchange) bool { return x.hop != nil && waitedBelow(x.hop) })
+	waited := waiters(fits, waits)
+	atWork := slices.DeleteFunc(slices.Clone(fits), func(x *exchange) bool { return waited[x] || x.hop != nil && waitedBelow(x.hop) })
 	switch waited := len(fits) - len(atWork); {
 	case len(atWork) == 0:
 		atWork = fits

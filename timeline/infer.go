@@ -180,6 +180,19 @@ type joiner struct {
 	lives     []*Process
 	openEnds  map[Pos][]*Process
 	exchanges map[place]*exchanges
+	waits     map[*Process][]pending
+}
+
+// waitsAt gives what callees were at work on when a process died of which e tells.
+func (j *joiner) waitsAt(e *Event) []pending {
+	if p := endOf(j.lives, e); p != nil {
+		return j.waits[p]
+	}
+	var out []pending
+	for _, p := range j.openEnds[e.Pos] {
+		out = append(out, j.waits[p]...)
+	}
+	return out
 }
 
 // An inferred join of a record.
@@ -249,8 +262,9 @@ func (j *joiner) join(e *Event) []inferred {
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
+	narrow(processDeath(e), func(x *exchange) bool { return x.hop != nil && x.hop.Caller != nil && !reached(x.hop.Caller) })
 	if processDeath(e) {
-		if killer, k, words := killerOf(e, fits); killer != nil {
+		if killer, k, words := killerOf(e, fits, j.waitsAt(e)); killer != nil {
 			return []inferred{{killer.set, k, true, why + "; " + words, killer.to.Time}}
 		}
 	}

@@ -455,6 +455,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		xs.sort()
 	}
 	list := c.withoutID(more)
+	j.waits = c.awaited(slices.DeleteFunc(slices.Clone(list), func(e *Event) bool { return !processDeath(e) }))
 	joins := make([][]inferred, len(list))
 	q := newQuotation()
 	for i, e := range list {
