@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// oneClock is the model of a single host, whose clock is right.
-func oneClock(host string) *ClockModel {
+// rightClock is the model of a single host, whose clock is right.
+func rightClock(host string) *ClockModel {
 	f := newClockFit()
 	f.clockNamed(host)
 	return f.fit()
@@ -43,7 +43,7 @@ func TestToldAt(t *testing.T) {
 		if c.undated {
 			e.Attrs.Set(inferredTime, "true")
 		}
-		got := toldAt(e, stamped, oneClock("app-1"))
+		got := toldAt(e, stamped, rightClock("app-1"))
 		if got.Earliest != after(c.from).Time || got.Time != after(c.best).Time || got.Latest != after(c.to).Time {
 			t.Errorf("%s was told between %s and %s, most likely at %s; want %d, %d, %d ms", c.name, got.Earliest.Sub(noon), got.Latest.Sub(noon), got.Time.Sub(noon), c.from, c.to, c.best)
 		}
