@@ -164,12 +164,17 @@ func lowerHex32(v string) (string, bool) {
 	default:
 		return "", false
 	}
+	upper := false
 	for i := 0; i < len(v); i++ {
 		if !isHex(v[i]) {
 			return "", false
 		}
+		upper = upper || v[i] >= 'A' && v[i] <= 'F'
 	}
-	return strings.ToLower(v), true
+	if upper {
+		v = strings.ToLower(v)
+	}
+	return v, true
 }
 
 // traceLow gives the low 64 bits of a trace ID that is not 32 digits long, as 16

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,9 @@ func (f *judgeFlags) ready(ctx context.Context, s streams, args []string) (*open
 	if err != nil {
 		return nil, correlate.Options{}, err
 	}
+	var loading sync.WaitGroup
+	loading.Go(func() { rules.Builtin() }) // meanwhile
+	defer loading.Wait()
 	src, err := f.open(ctx, s, args, format.Builtin())
 	if err != nil {
 		return nil, correlate.Options{}, err

@@ -106,6 +106,8 @@ type filePart struct {
 	detection format.Detection
 	lookErr   error
 
+	looks format.Looks
+
 	fitting   sync.Once
 	fits      bool // the stream's format reads all of its head
 	screening sync.Once
@@ -379,7 +381,7 @@ func (s *Source) share(p *filePart, f *format.Format, head []byte) float64 {
 
 // options for reading a part in the format.
 func (s *Source) options(p *filePart, f *format.Format) format.Options {
-	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord}
+	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord, Looks: &p.looks}
 	switch {
 	case !p.reference.IsZero():
 		o.Reference = p.reference

@@ -221,6 +221,10 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	}
 	d := newDecoding(o.Reference, o.Zone)
 	scanned := scanAll(lines)
+	glimpses := make([]glimpse, len(lines))
+	for i := range lines {
+		glimpses[i].take(lines[i])
+	}
 	looks := make([]traceLook, len(lines))
 	for _, f := range among {
 		if f.c.wraps != nil && depth >= maxWrappers || f.c.spec.Like != "" {
@@ -243,7 +247,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 				quoted = f.c.columns.open(l, true)
 			case trace && f.c.spec.Attaches:
 				// The last line of a traceback looks like the first of another's.
-			case d.decodeScanned(f.c, l, &scanned[i]):
+			case f.c.mayRead(&glimpses[i]) && d.decodeScanned(f.c, l, &scanned[i]):
 				read++
 				set[i] = true
 				within, trace, tail = true, false, 0

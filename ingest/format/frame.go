@@ -36,6 +36,7 @@ type Options struct {
 	Reference time.Time      // a time near the end of the stream (its file's modification), for stamps without a year; zero: now
 	Fixed     bool           // the stream is in Format, whatever it looks like
 	MaxRecord int            // bytes; 0 is 1 MiB, of a JSON document 16 MiB
+	Looks     *Looks         // what readers of the same stream with the same options found of its lines; nil to look anew
 }
 
 // A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.

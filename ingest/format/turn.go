@@ -2,7 +2,9 @@ package format
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
+	"sync"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -272,12 +274,61 @@ func (r *Reader) other(lines [][]byte) *Format {
 	if told < turnLeast {
 		return nil
 	}
-	f, _, share := r.set.choose(lines, r.set.formats, &r.opt, 0, nil)
+	f, share := r.opt.Looks.choose(r.set, lines, &r.opt)
 	read := int(share*float64(len(lines)) + 0.5)
 	if f == nil || r.form != nil && share < turnShare && (read < turnLeast || len(lines)-read > 1) {
 		return nil
 	}
 	return f
+}
+
+// Looks remembers which format reads some lines, for readers of one stream that come to them again; but for the
+// reference their options are the same. It may be used from several goroutines. The zero value is ready.
+type Looks struct {
+	mu    sync.Mutex
+	found map[uint64]look
+	seed  maphash.Seed
+}
+
+// A look is what choose gave.
+type look struct {
+	format *Format
+	share  float64
+}
+
+// maxLooks bounds how many are remembered.
+const maxLooks = 1 << 10
+
+// choose finds the format that reads most of the lines, and what share it reads.
+func (x *Looks) choose(s *Set, lines [][]byte, o *Options) (*Format, float64) {
+	if x == nil {
+		f, _, share := s.choose(lines, s.formats, o, 0, nil)
+		return f, share
+	}
+	x.mu.Lock()
+	if x.found == nil {
+		x.found, x.seed = map[uint64]look{}, maphash.MakeSeed()
+	}
+	var h maphash.Hash
+	h.SetSeed(x.seed)
+	maphash.WriteComparable(&h, o.Reference.UnixNano())
+	for _, l := range lines {
+		h.Write(l)
+		h.WriteByte('\n')
+	}
+	key := h.Sum64()
+	known, ok := x.found[key]
+	x.mu.Unlock()
+	if ok {
+		return known.format, known.share
+	}
+	f, _, share := s.choose(lines, s.formats, o, 0, nil)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.found) < maxLooks {
+		x.found[key] = look{f, share}
+	}
+	return f, share
 }
 
 // trusts says for a line that seems to begin a record whether it need not be looked at
