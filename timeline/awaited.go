@@ -8,7 +8,7 @@ import (
 // awaitedFor is for how long a callee is looked at that was at work for a process when that died: those that wait longer are seldom among them.
 const awaitedFor = 15 * time.Second
 
-// A pending is an exchange for a service whose process died before it was over. Who had asked left no record of the call, for most services write
+// A pending is an exchange of a callee for a service whose process died before it was over. Who had asked left no record of the call, for most services write
 // of one only when it is answered; but it was some request that was in flight when the process died, and had begun before.
 type pending struct{ from, to Instant }
 
@@ -112,14 +112,14 @@ func (c *collector) ownCallees(p *Process) []place {
 	return out
 }
 
-// waiters gives those of the exchanges in flight, when a process died, that waited for one of its callees: each of them began before one of the waits
-// did, and there is a wait for each. It is nil if there are too few waits for that, for then it is not known whose they are.
+// waiters gives those of the exchanges in flight, when a process died, that waited for one of its callees: one of the waits
+// began during each of them, and there is one for each. It is nil if there are too few waits for that, for then it is not known whose they are.
 func waiters(inFlight []*exchange, waits []pending) map[*exchange]bool {
 	may := map[*exchange][]int{}
 	var some []*exchange
 	for _, x := range inFlight {
 		for i, w := range waits {
-			if !w.from.CertainlyBefore(x.from) {
+			if !w.from.CertainlyBefore(x.from) && !x.to.CertainlyBefore(w.from) {
 				may[x] = append(may[x], i)
 			}
 		}

@@ -108,39 +108,46 @@ func (c *collector) workersLost() map[string][]Joined {
 	return out
 }
 
-// killerOf tells the request of whose work a process died from those that died with it. fits are
-// the exchanges in flight that no answer and no other mark excludes, k their number. Those that waited for an
-// answer from below, by its own record or by that of whom they asked (waits), were not at work; of the others one may have said what the code did that failed. Neither is
+// atWork leaves of the exchanges that were in flight when a process died those that did not wait for an answer from below, by the records of whom
+// they had asked; all of them if each waited, or if one request has several of them.
+func atWork(inFlight []*exchange, waits []pending) []*exchange {
+	if len(setsOf(inFlight)) != len(inFlight) {
+		return inFlight
+	}
+	waited := waiters(inFlight, waits)
+	working := slices.DeleteFunc(slices.Clone(inFlight), func(x *exchange) bool { return waited[x] || x.hop != nil && waitedBelow(x.hop) })
+	if len(working) == 0 {
+		return inFlight
+	}
+	return working
+}
+
+// killerOf tells the request of whose work a process died from those that died with it. inFlight are
+// the exchanges that no answer and no other mark excludes, working those of them that were at work: if that is one, it is this; else one of
+// them may have said what the code did that failed. Neither is
 // certain, for a request may have been in flight of which nobody wrote. killer is nil if nothing tells it.
-func killerOf(e *Event, fits []*exchange, waits []pending) (killer *exchange, k int, words string) {
-	byRequest := map[string]bool{}
-	for _, x := range fits {
-		byRequest[x.set] = true
+func killerOf(e *Event, inFlight, working []*exchange) (killer *exchange, words string) {
+	n := len(inFlight)
+	if n < 2 || len(setsOf(inFlight)) != n {
+		return nil, ""
 	}
-	if len(byRequest) < 2 || len(fits) != len(byRequest) {
-		return nil, 0, ""
+	if len(working) == 1 {
+		return working[0], fmt.Sprintf("of %d requests in flight the others waited for an answer from below", n)
 	}
-	waited := waiters(fits, waits)
-	atWork := slices.DeleteFunc(slices.Clone(fits), func(x *exchange) bool { return waited[x] || x.hop != nil && waitedBelow(x.hop) })
-	switch waited := len(fits) - len(atWork); {
-	case len(atWork) == 0:
-		atWork = fits
-	case len(atWork) == 1:
-		return atWork[0], len(fits), fmt.Sprintf("of %d requests in flight the others waited for an answer from below", len(fits))
-	case waited > 0:
+	if waited := n - len(working); waited > 0 {
 		words = fmt.Sprintf("%d others in flight waited for an answer from below, and ", waited)
 	}
 	var told []*exchange
 	said := ""
-	for _, x := range atWork {
+	for _, x := range working {
 		if w := speaksOfFrames(x.hop, e); w != "" {
 			told, said = append(told, x), w
 		}
 	}
 	if len(told) != 1 {
-		return nil, 0, ""
+		return nil, ""
 	}
-	return told[0], len(fits), fmt.Sprintf("%sof %d that were at work only this one's last words, %.60q, are of what the stack shows", words, len(atWork), said)
+	return told[0], fmt.Sprintf("%sof %d that were at work only this one's last words, %.60q, are of what the stack shows", words, len(working), said)
 }
 
 // waitedBelow says whether h was waiting for a callee when its connection broke: the callee was still

@@ -264,9 +264,11 @@ func (j *joiner) join(e *Event) []inferred {
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(processDeath(e), func(x *exchange) bool { return x.hop != nil && x.hop.Caller != nil && !reached(x.hop.Caller) })
 	if processDeath(e) {
-		if killer, k, words := killerOf(e, fits, j.waitsAt(e)); killer != nil {
-			return []inferred{{killer.set, k, true, why + "; " + words, killer.to.Time}}
+		working := atWork(fits, j.waitsAt(e))
+		if killer, words := killerOf(e, fits, working); killer != nil {
+			return []inferred{{killer.set, len(fits), true, why + "; " + words, killer.to.Time}}
 		}
+		fits = working
 	}
 	sets := setsOf(fits)
 	if within := setsOf(withinRaw(fits, clock, raw)); stamped && !processDeath(e) && !caughtDeath(e) && len(within) == 1 && len(sets) > 1 && len(sets) <= maxCandidates {
