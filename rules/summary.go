@@ -119,6 +119,9 @@ func (j *judgement) act(text, component string, cited []*timeline.Joined) senten
 	}
 	st := origin.Sent
 	if !st.Known() || origin.Lineage == timeline.Died {
+		if d := origin.DiedOf(); d != nil && d.Apart != "" {
+			return sentence{first, {"; ", d.Apart, known([]*timeline.Joined{d})}}
+		}
 		return sentence{first}
 	}
 	answer := clause{" ", "and answered " + st.String(), known([]*timeline.Joined{record(origin)})}

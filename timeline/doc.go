@@ -17,7 +17,7 @@
 //     and then the other ends of the wanted exchanges are found;
 //  5. the requests that failed around the wanted ones, for they compete with them for
 //     records without ID; the lives of the processes; and these records, by what they carry and by corrected time
-//     (infer.go, death.go);
+//     (infer.go, death.go, awaited.go);
 //  6. hops, calls and their lineage ([Resolve]), and what lies behind a failure ([Behind]).
 //
 // What was joined so and not by an ID is marked, with the reason and the number of requests that it could as well be of.

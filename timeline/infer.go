@@ -201,6 +201,7 @@ type inferred struct {
 	candidates int
 	told       bool // of several candidates it is the one that something tells apart
 	reason     string
+	apart      string    // see Joined
 	over       time.Time // when the exchange that it fits was over, for an order
 }
 
@@ -266,14 +267,14 @@ func (j *joiner) join(e *Event) []inferred {
 	if processDeath(e) {
 		working := atWork(fits, j.waitsAt(e))
 		if killer, words := killerOf(e, fits, working); killer != nil {
-			return []inferred{{killer.set, len(fits), true, why + "; " + words, killer.to.Time}}
+			return []inferred{{killer.set, len(fits), true, why + "; " + words, words, killer.to.Time}}
 		}
 		fits = working
 	}
 	sets := setsOf(fits)
 	if within := setsOf(withinRaw(fits, clock, raw)); stamped && !processDeath(e) && !caughtDeath(e) && len(within) == 1 && len(sets) > 1 && len(sets) <= maxCandidates {
 		for s, over := range within {
-			return []inferred{{s, len(sets), true, why + "; it lies within the exchange of this one alone", over}}
+			return []inferred{{s, len(sets), true, why + "; it lies within the exchange of this one alone", "", over}}
 		}
 	}
 	return inferredOf(sets, why)

@@ -89,6 +89,7 @@ type Joined struct {
 	Join       Join
 	Candidates int    // how many requests an inferred event could belong to, this one included; else 1
 	Told       bool   // of several candidates this request is the one that something tells apart, not for certain
+	Apart      string // of a death, what tells this request from the others that were in flight; "" if nothing does
 	Reason     string // of an inferred join, in words: "same client, request line and upstream within 1 s"
 
 	skipped bool // between the exchange and its caller's stands a service that has no record of it

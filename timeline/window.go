@@ -484,7 +484,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	for i, e := range list {
 		for _, in := range joins[i] {
 			if _, ok := c.drafts[in.set]; ok {
-				extra[in.set] = append(extra[in.set], Joined{Event: e, Join: ByInferred, Candidates: in.candidates, Told: in.told, Reason: in.reason})
+				extra[in.set] = append(extra[in.set], Joined{Event: e, Join: ByInferred, Candidates: in.candidates, Told: in.told, Reason: in.reason, Apart: in.apart})
 			}
 		}
 	}
