@@ -100,7 +100,8 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", doubt})
 			g.doubts = append(g.doubts, doubt)
 		}
-		if (v.CauseClass == "upstream_connect_failure" || v.CauseClass == "upstream_reset") && j.views.near.untimedLives(v.Component) {
+		byLives := v.CauseClass == "deploy_restart" && j.trail.Origin.FailedBy == nil && slices.Contains(best.rule.RestsOn, "timing")
+		if (v.CauseClass == "upstream_connect_failure" || v.CauseClass == "upstream_reset" || byLives) && j.views.near.untimedLives(v.Component) {
 			doubt := fmt.Sprintf("the clocks do not tell whether %s was being stopped or started then", v.Component)
 			j.doubts = append(j.doubts, Missing{"a tie of its clock to the others (--anchor)", doubt})
 			g.doubts = append(g.doubts, doubt)

@@ -17,9 +17,9 @@ func (h *HopView) dependency(system string) string {
 			return c.Service
 		}
 	}
-	for _, c := range h.Callees {
-		if c.Role == timeline.RoleDependency.String() && c.System == "" {
-			return c.Service
+	for _, c := range h.Calls {
+		if o := c.Callee; o != nil && o.Role == timeline.RoleDependency.String() && o.System == "" && c.Received.HTTP == 0 { // what speaks HTTP is none
+			return o.Service
 		}
 	}
 	// Another request may have shown whom it uses.
@@ -41,7 +41,7 @@ func (h *HopView) dependency(system string) string {
 func (v *views) running(system string, shown map[string]string) string {
 	found := ""
 	for _, p := range v.near.near.Processes {
-		is := slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return e.System == system })
+		is := runs(p, system)
 		for name, value := range shown {
 			is = is && slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return e.Attrs.Get(name) == value })
 		}
@@ -88,6 +88,9 @@ func (h *HopView) pointed(cause string) string {
 			return h.FailedBy.Party
 		}
 		if p := h.called(e, of); p != "" {
+			if down := h.downOf(p, cause); down != "" {
+				return down
+			}
 			return p
 		}
 		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
@@ -98,6 +101,34 @@ func (h *HopView) pointed(cause string) string {
 		}
 	}
 	return ""
+}
+
+// downOf names, where several run a system and a connection to one of them broke or could not be had, the one of them that was being stopped
+// or started then; "" if none was, or several.
+func (h *HopView) downOf(system, cause string) string {
+	if cause != "upstream_reset" && cause != "upstream_connect_failure" {
+		return ""
+	}
+	found := ""
+	near := h.from.near
+	for _, p := range near.near.Processes {
+		if p.Service == found || !runs(p, system) {
+			continue
+		}
+		if state, _ := near.stateIn(p.Service, p.Host, h.hop.End, h.hop.End, false); state != stateRestarting {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = p.Service
+	}
+	return found
+}
+
+// runs says whether the records of a process tell that it runs a system.
+func runs(p *timeline.Process, system string) bool {
+	return slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return e.System == system })
 }
 
 // unheard names the party that the hop had no usable answer of, where no record of it tells whom it called then: for an answer that was no good

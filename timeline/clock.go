@@ -116,7 +116,15 @@ func (m *ClockModel) take(f *clockFit, s *solver) {
 			}
 		}
 		for _, p := range s.pairs {
-			if n := m.nodes[s.names[p.p]]; p.within && n.tied && n.reason == "" {
+			n := m.nodes[s.names[p.p]]
+			if p.quotes {
+				n = m.nodes[s.names[p.c]]
+			}
+			switch {
+			case !n.tied || n.reason != "":
+			case p.quotes:
+				n.reason = "tied by its errors that others quote"
+			case p.within:
 				n.reason = fmt.Sprintf("its records tell but a moment of each exchange, held to be within %d ms of what was passed on", passedOnWithin.Milliseconds())
 			}
 		}

@@ -17,7 +17,9 @@ type clockFit struct {
 	// guesses are from callees whose caller logged no call: the outermost exchange is
 	// taken for what holds them. They count only where nothing else ties a clock.
 	guesses map[clockPair]*clockLinks
-	// within are from callers of whose exchange a moment alone is known; they too tie only what else would not be tied, where there are many.
+	// quotes are from records that failures quote; they too tie only what else would not be tied.
+	quotes map[clockPair]*clockLinks
+	// within are from callers of whose exchange a moment alone is known; and these as well, where there are many.
 	within map[clockPair]*clockLinks
 	fixed  map[string]time.Duration // host -> offset from the configuration
 	sample []*Request               // some of the requests that it learnt from
@@ -48,7 +50,7 @@ type seenClock struct {
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, within: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
+	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, quotes: map[clockPair]*clockLinks{}, within: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
 }
 
 // tellZone keeps the zone in which a stamp is read that writes none.
@@ -128,7 +130,7 @@ func (f *clockFit) fit() *ClockModel {
 // rest makes the model of the largest part of the clocks that a model does not tie, and of the rest of those; nil if none of them are tied to each other.
 func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	g := *f
-	g.pairs, g.guesses, g.within = maps.Clone(f.pairs), maps.Clone(f.guesses), maps.Clone(f.within)
+	g.pairs, g.guesses, g.quotes, g.within = maps.Clone(f.pairs), maps.Clone(f.guesses), maps.Clone(f.quotes), maps.Clone(f.within)
 	g.fixed, g.anchored = nil, nil
 	tied := func(id int32) bool {
 		root, _ := f.resolve(id)
@@ -137,8 +139,9 @@ func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	isTied := func(k clockPair, _ *clockLinks) bool { return tied(k.caller) || tied(k.callee) }
 	maps.DeleteFunc(g.pairs, isTied)
 	maps.DeleteFunc(g.guesses, isTied)
+	maps.DeleteFunc(g.quotes, isTied)
 	maps.DeleteFunc(g.within, isTied)
-	if len(g.pairs)+len(g.guesses)+len(g.within) == 0 {
+	if len(g.pairs)+len(g.guesses)+len(g.quotes)+len(g.within) == 0 {
 		return nil
 	}
 	s := g.solve()
@@ -207,7 +210,7 @@ func (f *clockFit) solver() *solver {
 			return
 		}
 		if to == nil {
-			to = &clockLinks{guessed: guessed, within: ls.within}
+			to = &clockLinks{guessed: guessed, within: ls.within, quotes: ls.quotes}
 			all[k] = to
 		}
 		if borrowed[k] {
@@ -246,7 +249,7 @@ func (f *clockFit) solver() *solver {
 	for _, less := range []struct {
 		links map[clockPair]*clockLinks
 		least int
-	}{{f.guesses, 1}, {f.within, withinLeast}} {
+	}{{f.guesses, 1}, {f.quotes, alikeLeast}, {f.within, withinLeast}} {
 		for _, k := range keys(less.links) {
 			if ls := less.links[k]; part[k.caller] != part[k.callee] && ls.n >= less.least {
 				merge(k, ls, true)

@@ -45,6 +45,7 @@ type clockLinks struct {
 	late, lateAmong int
 	guessed         bool // who called is a guess
 	within          bool // of the caller's exchanges a moment alone is known
+	quotes          bool // of the callee errors alone are known, which the caller quotes
 }
 
 // Bounds of what a fit keeps: memory follows the pairs of hosts, not the requests.
@@ -64,7 +65,7 @@ func (f *clockFit) add(into map[clockPair]*clockLinks, k clockPair, l clockLink)
 	}
 	l.weight = 1
 	ls.n++
-	limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses)+len(f.within))))
+	limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses)+len(f.quotes)+len(f.within))))
 	if len(ls.links) >= limit {
 		ls.thin(limit / 2)
 	}

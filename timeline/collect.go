@@ -661,6 +661,7 @@ func (c *collector) learn() {
 	for _, e := range slices.Concat(c.orphans, c.life, c.failed) {
 		fit.see(e)
 	}
+	fit.quoted(c.orphans, built)
 	c.book = votes.book()
 	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
 	fit.machines(c.book)

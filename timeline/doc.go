@@ -42,6 +42,8 @@
 //     duration is as vague as both ([Event.Interval]).
 //   - Per pair of clocks and stretch of time the tightest links are kept (clock_sample.go), so that memory
 //     follows the pairs of hosts and not the requests.
+//   - A database logs no calls, but what it logs of an error its callers quote, so that it was written while they were at work
+//     (clock_quote.go).
 //   - Where a caller's records tell but a moment of each exchange, as common log formats do, it lies within what was passed on, or
 //     little beside it: one call does not show that, many do. So a clock is tied that nothing else ties, and it is said (clock_links.go).
 //   - Some bounds are false: lines written late, calls that were not waited for, wrong matches. The value

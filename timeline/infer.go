@@ -441,6 +441,7 @@ type quoter struct {
 	set           string
 	service, host string
 	at            Instant
+	hop           *Hop
 }
 
 // quotable is the line of e that others may quote; "" if it is too short to be told from chance. Of an error in code that is its
@@ -496,7 +497,7 @@ func (q *quotation) look(set string, e *Joined) {
 		seen[word] = true
 		for _, m := range q.words[word] {
 			if strings.Contains(text, m) {
-				q.quoters[m] = append(q.quoters[m], quoter{set, e.Service, e.Host, firstKnown(e.Start, e.End)})
+				q.quoters[m] = append(q.quoters[m], quoter{set, e.Service, e.Host, firstKnown(e.Start, e.End), e.Hop})
 			}
 		}
 	}
