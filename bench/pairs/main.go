@@ -106,6 +106,14 @@ func compare(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		}
 		fmt.Fprintln(stdout, r)
 	}
+	if strings.Contains("J1 index", o.only) {
+		fmt.Fprintln(stderr, "pairs: the records of one ID")
+		took, n, err := lookUp(ctx, c, c.ids[len(c.ids)/2])
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "\n%d records of one ID and of those that come with it, by the index and from when the files are open: %s\n", n, took)
+	}
 	for _, job := range []struct{ name, id string }{{"investigate", c.ids[len(c.ids)/2]}, {"batch", ""}} {
 		if !strings.Contains("profiles", o.only) {
 			continue

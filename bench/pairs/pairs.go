@@ -166,8 +166,10 @@ func packFile(from, to string, pack func(io.Writer) (io.WriteCloser, error)) err
 type pair struct {
 	name     string
 	own      []string
+	ownName  string
 	peer     []string // nil if the machine has none
 	peerName string
+	before   []string // a command that is run once before all; nil if there is none
 }
 
 // pairsOf lists the comparisons that the machine has the tools for.
@@ -181,7 +183,10 @@ func pairsOf(o options, c *corpus, tools []tool) []pair {
 	id := c.ids[len(c.ids)/2]
 	var out []pair
 	add := func(name string, own []string, needs, peerName string, peer ...string) {
-		p := pair{name: name, own: append([]string{o.program}, own...), peerName: peerName}
+		p := pair{name: name, own: append([]string{o.program}, own...), ownName: own[0], peerName: peerName}
+		if own[0] == "investigate" {
+			p.ownName += " ID"
+		}
 		if path[needs] != "" {
 			p.peer = peer
 		}
@@ -189,6 +194,11 @@ func pairsOf(o options, c *corpus, tools []tool) []pair {
 	}
 	add("J1", []string{"investigate", id, c.dir}, "rg", "rg -F", path["rg"], "-F", id, c.dir)
 	add("J1", []string{"investigate", id, c.dir}, "grep", "grep -rF", path["grep"], "-rF", id, c.dir)
+	add("J1 index", []string{"investigate", id, c.dir, "--index", indexOf(c)}, "rg", "rg -F", path["rg"], "-F", id, c.dir)
+	out[len(out)-1].ownName += " --index DIR"
+	out[len(out)-1].before = writeIndex(o, c)
+	add("index", []string{"index"}, "rg", "rg -F", path["rg"], "-F", id, c.dir)
+	out[len(out)-1].own = writeIndex(o, c)
 	add("J1 gz", []string{"investigate", id, gz}, "rg", "rg -zF", path["rg"], "-z", "-F", id, gz)
 	add("J1 gz", []string{"investigate", id, gz}, "zgrep", "zgrep -F", "sh", "-c", `zgrep -F "$0" "$1"/*/*`, id, gz)
 	add("J1 zst", []string{"investigate", id, zst}, "rg", "rg -zF", path["rg"], "-z", "-F", id, zst)
@@ -196,6 +206,14 @@ func pairsOf(o options, c *corpus, tools []tool) []pair {
 	add("J2 collection", []string{"clocks", c.dir}, "rg", "two passes of rg", "sh", "-c", twoPasses, path["rg"], c.dir)
 	add("J2", []string{"batch", c.dir}, "rg", "rg -F -f IDS", "sh", "-c", fixedStrings, path["rg"], c.dir)
 	return out
+}
+
+// indexOf is where the index of the plain logs is written: apart, so that only those find it who are told.
+func indexOf(c *corpus) string { return filepath.Join(filepath.Dir(c.dir), "index") }
+
+// writeIndex is the command that writes it anew.
+func writeIndex(o options, c *corpus) []string {
+	return []string{"sh", "-c", `rm -rf "$1" && mkdir "$1" && "$0" index --into "$1" "$2"`, o.program, indexOf(c), c.dir}
 }
 
 // What who knows the logs does by hand: the IDs of the failed requests by the lines of the
@@ -228,11 +246,7 @@ type result struct {
 }
 
 func (r result) String() string {
-	name := strings.Join(r.pair.own[1:len(r.pair.own)-1], " ")
-	if len(r.pair.own) > 3 {
-		name = r.pair.own[1] + " ID"
-	}
-	s := fmt.Sprintf("| %s | %s | %.3f | %.3f | %.0f |", r.name, name, r.own.wall.Seconds(), r.own.cpu.Seconds(), float64(r.own.peak)/1e6)
+	s := fmt.Sprintf("| %s | %s | %.3f | %.3f | %.0f |", r.name, r.ownName, r.own.wall.Seconds(), r.own.cpu.Seconds(), float64(r.own.peak)/1e6)
 	if r.pair.peer == nil {
 		return s + " not on this machine | - | - | - | - |"
 	}
@@ -244,6 +258,11 @@ func (r result) String() string {
 func (p pair) measure(ctx context.Context, runs int) (result, error) {
 	var own, peer []spent
 	var ratios, ratiosCPU []float64
+	if p.before != nil {
+		if _, err := timed(ctx, p.before); err != nil {
+			return result{}, err
+		}
+	}
 	for i := range runs + 1 {
 		a, err := timed(ctx, p.own)
 		if err != nil {

@@ -207,9 +207,6 @@ func (d *dirIndex) add(f found, old *indexedFile, state known) error {
 	if x.Head, x.Tail, err = probes(file.file, x.Size); err != nil {
 		return err
 	}
-	if state != unknown {
-		x.Restarts = old.Restarts
-	}
 	keep := func(n int) *indexedSegment {
 		if state == asItWas || state == grown && int64(n+1)*idindex.SegmentSize <= old.Text {
 			return &old.Segments[n]

@@ -64,8 +64,6 @@ type indexedFile struct {
 	Text    int64  `json:"text"`             // bytes as unpacked
 
 	Segments []indexedSegment `json:"segments"`
-	// Restarts are where unpacking may begin anew, but for the beginning.
-	Restarts []restart `json:"restarts,omitempty"`
 }
 
 // An indexedSegment is where a segment stands in the sidecar.
@@ -75,12 +73,6 @@ type indexedSegment struct {
 	CRC    uint32 `json:"crc32c"`
 	Lines  int64  `json:"lines"` // line feeds in it
 	idindex.Ends
-}
-
-// A restart is a place from which on a packed file can be unpacked by itself: a member of gzip, a frame of zstd.
-type restart struct {
-	Text   int64 `json:"text"`   // offset as unpacked
-	Stored int64 `json:"stored"` // as stored
 }
 
 // longest gives the length of the longest line in bytes, without its line feed.
