@@ -259,7 +259,7 @@ type partReader struct {
 	index    *index       // of an earlier pass, nil if there was none
 	stamps   *index       // that this pass makes; nil if it makes none
 	glance   *glance      // nil if nothing is asked for by time
-	last     int64        // offset of the last record, if that is known before it is read
+	last     int64        // offset of the last record, if that is known before it is read; of no record if it is not
 	sampler  sampler
 	places   bool // it goes from place to place of the sample, and does not know the numbers of lines
 	hits     []hit
@@ -414,7 +414,7 @@ func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
 	}
 	defer r.reader.Close()
 	if r.places = r.pl.sampleOnly() && f.how == nil; !r.places && r.index == nil {
-		r.stamps = &index{sparse: true}
+		r.stamps, r.last = &index{sparse: true}, -1
 	}
 	return true, k.pass(ctx, f)
 }

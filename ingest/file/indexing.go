@@ -181,7 +181,7 @@ func (d *dirIndex) checked(old *indexedFile) {
 	}
 	d.Text += old.Text
 	for n := range old.Segments {
-		seg, err := d.old.segment(old, n)
+		seg, err := d.old.segment(old, n, new(segmentRoom))
 		if err != nil {
 			d.Err = fmt.Errorf("read %s: %w", d.Path, err)
 			return
@@ -284,7 +284,7 @@ func (d *dirIndex) failed(err error) {
 // make makes the segments of a piece.
 func (d *dirIndex) make(ctx context.Context, p piece, b *idindex.Builder) ([]builtSegment, error) {
 	if p.kept != nil {
-		if stored, err := d.old.stored(*p.kept); err == nil {
+		if stored, err := d.old.stored(*p.kept, nil); err == nil {
 			return []builtSegment{{stored, *p.kept}}, nil
 		}
 		// Of a damaged one the file is read again.

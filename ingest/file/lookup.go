@@ -173,8 +173,10 @@ func (r *partReader) holding() *holding {
 		}
 		h.extents = append(h.extents, extent{from, to})
 	}
+	room := segmentRooms.Get().(*segmentRoom)
+	defer segmentRooms.Put(room)
 	for n := range x.Segments {
-		seg, err := p.ids.side.segment(x, n)
+		seg, err := p.ids.side.segment(x, n, room)
 		if err != nil {
 			r.s.noteUnusable(p.ids.side.path, err)
 			return nil

@@ -161,6 +161,11 @@ func TestIndexAfterChanges(t *testing.T) {
 		}
 	}
 	ids = append(append(ids[:8], moreIDs[:8]...), "4bf92f3577b34da6a3ce929d0e0e4736", "ab12", "00000000000000000000000000000001")
+	for i, line := range strings.SplitAfter(files["edge-1/access.log"], "\n") {
+		if i%30 == 0 { // one of few records for a long time
+			files["edge-3/access.log"] += line
+		}
+	}
 	packed := map[string]string{}
 	for name, text := range files {
 		switch len(packed) % 3 {
@@ -180,9 +185,9 @@ func TestIndexAfterChanges(t *testing.T) {
 		told   int // parts of which the index tells
 		note   string
 	}{
-		{name: "as it was", files: files, told: 7},
-		{name: "packed", files: packed, told: 7},
-		{name: "appended", files: files, told: 7, change: func(t *testing.T, dir string) {
+		{name: "as it was", files: files, told: 8},
+		{name: "packed", files: packed, told: 8},
+		{name: "appended", files: files, told: 8, change: func(t *testing.T, dir string) {
 			for name, text := range more {
 				appendTo(t, filepath.Join(dir, name), text)
 			}
@@ -190,11 +195,11 @@ func TestIndexAfterChanges(t *testing.T) {
 		{name: "appended in the midst of a line", files: map[string]string{one: strings.TrimSuffix(files[one], "\n")}, told: 1, change: func(t *testing.T, dir string) {
 			appendTo(t, filepath.Join(dir, one), "4bf92f3577b34da6\n"+more[one])
 		}},
-		{name: "rotated", files: files, told: 7, note: "edge-1/access.log;", change: func(t *testing.T, dir string) {
+		{name: "rotated", files: files, told: 8, note: "edge-1/access.log;", change: func(t *testing.T, dir string) {
 			rename(t, filepath.Join(dir, one), filepath.Join(dir, one+".1"))
 			appendTo(t, filepath.Join(dir, one), more[one])
 		}},
-		{name: "rotated twice, packed, and grown before", files: files, told: 6, note: "edge-1/access.log.2.gz and 1 more", change: func(t *testing.T, dir string) {
+		{name: "rotated twice, packed, and grown before", files: files, told: 7, note: "edge-1/access.log.2.gz and 1 more", change: func(t *testing.T, dir string) {
 			appendTo(t, filepath.Join(dir, one+".1"), packGzip(t, files[one]))
 			if err := os.Remove(filepath.Join(dir, one)); err != nil {
 				t.Fatal(err)
@@ -202,14 +207,14 @@ func TestIndexAfterChanges(t *testing.T) {
 			rename(t, filepath.Join(dir, one+".1"), filepath.Join(dir, one+".2.gz"))
 			appendTo(t, filepath.Join(dir, one), more[one])
 		}},
-		{name: "copied and truncated", files: files, told: 6, note: "edge-1/access.log", change: func(t *testing.T, dir string) {
+		{name: "copied and truncated", files: files, told: 7, note: "edge-1/access.log", change: func(t *testing.T, dir string) {
 			appendTo(t, filepath.Join(dir, one+".1"), files[one])
 			if err := os.Truncate(filepath.Join(dir, one), 0); err != nil {
 				t.Fatal(err)
 			}
 			appendTo(t, filepath.Join(dir, one), more[one]+more[one]) // longer than it was
 		}},
-		{name: "written anew with the same size", files: files, told: 6, note: "edge-1/access.log", change: func(t *testing.T, dir string) {
+		{name: "written anew with the same size", files: files, told: 7, note: "edge-1/access.log", change: func(t *testing.T, dir string) {
 			text := []byte(files[one])
 			half := len(text) / 2
 			copy(text[half:half+3000], more[one])
@@ -221,7 +226,7 @@ func TestIndexAfterChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{name: "a new file", files: files, told: 7, note: "edge-9/access.log", change: func(t *testing.T, dir string) {
+		{name: "a new file", files: files, told: 8, note: "edge-9/access.log", change: func(t *testing.T, dir string) {
 			if err := os.MkdirAll(filepath.Join(dir, "edge-9"), 0o777); err != nil {
 				t.Fatal(err)
 			}
@@ -229,26 +234,26 @@ func TestIndexAfterChanges(t *testing.T) {
 			rename(t, filepath.Join(dir, "edge-1", SidecarName), filepath.Join(dir, "edge-9", SidecarName))
 			build(t, filepath.Join(dir, "edge-1"), IndexOptions{})
 		}},
-		{name: "index cut off", files: files, told: 6, note: "edge-1/" + SidecarName + " cannot be used", change: func(t *testing.T, dir string) {
+		{name: "index cut off", files: files, told: 7, note: "edge-1/" + SidecarName + " cannot be used", change: func(t *testing.T, dir string) {
 			p := filepath.Join(dir, "edge-1", SidecarName)
 			if err := os.Truncate(p, size(t, p)/2); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{name: "index empty", files: files, told: 6, note: "it is damaged", change: func(t *testing.T, dir string) {
+		{name: "index empty", files: files, told: 7, note: "it is damaged", change: func(t *testing.T, dir string) {
 			if err := os.Truncate(filepath.Join(dir, "edge-1", SidecarName), 0); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{name: "index of another version", files: files, told: 6, note: "it is of version 2", change: func(t *testing.T, dir string) {
+		{name: "index of another version", files: files, told: 7, note: "it is of version 2", change: func(t *testing.T, dir string) {
 			p := filepath.Join(dir, "edge-1", SidecarName)
 			flip(t, p, size(t, p)-int64(len(sidecarMagic))-4, 3)
 		}},
-		{name: "list of the index damaged", files: files, told: 6, note: "it is damaged", change: func(t *testing.T, dir string) {
+		{name: "list of the index damaged", files: files, told: 7, note: "it is damaged", change: func(t *testing.T, dir string) {
 			p := filepath.Join(dir, "edge-1", SidecarName)
 			flip(t, p, size(t, p)-int64(sidecarEnd)-20, 1)
 		}},
-		{name: "a segment of the index damaged", files: files, told: 6, note: "it is damaged", change: func(t *testing.T, dir string) {
+		{name: "a segment of the index damaged", files: files, told: 7, note: "it is damaged", change: func(t *testing.T, dir string) {
 			flip(t, filepath.Join(dir, "edge-1", SidecarName), 200, 1)
 		}},
 	} {
@@ -279,6 +284,25 @@ func TestIndexAfterChanges(t *testing.T) {
 				within[timeline.ClockOf(&e)] = []timeline.Window{{Host: e.Host, From: from, To: from.Add(time.Minute)}}
 			}
 			sameAsScan(t, indexed, scanned, ids, 4, 1, within)
+			// So it is to those that ask for windows alone.
+			var near [2][]string
+			for i, s := range []*Source{scanned, indexed} {
+				for n := range 8 {
+					from := time.Date(2026, 3, 1, 12, 0, n*61, 0, time.UTC)
+					var wants []timeline.Want
+					for _, host := range []string{"app-1", "app-2", "app-3", "edge-1", "edge-2", "edge-3", "lb-1", "node-1"} {
+						wants = append(wants, timeline.Want{Near: &timeline.Window{Host: host, From: from, To: from.Add(5 * time.Second)}})
+					}
+					for e, err := range s.Events(t.Context(), timeline.Filter{Any: wants}) {
+						if err == nil {
+							near[i] = append(near[i], fmt.Sprintf("%s+%d %x", e.Pos, e.Pos.Offset, e.Raw))
+						}
+					}
+				}
+			}
+			if d := cmp.Diff(near[0], near[1]); d != "" || len(near[0]) < 20 && len(c.files) > 1 {
+				t.Errorf("%d records in windows (-scanned +indexed):\n%s", len(near[0]), d)
+			}
 			// An index of what there is now is as good as a first one.
 			build(t, dir, IndexOptions{})
 			conf.Index, conf.Note = "", func(what string) { t.Error(what) }
@@ -431,7 +455,7 @@ func TestIndexKilled(t *testing.T) {
 		seen++
 		for _, f := range x.files {
 			for n := range f.Segments {
-				if _, err := x.segment(f, n); err != nil {
+				if _, err := x.segment(f, n, new(segmentRoom)); err != nil {
 					t.Errorf("after it was killed: %s: %v", f.Name, err)
 				}
 			}
@@ -511,10 +535,33 @@ func FuzzSidecar(f *testing.F) {
 		for _, file := range x.files {
 			_ = file.longest()
 			for n := range file.Segments {
-				if seg, err := x.segment(file, n); err == nil && seg.Blocks() != blocksOf(min(file.Text-int64(n)*idindex.SegmentSize, idindex.SegmentSize)) {
+				if seg, err := x.segment(file, n, new(segmentRoom)); err == nil && seg.Blocks() != blocksOf(min(file.Text-int64(n)*idindex.SegmentSize, idindex.SegmentSize)) {
 					t.Errorf("segment %d has %d blocks", n, seg.Blocks())
 				}
 			}
 		}
 	})
+}
+
+// TestIndexKnowsTheEnd looks for a record in a small file of a long time, of which an index has only shown the beginning and the end.
+func TestIndexKnowsTheEnd(t *testing.T) {
+	var log strings.Builder
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for n := range 250 {
+		fmt.Fprintf(&log, "%s [error] 31#31: *%d upstream timed out (110: Connection timed out) while reading response header from upstream, client: 10.0.0.9, server: shop, request: \"GET /x HTTP/1.1\", upstream: \"http://10.0.1.1:8080/x\", host: \"shop\"\n",
+			at.Add(time.Duration(n)*time.Minute).Format("2006/01/02 15:04:05"), n)
+	}
+	dir := tree(t, map[string]string{"edge-1/error.log": log.String()})
+	build(t, dir, IndexOptions{})
+	s := open(t, ingest.Config{Formats: format.Builtin()}, dir)
+	if events := gathered(t, s, []string{"4bf92f3577b34da6a3ce929d0e0e4736"}, 0, nil); len(events) > 0 {
+		t.Fatal(events)
+	}
+	for _, n := range []int{1, 100, 249} {
+		from := at.Add(time.Duration(n) * time.Minute)
+		window := timeline.Window{Host: s.streams[0].host, From: from, To: from.Add(time.Second)}
+		if events, _ := read(t, s, timeline.Want{Near: &window}); len(events) != 1 {
+			t.Errorf("record %d: %q, want one record", n, events)
+		}
+	}
 }

@@ -14,7 +14,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/correlatehq/correlate/internal/idindex"
 )
@@ -155,27 +157,35 @@ func openSidecar(path string) (_ *sidecar, err error) {
 
 var errDamaged = errors.New("it is damaged")
 
-// stored reads a segment as it is stored.
-func (x *sidecar) stored(s indexedSegment) ([]byte, error) {
-	b := make([]byte, s.Size)
+// stored reads a segment as it is stored, into room if that is large enough.
+func (x *sidecar) stored(s indexedSegment, room []byte) ([]byte, error) {
+	b := slices.Grow(room[:0], s.Size)[:s.Size]
 	if _, err := x.f.ReadAt(b, s.Offset); err != nil || crc32.Checksum(b, castagnoli) != s.CRC {
 		return nil, errDamaged
 	}
 	return b, nil
 }
 
-// segment reads a segment of a file.
-func (x *sidecar) segment(f *indexedFile, n int) (*idindex.Segment, error) {
-	b, err := x.stored(f.Segments[n])
-	if err != nil {
+// segment reads a segment of a file. It is valid until room is used again, which then is what it was read into.
+func (x *sidecar) segment(f *indexedFile, n int, room *segmentRoom) (*idindex.Segment, error) {
+	var err error
+	if room.stored, err = x.stored(f.Segments[n], room.stored); err != nil {
 		return nil, err
 	}
-	seg, err := idindex.Parse(b)
-	if err != nil || seg.Blocks() != blocksOf(min(f.Text-int64(n)*idindex.SegmentSize, idindex.SegmentSize)) {
+	seg := &room.seg
+	if err := seg.Parse(room.stored); err != nil || seg.Blocks() != blocksOf(min(f.Text-int64(n)*idindex.SegmentSize, idindex.SegmentSize)) {
 		return nil, errDamaged
 	}
 	return seg, nil
 }
+
+// A segmentRoom is where segments are read into, one after the other.
+type segmentRoom struct {
+	stored []byte
+	seg    idindex.Segment
+}
+
+var segmentRooms = sync.Pool{New: func() any { return new(segmentRoom) }}
 
 // segmentsOf gives how many segments there are of a text of so many bytes, and blocksOf how many blocks.
 func segmentsOf(text int64) int64 { return (text + idindex.SegmentSize - 1) / idindex.SegmentSize }

@@ -359,10 +359,9 @@ func (k *skimmer) find(end int) {
 		}
 		if k.eof {
 			// The clock may have been set since the stretch began.
-			if last := k.lastOwn(len(bytes.TrimRight(text, "\r\n"))); last > 0 {
-				r.last = k.base + int64(last)
-				k.marks = append(k.marks, last)
-			}
+			last := k.lastOwn(len(bytes.TrimRight(text, "\r\n"))) // the first of the window if there is no other
+			r.last = k.base + int64(last)
+			k.marks = append(k.marks, last)
 		}
 	}
 	if r.sampler.on {

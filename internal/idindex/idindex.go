@@ -10,7 +10,7 @@
 // says which.
 //
 // An index is made of segments of 16 MiB of text in blocks of 16 KiB. One segment is made by a
-// [Builder], and read back by [Parse]. As stored, its numbers the low byte first:
+// [Builder], and read back by [Segment.Parse]. As stored, its numbers the low byte first:
 //
 //	1  the logarithm b of the number of buckets; 255: it holds no ends, any block may hold anything
 //	2  the number of blocks n

@@ -24,8 +24,8 @@ func segmentsOf(t testing.TB, text []byte, through func(io.Reader) io.Reader) []
 		if want := min(SegmentSize, len(text)-at); err != nil || n != int64(want) {
 			t.Fatalf("read %d bytes, %v; want %d", n, err, want)
 		}
-		s, err := Parse(b.Append(nil))
-		if err != nil {
+		s := new(Segment)
+		if err := s.Parse(b.Append(nil)); err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, s)
@@ -210,8 +210,8 @@ func TestFewAreFoundByChance(t *testing.T) {
 	if most := len(text) * 3 / 100; len(stored) > most {
 		t.Errorf("the index of %d bytes, one ID in 130 of them, has %d; want at most %d", len(text), len(stored), most)
 	}
-	s, err := Parse(stored)
-	if err != nil {
+	s := new(Segment)
+	if err := s.Parse(stored); err != nil {
 		t.Fatal(err)
 	}
 	by := 0
@@ -272,8 +272,8 @@ func TestLines(t *testing.T) {
 		if _, err := b.Read(bytes.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Parse(b.Append(nil))
-		if err != nil {
+		s := new(Segment)
+		if err := s.Parse(b.Append(nil)); err != nil {
 			t.Fatal(err)
 		}
 		if want := (size + BlockSize - 1) / BlockSize; s.Blocks() != want {
@@ -344,8 +344,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte{noTails, 0, 0}, "x")
 	f.Add([]byte{3, 1, 0, 0}, "a3ce929d0e0e4736")
 	f.Fuzz(func(t *testing.T, stored []byte, pattern string) {
-		s, err := Parse(stored)
-		if err != nil {
+		s := new(Segment)
+		if err := s.Parse(stored); err != nil {
 			return
 		}
 		q, _ := NewQuery([]string{pattern})

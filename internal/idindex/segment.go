@@ -4,9 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+	"slices"
 )
 
-// A Segment is one as it is stored. It is not changed and may be used from several goroutines.
+// A Segment is one as it is stored. Once it is parsed it may be used from several goroutines.
 type Segment struct {
 	k      uint8
 	lines  []byte
@@ -17,26 +18,26 @@ type Segment struct {
 
 var errSegment = errors.New("it is no segment of an index")
 
-// Parse reads a segment, of which it keeps the bytes.
-func Parse(stored []byte) (*Segment, error) {
+// Parse reads a segment, of which it keeps the bytes, in place of what s was before.
+func (s *Segment) Parse(stored []byte) error {
 	if len(stored) < 3 {
-		return nil, errSegment
+		return errSegment
 	}
-	s := &Segment{k: stored[0]}
+	*s = Segment{k: stored[0], starts: s.starts[:0]}
 	n := int(binary.LittleEndian.Uint16(stored[1:]))
 	rest := stored[3:]
 	if n > blocks || len(rest) < 2*n {
-		return nil, errSegment
+		return errSegment
 	}
 	s.lines, rest = rest[:2*n], rest[2*n:]
 	if s.k == noTails {
-		return s, nil
+		return nil
 	}
 	if s.k > 32-entryBits || len(rest) < 1<<s.k {
-		return nil, errSegment
+		return errSegment
 	}
 	s.counts, s.pairs = rest[:1<<s.k], rest[1<<s.k:]
-	s.starts = make([]uint32, len(s.counts))
+	s.starts = slices.Grow(s.starts, len(s.counts))[:len(s.counts)]
 	at := uint32(0)
 	for i, c := range s.counts {
 		s.starts[i] = at
@@ -45,9 +46,9 @@ func Parse(stored []byte) (*Segment, error) {
 		}
 	}
 	if (int(at)+inWord-1)/inWord*8 != len(s.pairs) {
-		return nil, errSegment
+		return errSegment
 	}
-	return s, nil
+	return nil
 }
 
 // Blocks is how many blocks the segment has.
