@@ -156,11 +156,11 @@ func TestIndexAfterChanges(t *testing.T) {
 	files, ids := mixedLogs(rand.New(rand.NewPCG(21, 22)))
 	more, moreIDs := mixedLogs(rand.New(rand.NewPCG(23, 24)))
 	for _, all := range []*[]string{&ids, &moreIDs} { // some of them
-		for i := range 8 {
-			(*all)[i] = (*all)[i*len(*all)/8]
+		for i := range 5 {
+			(*all)[i] = (*all)[i*len(*all)/5]
 		}
 	}
-	ids = append(append(ids[:8], moreIDs[:8]...), "4bf92f3577b34da6a3ce929d0e0e4736", "ab12", "00000000000000000000000000000001")
+	ids = append(append(ids[:5], moreIDs[:5]...), "4bf92f3577b34da6a3ce929d0e0e4736", "ab12", "00000000000000000000000000000001")
 	for i, line := range strings.SplitAfter(files["edge-1/access.log"], "\n") {
 		if i%30 == 0 { // one of few records for a long time
 			files["edge-3/access.log"] += line

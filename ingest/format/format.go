@@ -16,6 +16,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/correlatehq/correlate/internal/strictyaml"
 	"github.com/correlatehq/correlate/timeline"
@@ -86,6 +87,7 @@ type Set struct {
 	special map[*compiled][]*compiled
 	// documents are the ways in which formats find their records in a document.
 	documents []documents
+	literals  sync.Map // screenKey -> screenLiterals
 }
 
 // documents are formats that find their records by the same paths.

@@ -30,10 +30,22 @@ type screened struct {
 	alike  bool // and one of the stream's own
 	dated  bool // every record of the stream's own bears a stamp, or none does
 	width  int  // words of a beginning
+	screenLiterals
+}
+
+// screenLiterals are what stands in the wanted records of a stream.
+type screenLiterals struct {
 	failed []Literal
 	life   []Literal
 	// That a list is not known is another thing than that it is empty.
 	failedKnown, lifeKnown bool
+}
+
+// A screenKey is all by which the literals of streams differ.
+type screenKey struct {
+	main  *compiled
+	outer string // names of the wrappers
+	lines bool
 }
 
 // A beginning is how lines begin: the digits of it are any digits.
@@ -164,9 +176,23 @@ func (sc *Screen) reader() *Reader {
 	return sc.r
 }
 
-// literals finds what stands in the wanted records of the stream's own formats.
+// literals finds what stands in the wanted records of the stream's own formats. Of streams that are alike it is looked for once.
 func (sc *Screen) literals(outer []*compiled) {
-	sc.failedKnown, sc.lifeKnown = sc.format.Literals != nil, true
+	key := screenKey{main: sc.main, lines: sc.lines}
+	for _, c := range outer {
+		key.outer += c.name + ">"
+	}
+	known, ok := sc.set.literals.Load(key)
+	if !ok {
+		sc.findLiterals(outer)
+		known, _ = sc.set.literals.LoadOrStore(key, sc.screenLiterals)
+	}
+	sc.screenLiterals = known.(screenLiterals)
+	sc.failedKnown = sc.failedKnown && sc.format.Literals != nil
+}
+
+func (sc *Screen) findLiterals(outer []*compiled) {
+	sc.failedKnown, sc.lifeKnown = true, true
 	own := append([]*compiled{sc.main}, sc.set.special[sc.main]...)
 	for _, g := range sc.set.guestsOf(sc.main) {
 		if (sc.guests() || sc.beginsAlike(g.c)) && !slices.Contains(own, g.c) {
