@@ -107,11 +107,6 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			g.doubts = append(g.doubts, doubt)
 		}
 		g.oneSided = j.oneSided(v.CauseClass)
-		if c := j.trail.Origin.FailedBy; c != nil && c.Record == nil && c.Ended == timeline.GaveUp && v.CauseClass == "upstream_timeout" {
-			// No record says so but those of when the two were at work; a proxy without log may stand between them and have given up itself.
-			g.kinds = []string{"timing"}
-			j.doubts = append(j.doubts, Missing{"the log of what may stand between " + name(c.Caller) + " and " + name(c.Callee), name(c.Caller) + " has no record of its call"})
-		}
 		text, err := j.words(ctx, best)
 		if err != nil {
 			return nil, err

@@ -22,6 +22,9 @@ func (j *judgement) missing(v *Verdict) []Missing {
 		}
 	}
 	if o := v.Origin; o != nil && o.FailedBy != nil {
+		if c := o.FailedBy; c.Record == nil && c.Ended == timeline.GaveUp {
+			add("the log of what may stand between "+name(o)+" and "+name(c.Callee), name(o)+" has no record of its call")
+		}
 		if callee := o.FailedBy.Callee; callee != nil && callee.Silent && o.FailedBy.Ended != timeline.NotSent && j.views.near.stateWords(o.FailedBy) == "" {
 			add("the log of "+name(callee), "it would tell why "+calleeFailed(o.FailedBy))
 		}
