@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -78,9 +79,9 @@ func (c *collector) awaited(deaths []*Event) map[*Process][]pending {
 	out := map[*Process][]pending{}
 	for p, logs := range byLog {
 		most := map[place]map[string]pending{}
-		for b, waits := range logs {
-			if len(waits) > len(most[b.place]) {
-				most[b.place] = waits
+		for _, b := range slices.SortedFunc(maps.Keys(logs), compareBenches) {
+			if len(logs[b]) > len(most[b.place]) {
+				most[b.place] = logs[b]
 			}
 		}
 		for _, waits := range most {
