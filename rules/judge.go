@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -104,6 +105,11 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		if (v.CauseClass == "upstream_connect_failure" || v.CauseClass == "upstream_reset" || byLives) && j.views.near.untimedLives(v.Component) {
 			doubt := fmt.Sprintf("the clocks do not tell whether %s was being stopped or started then", v.Component)
 			j.doubts = append(j.doubts, Missing{"a tie of its clock to the others (--anchor)", doubt})
+			g.doubts = append(g.doubts, doubt)
+		}
+		if origin.fromBelow() {
+			doubt := fmt.Sprintf("%s has it in its record that the failure came from whom it asked", origin.Service)
+			j.doubts = append(j.doubts, Missing{"the log of " + cmp.Or(origin.usualCallee(), "whom "+origin.Service+" asked"), doubt})
 			g.doubts = append(g.doubts, doubt)
 		}
 		g.oneSided = j.oneSided(v.CauseClass)

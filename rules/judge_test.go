@@ -484,3 +484,20 @@ tests:
 		t.Error(f)
 	}
 }
+
+// The outermost hop's own record says that its failure came from below, and nothing else was read: whose log would tell is said.
+func TestFromBelow(t *testing.T) {
+	passedOn := judge(t, `
+edge gateway 0ms +30ms 502 system=caddy http.response.header.server=Caddy,Varnish
+`)
+	own := judge(t, `
+edge gateway 0ms +30ms 502 system=caddy http.response.header.server=Caddy
+`)
+	const what = "the log of whom edge asked"
+	if len(passedOn.Missing) != 1 || passedOn.Missing[0].What != what || passedOn.Confidence >= own.Confidence {
+		t.Errorf("missing %v, confidence %v of one that it passed on and %v of its own", passedOn.Missing, passedOn.Confidence, own.Confidence)
+	}
+	if len(own.Missing) != 0 {
+		t.Errorf("of its own: missing %v", own.Missing)
+	}
+}

@@ -296,6 +296,24 @@ func (h *HopView) wouldTell(party string) bool {
 	return e.Calls > 0 && e.Recorded == e.Calls
 }
 
+// fromBelow says whether the hop's own record tells that its failure came from a next hop of which nothing is known: a signal has it made there, and
+// none by the hop itself.
+func (h *HopView) fromBelow() bool {
+	if h.Silent || h.FailedBy != nil {
+		return false
+	}
+	below := false
+	for e := range h.signalled {
+		for _, s := range e.signals {
+			if s.MadeBy == madeByWriter {
+				return false
+			}
+			below = below || s.MadeBy == madeByBelow && s.Points == "next_hop"
+		}
+	}
+	return below
+}
+
 // notAsked names whom the hop, a proxy that names in its records whom it asks, otherwise asks for such exchanges and did not ask this time; "" if it
 // is not so. Whoever it asked before, as for leave or for an error page, is another.
 func (h *HopView) notAsked() string {
