@@ -31,22 +31,21 @@ func (j *judgement) effect(cause string) (effect, by string) {
 		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause)) {
 			return "not_started", name(origin) + " refused it before it asked anybody"
 		}
-		return "unknown", ""
+		return "unknown", done(origin, nil)
 	}
-	what := strings.TrimSpace(c.Method + " " + c.Target)
+	method, target := asked(c)
+	what := strings.TrimSpace(method + " " + target)
 	if what == "" {
 		what = "the call"
 	}
-	if safe(c.Method) && j.request.Method != "" && !safe(j.request.Method) {
+	if safe(method) && j.request.Method != "" && !safe(j.request.Method) {
 		return "unknown", "what failed, " + what + " to " + party(c) + ", only reads"
 	}
 	if succeeded(c.Sent) {
 		return "completed", fmt.Sprintf("%s answered %s to %s", party(c), c.Sent, what)
 	}
-	for _, k := range origin.Calls {
-		if k != c && !k.Failed() && k.Purpose != timeline.ErrorPage && k.Method != "" && !safe(k.Method) {
-			return "unknown", fmt.Sprintf("%s to %s had succeeded before", strings.TrimSpace(k.Method+" "+k.Target), party(k))
-		}
+	if by := done(origin, c); by != "" {
+		return "unknown", by
 	}
 	switch {
 	case c.Ended == timeline.NotSent:
@@ -57,6 +56,35 @@ func (j *judgement) effect(cause string) (effect, by string) {
 		return "not_started", fmt.Sprintf("%s refused %s with %s", j.views.hops[origin].refuser(), what, c.Received)
 	}
 	return "unknown", ""
+}
+
+// asked gives method and target of a call: by the caller's record, else by the callee's.
+func asked(c *timeline.Call) (method, target string) {
+	if c.Method != "" || c.Record != nil || c.Callee == nil {
+		return c.Method, c.Target
+	}
+	for _, e := range c.Callee.Events {
+		if e.Kind == timeline.ServerSpan {
+			return e.Attrs.Get("http.request.method"), e.Attrs.Get("url.path")
+		}
+	}
+	return "", ""
+}
+
+// done tells of a write other than the failed call, which may be nil, that the origin had made with success; "" if there is none.
+func done(origin *timeline.Hop, failed *timeline.Call) string {
+	for _, k := range origin.Calls {
+		method, target := asked(k)
+		if k == failed || k.Failed() || k.Purpose == timeline.ErrorPage || method == "" || safe(method) || !k.Received.Known() && !succeeded(k.Sent) {
+			continue
+		}
+		what := strings.TrimSpace(method+" "+target) + " to " + party(k)
+		if k.Outlasted() {
+			return fmt.Sprintf("%s succeeded, after %s had answered", what, name(origin))
+		}
+		return what + " had succeeded before"
+	}
+	return ""
 }
 
 // succeeded says whether a status is a success: 499 is none, though it is no failure of the server's.

@@ -455,6 +455,8 @@ func (c *collector) byKeysWithin(within map[string][]Window) {
 		c.addFound(c.readWithin(f, c.lim.WindowEvents, func(e *Event) bool { return bears(e, forms) }))
 	}
 	c.dropRepeated()
+	// A record of which the key is known by its text alone was taken for one without when it was read as a failure.
+	c.orphans = slices.DeleteFunc(c.orphans, func(e *Event) bool { return c.events[e.Pos] != nil })
 }
 
 // asks gives the keys that are to be asked for, in order, and all their forms.

@@ -228,6 +228,7 @@ type stint struct {
 	key      Key
 	from, to time.Time
 	span     RawSpan // of its exchange; zero if none is here
+	client   *Event  // a record that names its client; nil if none does
 	nested   bool    // it lies within another one
 }
 
@@ -264,7 +265,7 @@ func joinContext(k contextKey, rs []contextRecord, g *aliasGraph) (found []conte
 		if rs[i].form != "" {
 			continue
 		}
-		if s := stintFor(stints, &rs[i]); s != nil {
+		if s := stintFor(stints, &rs[i]); s != nil && !s.leftFor(rs, &rs[i]) {
 			found = append(found, contextJoin{to: s.key, record: rs[i].e, reason: "on the same " + k.words() + " as the request, and no other one there then"})
 		}
 	}
@@ -287,7 +288,9 @@ func stintsOf(rs []contextRecord, g *aliasGraph) []stint {
 			out = append(out, stint{key: r.key, from: r.at.Lo})
 		}
 		s := &out[i]
-		s.to = r.at.Hi
+		if s.to = r.at.Hi; s.client == nil && r.e.Attrs.Get(KeyClient) != "" {
+			s.client = r.e
+		}
 		if !r.span.Lo.IsZero() {
 			s.span = r.span
 			if r.span.Lo.Before(s.from) {
@@ -346,6 +349,23 @@ func stintFor(stints []stint, r *contextRecord) *stint {
 		before.to = r.at.Hi
 	}
 	return before
+}
+
+// leftFor says whether what the thread wrote after the last record of the request, until r, was for another client: then r is of another
+// request too, whoever of the two it names.
+func (s *stint) leftFor(rs []contextRecord, r *contextRecord) bool {
+	return s.client != nil && slices.ContainsFunc(rs, func(o contextRecord) bool {
+		return o.at.Lo.After(s.to) && !o.at.Lo.After(r.at.Hi.Add(hopTolerance)) && otherClient(s.client, o.e)
+	})
+}
+
+// otherClient says whether two records of one log name different clients, or connections of one.
+func otherClient(a, b *Event) bool {
+	differ := func(name string) bool {
+		x, y := a.Attrs.Get(name), b.Attrs.Get(name)
+		return x != "" && y != "" && x != y
+	}
+	return a.Format == b.Format && (differ(KeyClient) || differ("client.port"))
 }
 
 func (k contextKey) words() string {

@@ -100,7 +100,7 @@ func passedOn(c *Call) {
 	if c.Skips && c.Callee.Sent != c.Caller.Sent {
 		return // what stands between them, which left no record, may have got it and failed
 	}
-	if at := answeredAt(c.Caller); c.Callee.Sent != c.Caller.Sent && at.Known() && at.Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee)) {
+	if c.Callee.Sent != c.Caller.Sent && c.Outlasted() {
 		c.Ended = GaveUp
 		return
 	}
@@ -114,6 +114,16 @@ func triedAgain(c *Call) bool {
 	return c.Ended == Refused && c.Callee != nil && c.Callee.Silent && slices.ContainsFunc(c.Caller.Calls, func(o *Call) bool {
 		return o.Skips && o.Callee != nil && o.Callee.span() != nil && !c.Caller.End.CertainlyBefore(o.Callee.Start)
 	})
+}
+
+// Outlasted says that the callee, or what it waited for, was certainly at work for longer than the caller was: that had not waited for
+// its answer, or no longer did.
+func (c *Call) Outlasted() bool {
+	if c.Callee == nil {
+		return false
+	}
+	at := answeredAt(c.Caller)
+	return at.Known() && at.Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee))
 }
 
 // brokeThrough says whether the answer of a call broke off where its caller's did: the caller passed it on as it came, and says that it
@@ -142,8 +152,8 @@ func brokeBelow(h *Hop) *Call {
 	return c
 }
 
-// answeredAt is when a hop had answered: by its own record, else when the first of its callers had that tells. A record with no more than
-// a moment within its exchange does not tell.
+// answeredAt is when a hop had answered: by its own record, else by that of its caller, or when the first of its callers had that tells. A
+// record with no more than a moment within its exchange does not tell.
 func answeredAt(h *Hop) Instant {
 	tells := func(h *Hop) bool {
 		sp := h.span()
@@ -151,10 +161,13 @@ func answeredAt(h *Hop) Instant {
 	}
 	for ; !tells(h) && h.Caller != nil && h.Caller.Record == nil; h = h.Caller.Caller {
 	}
-	if !tells(h) {
-		return Instant{}
+	switch {
+	case tells(h):
+		return h.End
+	case h.Caller != nil && !h.Caller.Record.momentary():
+		return h.Caller.End
 	}
-	return h.End
+	return Instant{}
 }
 
 // workedUntil is until when a hop was at work: by its own record, else as long as what it passed on was.
@@ -266,7 +279,7 @@ func resolveHop(h *Hop) {
 	}
 	if used := usedAnswer(h, finals); used != nil && !used.OwnMade {
 		h.Received = used.Received
-		if !h.Received.Known() && used.Ended == Complete {
+		if !h.Received.Known() && used.Ended == Complete && !used.Outlasted() {
 			h.Received = used.Sent
 		}
 	}

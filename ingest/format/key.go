@@ -79,7 +79,7 @@ func (d *decoding) amznTrace(v string) {
 
 var (
 	// freeKey is an ID with its name as people write it into messages and SQL comments.
-	freeKey = lazyExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|correlation[_-]?id|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`, "")
+	freeKey = lazyExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|corr(?:elation)?[_-]?id|corr|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`, "")
 	// oslo is OpenStack's request ID.
 	oslo = lazyExpr(`^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`, "")
 )

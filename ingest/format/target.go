@@ -229,7 +229,7 @@ var aliasTable = map[string]string{
 		request.id http.request.id http.request_id req_id reqId reqID req-id req.id reqid rid x-request-id x_request_id
 		xRequestId X-Request-Id X-Request-ID x-kong-request-id req.headers.x-request-id req.headers.x-correlation-id
 		req.headers.request-id req.headers.x-kong-request-id req.headers.x-unique-id correlation_id correlationId correlationID CorrelationId correlation-id
-		x-correlation-id x_correlation_id X-Correlation-ID X-Correlation-Id correlation.id`,
+		x-correlation-id x_correlation_id X-Correlation-ID X-Correlation-Id correlation.id corr_id corrId corr-id`,
 	timeline.KeyTraceID: `trace_id traceId traceID TraceId TraceID trace-id trace.id traceid otelTraceID dd.trace_id
 		x-b3-traceid X-B3-TraceId x-datadog-trace-id req.headers.x-b3-traceid req.headers.x-datadog-trace-id`,
 	"traceparent":     `traceparent http.request.header.traceparent req.headers.traceparent`,
