@@ -281,6 +281,16 @@ func (p *filePart) head() ([]byte, error) {
 	return b[:n], err
 }
 
+// measure finds out how many bytes the part gives, if that is not known yet.
+func (p *filePart) measure() {
+	p.measured.Do(func() {
+		if f, err := openStored(p.open, p.size); err == nil {
+			p.unpacked = f.unpackedSize(p.size)
+			f.Close()
+		}
+	})
+}
+
 // tail reads the last bytes of a plain part, from the beginning of a line; nothing
 // of a compressed one.
 func (p *filePart) tail() []byte {
@@ -432,7 +442,7 @@ func (s *Source) inspect(ctx context.Context) error {
 		st.hosts = hosts
 		for _, p := range st.parts {
 			if p.unpacked == 0 && p.err == nil {
-				p.head() // for its size
+				p.measure()
 			}
 			p.measured.Do(func() {}) // a part that cannot be opened now stays of no size
 		}

@@ -115,7 +115,7 @@ func hiddenBelow(pattern string) func(string) bool {
 	return func(m string) bool {
 		rest := strings.TrimPrefix(filepath.ToSlash(m), base)
 		for p := range strings.SplitSeq(rest, "/") {
-			if hidden(p) && !strings.Contains(pattern, p) {
+			if (hidden(p) || isIndex(p)) && !strings.Contains(pattern, p) {
 				return true
 			}
 		}
@@ -151,7 +151,7 @@ func (f *finder) walk(dir string, above []string) error {
 	}
 	above = append(slices.Clip(above), real)
 	for _, e := range entries {
-		if hidden(e.Name()) {
+		if hidden(e.Name()) || isIndex(e.Name()) {
 			continue
 		}
 		p := filepath.Join(dir, e.Name())
@@ -284,6 +284,9 @@ func (f *finder) once() {
 }
 
 func hidden(name string) bool { return strings.HasPrefix(name, ".") && name != "." && name != ".." }
+
+// isIndex says whether a file is an index of others, or part of one.
+func isIndex(name string) bool { return strings.Contains(name, SidecarName) }
 
 func kindOfFile(m fs.FileMode) string {
 	switch {

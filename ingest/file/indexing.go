@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/correlatehq/correlate/ingest"
@@ -98,6 +99,7 @@ func BuildIndex(ctx context.Context, names []string, o IndexOptions) ([]Indexed,
 		if !o.Check && err == nil {
 			d.finish()
 		}
+		slices.Sort(d.Left)
 		out[i] = d.Indexed
 	}
 	return out, err
@@ -233,6 +235,12 @@ func (d *dirIndex) add(f found, old *indexedFile, state known) error {
 // index makes a piece, and writes it once those in front of it are written.
 func (d *dirIndex) index(ctx context.Context, n int, b *idindex.Builder) {
 	p := d.pieces[n]
+	d.mu.Lock()
+	failed := d.Err != nil
+	d.mu.Unlock()
+	if failed {
+		return
+	}
 	built, err := d.make(ctx, p, b)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -276,7 +284,7 @@ func (d *dirIndex) leave(x *indexedFile, err error) {
 // failed notes that the index cannot be written.
 func (d *dirIndex) failed(err error) {
 	d.Err = fmt.Errorf("write %s: %w", d.Path, bare(err))
-	if errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		d.Err = ingest.WithHint(d.Err, "--into DIR writes indexes into a directory of yours; correlate investigate finds them there with --index DIR")
 	}
 }
@@ -346,6 +354,10 @@ func (d *dirIndex) finish() {
 	}
 	for _, x := range d.files {
 		d.Text += x.Text
+	}
+	if d.old != nil {
+		d.old.f.Close() // some systems replace no file that is open
+		d.old = nil
 	}
 	var err error
 	w := d.w

@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -415,6 +418,22 @@ func TestIndexOfWhatCannotBeRead(t *testing.T) {
 	}
 	if _, err := BuildIndex(t.Context(), []string{filepath.Join(dir, "none")}, IndexOptions{}); err == nil {
 		t.Error("an empty directory has an index")
+	}
+	// Nor is an index a log.
+	apart := filepath.Join(dir, "apart")
+	if err := os.Mkdir(apart, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	build(t, dir, IndexOptions{Into: apart})
+	if info := open(t, ingest.Config{Formats: testFormats(t)}, dir).Info(); info.Files != 3 {
+		t.Errorf("%d files, want 3", info.Files)
+	}
+	d := &dirIndex{}
+	for _, e := range []error{&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, &fs.PathError{Op: "open", Path: "x", Err: syscall.EROFS}} {
+		d.failed(e)
+		if h, ok := errors.AsType[ingest.Hinter](d.Err); !ok || !strings.HasPrefix(h.Hint(), "--into DIR ") {
+			t.Errorf("%v: no hint", d.Err)
+		}
 	}
 	done, err := BuildIndex(t.Context(), []string{dir}, IndexOptions{Into: filepath.Join(dir, "nowhere")})
 	if err != nil || done[0].Err == nil {

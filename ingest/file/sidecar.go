@@ -39,7 +39,7 @@ const (
 	sidecarVersion = 1
 	sidecarEnd     = 12 + len(sidecarMagic)
 	// mostListed bounds what is read of a sidecar to know the files.
-	mostListed = 256 << 20
+	mostListed = 64 << 20
 	// probeSize is how much of the beginning and of the end of a file its hashes are of.
 	probeSize = 4 << 10
 )
