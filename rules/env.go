@@ -24,9 +24,6 @@ import (
 // costLimit bounds one evaluation; a rule of the usual size needs less than a hundredth of it.
 const costLimit = 200_000
 
-// interruptEvery is after how many steps of a loop an evaluation looks whether it was cancelled.
-const interruptEvery = 100
-
 // language is the environment in which all rules are compiled. It is made once: that
 // takes milliseconds.
 var language = sync.OnceValues(newLanguage)
@@ -275,7 +272,7 @@ func (x *expression) planned() error {
 			x.planErr = err
 			return
 		}
-		x.program, x.planErr = env.PlanProgram(x.checked, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptEvery), cel.EvalOptions(cel.OptOptimize))
+		x.program, x.planErr = env.PlanProgram(x.checked, cel.CostLimit(costLimit), cel.EvalOptions(cel.OptOptimize))
 	})
 	return x.planErr
 }
@@ -315,18 +312,39 @@ func checkNames(checked *cel.Ast, known map[string]*Signal) []celError {
 	return errs
 }
 
-// eval lets CEL evaluate x.
+// eval lets CEL evaluate x. It is not interrupted: its cost is bounded, and watching the context costs more than most evaluations.
 func (x *expression) eval(ctx context.Context, of *subject) (ref.Val, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := x.planned(); err != nil {
 		return nil, err
 	}
 	of.hop.complete()
-	out, _, err := x.program.ContextEval(ctx, map[string]any{"hop": of.hop, "request": of.hop.from.request, "near": of.hop.from.near, "component": of.component})
+	out, _, err := x.program.Eval(of)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %q: %w", shorten(x.source, 80), err)
 	}
 	return out, nil
 }
+
+// ResolveName gives CEL the variables of an expression.
+func (s *subject) ResolveName(name string) (any, bool) {
+	switch name {
+	case "hop":
+		return s.hop, true
+	case "request":
+		return s.hop.from.request, true
+	case "near":
+		return s.hop.from.near, true
+	case "component":
+		return s.component, true
+	}
+	return nil, false
+}
+
+// Parent says that there are no other variables.
+func (s *subject) Parent() cel.Activation { return nil }
 
 // truth evaluates a condition.
 func (x *expression) truth(ctx context.Context, of *subject) (bool, error) {

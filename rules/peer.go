@@ -3,6 +3,7 @@ package rules
 import (
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -11,20 +12,23 @@ import (
 // peerForms find whom a text names as the other side of a call, in the words of the
 // usual libraries and drivers; the first that matches counts. Their group is a host, or
 // host and port; a second group is a port that stands apart.
-var peerForms = []*regexp.Regexp{
-	regexp.MustCompile(`\bhttps?://(?:[^/\s"'@]*@)?([\w.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)`),
-	regexp.MustCompile(`\b([\w.-]+:\d{2,5}) \([\w.-]+\): `),                                                                // pgx
-	regexp.MustCompile(`\bhost='([^']+)', port=(\d+)`),                                                                     // urllib3
-	regexp.MustCompile(`\bconnection to server at "([^"]+)"(?: \([^)]*\))?, port (\d+)`),                                   // libpq
-	regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`),                                                        // MySQL
-	regexp.MustCompile(`\b(?:lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:|[Rr]esolve host:?) '?([\w-]+(?:\.[\w-]+)*)`), // resolvers
-	regexp.MustCompile(`\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH) ([\w.\[\]:-]+:\d+)`),                  // Node.js
-	regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`),                                        // Go
-	regexp.MustCompile(`->([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+): `),                                                          // Go
-	regexp.MustCompile(`\b(?:[Cc]onnect(?:ion)? to|connect to host|connecting to|TCP connection to|[Ff]ailed to connect to) (?:tcp://|[A-Z]\w+ (?:on|at) )?([\w.-]+)(?::| port )(\d+)`),
-	regexp.MustCompile(`\b([\w.-]+)/[\d.]+:(\d+)`),              // Netty
-	regexp.MustCompile(`\(([\w.-]+:\d{2,5})\)`),                 // .NET
-	regexp.MustCompile(`\b([\w.-]+:\d{2,5}) failed to respond`), // Apache's HttpClient
+var peerForms = []struct {
+	need []string // one of these is in every text that it matches
+	re   *regexp.Regexp
+}{
+	{[]string{"://"}, regexp.MustCompile(`\bhttps?://(?:[^/\s"'@]*@)?([\w.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)`)},
+	{[]string{"): "}, regexp.MustCompile(`\b([\w.-]+:\d{2,5}) \([\w.-]+\): `)},                                                                                                                                        // pgx
+	{[]string{"host='"}, regexp.MustCompile(`\bhost='([^']+)', port=(\d+)`)},                                                                                                                                          // urllib3
+	{[]string{"connection to server at "}, regexp.MustCompile(`\bconnection to server at "([^"]+)"(?: \([^)]*\))?, port (\d+)`)},                                                                                      // libpq
+	{[]string{"server "}, regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`)},                                                                                                                            // MySQL
+	{[]string{"lookup ", "ENOTFOUND ", "EAI_AGAIN ", "UnknownHostException:", "esolve host"}, regexp.MustCompile(`\b(?:lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:|[Rr]esolve host:?) '?([\w-]+(?:\.[\w-]+)*)`)}, // resolvers
+	{[]string{"ECONN", "ETIMEDOUT ", "EHOSTUNREACH ", "ENETUNREACH "}, regexp.MustCompile(`\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH) ([\w.\[\]:-]+:\d+)`)},                                         // Node.js
+	{[]string{"dial "}, regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`)},                                                                                                              // Go
+	{[]string{"->"}, regexp.MustCompile(`->([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+): `)},                                                                                                                                   // Go
+	{[]string{"onnect"}, regexp.MustCompile(`\b(?:[Cc]onnect(?:ion)? to|connect to host|connecting to|TCP connection to|[Ff]ailed to connect to) (?:tcp://|[A-Z]\w+ (?:on|at) )?([\w.-]+)(?::| port )(\d+)`)},
+	{[]string{"/"}, regexp.MustCompile(`\b([\w.-]+)/[\d.]+:(\d+)`)},                              // Netty
+	{[]string{"("}, regexp.MustCompile(`\(([\w.-]+:\d{2,5})\)`)},                                 // .NET
+	{[]string{"failed to respond"}, regexp.MustCompile(`\b([\w.-]+:\d{2,5}) failed to respond`)}, // Apache's HttpClient
 }
 
 // readMore finds addresses of documentation.
@@ -36,9 +40,14 @@ var sourceFile = regexp.MustCompile(`\.(?:c|cc|cpp|cs|erl|ex|exs|go|java|js|kt|l
 // peerIn gives the host, with its port if that is told, which a text names as the other
 // side of a call; "" if it names none.
 func peerIn(text string) string {
-	text = readMore.ReplaceAllString(text, "")
-	for _, re := range peerForms {
-		m := re.FindStringSubmatch(text)
+	if strings.ContainsAny(text, "(F") {
+		text = readMore.ReplaceAllString(text, "")
+	}
+	for _, f := range peerForms {
+		if !slices.ContainsFunc(f.need, func(n string) bool { return strings.Contains(text, n) }) {
+			continue
+		}
+		m := f.re.FindStringSubmatch(text)
 		if m == nil || sourceFile.MatchString(m[1]) {
 			continue
 		}
