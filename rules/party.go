@@ -13,7 +13,7 @@ import (
 // one that other requests have shown, else the only one that logs; "" if nothing tells.
 func (h *HopView) dependency(system string) string {
 	for _, c := range h.Callees {
-		if c.System == system || c.System == "mariadb" && system == "mysql" {
+		if speaks(c.System, system) {
 			return c.Service
 		}
 	}
@@ -128,7 +128,12 @@ func (h *HopView) downOf(system, cause string) string {
 
 // runs says whether the records of a process tell that it runs a system.
 func runs(p *timeline.Process, system string) bool {
-	return slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return e.System == system })
+	return slices.ContainsFunc(p.Events, func(e *timeline.Event) bool { return speaks(e.System, system) })
+}
+
+// speaks says whether what runs one system is what drivers of another one talk to.
+func speaks(runs, system string) bool {
+	return runs == system || runs == "mariadb" && system == "mysql"
 }
 
 // unheard names the party that the hop had no usable answer of, where no record of it tells whom it called then: for an answer that was no good

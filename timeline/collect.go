@@ -100,6 +100,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}
+	c.learnIDPlaces()
 	c.contexts()
 	c.toldTwice()
 	c.learn()
@@ -126,6 +127,7 @@ type collector struct {
 	graph     *aliasGraph
 	events    map[Pos]*Event  // with identity keys, of wanted and sampled requests
 	orphans   []*Event        // failed records without identity key
+	idsAt     idPlaces        // names under which services write IDs into texts
 	life      []*Event        // lifecycle records
 	failed    []*Event        // exchanges that failed and exceptions, for the surroundings
 	wanted    map[string]bool // forms by which requests are wanted

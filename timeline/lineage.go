@@ -30,6 +30,7 @@ func Resolve(r *Request) {
 			c.Sent = c.Callee.Sent
 		}
 		if c.Ended == OutcomeUnknown {
+			answeredForIt(c)
 			passedOn(c)
 			c.Ended = endedByBothEnds(c)
 		}
@@ -105,6 +106,23 @@ func passedOn(c *Call) {
 		return
 	}
 	c.Received = c.Callee.Sent
+}
+
+// answeredForIt tells what a callee sent that logged an error that nothing caught, and no status: what answers for it then is a 500 of its own
+// framework, if that is what its only caller, which passes on what it gets, sent.
+func answeredForIt(c *Call) {
+	h, up := c.Callee, c.Caller
+	if h == nil || h.Silent || h.span() != nil || c.Sent.Known() || c.Received.Known() || c.Record != nil && c.OwnMade || !forwards(up) || up.Sent != (Status{Code: 500}) {
+		return
+	}
+	for _, o := range up.Calls {
+		if o != c && !o.Purpose.Aside() {
+			return
+		}
+	}
+	if slices.ContainsFunc(h.Events, func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }) {
+		c.Received = up.Sent
+	}
 }
 
 // triedAgain says whether a call that was refused had been had before: what stands behind the callee, which left no record itself, was at work at

@@ -342,7 +342,9 @@ func (c *collector) around(byHost map[string][]Window) (rivals map[place][]excha
 			return
 		}
 		if e.Kind != ServerSpan {
-			f.orphans = append(f.orphans, e.Clone())
+			if !c.idsAt.named(e) {
+				f.orphans = append(f.orphans, e.Clone())
+			}
 			return
 		}
 		x := exchangeOf(e, c.clocks)

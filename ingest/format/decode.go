@@ -350,6 +350,7 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 		}
 	}
 	d.kind(c)
+	d.shaped()
 	if c.calls != nil {
 		d.calls(c)
 	}

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -206,6 +207,57 @@ func (d *decoding) captured(v string) {
 			d.identity(timeline.KeyRequestID, one)
 		}
 	}
+}
+
+// shaped takes IDs of an exchange that bears none under a name that is known: what was made to be unique stands in an access log to tell
+// requests apart, unless its name says that it tells something else apart.
+func (d *decoding) shaped() {
+	e := &d.ev
+	if e.Kind != timeline.ServerSpan || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity }) {
+		return
+	}
+	for i := range e.Attrs {
+		a := &e.Attrs[i]
+		if len(a.Value) < 32 || len(a.Value) > 36 || strings.ContainsAny(a.Name, ".") || !generated(a.Value) || namesOther(a.Name) {
+			continue
+		}
+		d.identity(timeline.KeyRequestID, a.Value)
+	}
+}
+
+// generated says whether a value is a UUID or 128 bits in hexadecimal digits.
+func generated(v string) bool {
+	if len(v) != 32 && len(v) != 36 {
+		return false
+	}
+	digits := false
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case len(v) == 36 && (i == 8 || i == 13 || i == 18 || i == 23):
+			if c != '-' {
+				return false
+			}
+		case c >= '0' && c <= '9':
+			digits = true
+		case c|0x20 < 'a' || c|0x20 > 'f':
+			return false
+		}
+	}
+	return digits
+}
+
+// otherNames are parts of the names of what is unique and no request's: it stands beside many of them, or is of a thing.
+var otherNames = []string{
+	"sess", "sid", "cookie", "user", "usr", "uid", "login", "account", "acct", "customer", "client", "member", "person", "tenant", "org", "company", "device", "visitor",
+	"token", "auth", "csrf", "key", "etag", "hash", "sha", "md5", "digest", "sign", "fingerprint", "ja3", "ja4", "ssl", "tls", "cert", "commit", "version", "build", "release",
+	"pod", "container", "node", "host", "instance", "machine", "server", "cluster", "zone", "boot", "image", "order", "cart", "basket", "pay", "item", "product", "sku", "file", "object",
+	"bucket", "upload", "doc", "span", "parent", "cache", "route", "service", "backend", "pool",
+}
+
+// namesOther says whether a name tells that its values are no requests'.
+func namesOther(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(otherNames, func(part string) bool { return strings.Contains(name, part) })
 }
 
 // uniqueID says whether a value looks as if httpd's mod_unique_id had made it: 24 or, of late, 27 characters of base64 with others
