@@ -55,20 +55,17 @@ func (c *collector) unnamedCalls() map[place][]*calling {
 	out := map[place][]*calling{}
 	asked := map[place]bool{}
 	sets := c.sets()
+	lone := c.loneProxies()
 	for _, set := range slices.Sorted(maps.Keys(sets)) {
-		if !c.callsUnnamed(sets[set]) {
+		if !c.callsUnnamed(sets[set]) && (len(lone) == 0 || !slices.ContainsFunc(sets[set], func(e *Event) bool { return e.Kind == ClientSpan })) {
 			continue
 		}
 		wanted := c.isWanted(set, sets[set])
 		for _, r := range c.builder().build(c.joined(set, sets[set])) {
 			failed := wanted && hopFailed(r.Root())
 			for _, call := range r.Calls {
-				h := call.Callee
-				if h == nil || !h.Silent || call.Record == nil || call.Record.Kind != ClientSpan || !reached(call) {
-					continue
-				}
-				p := place{h.Service, h.Host}
-				if !c.places[p] || call.Method == "" || call.Target == "" || p == (place{call.Caller.Service, call.Caller.Host}) {
+				at := c.mayBeAt(call, lone)
+				if len(at) == 0 {
 					continue
 				}
 				x := c.callingOf(call.Record.Event, set, call.Ended, call.Method, call.Target)
@@ -76,15 +73,20 @@ func (c *collector) unnamedCalls() map[place][]*calling {
 				if call.OwnMade {
 					x.got = 0
 				}
-				if own := call.Caller.span(); !x.hasStart && x.hasStop && own != nil {
+				if own := call.Caller.span(); !x.hasStart && x.hasStop {
 					// It began while its caller was at work.
-					if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart && !within.start.Lo.After(x.stop.Hi) {
+					if own == nil {
+						x.start, x.hasStart = RawSpan{call.Caller.Start.Earliest, x.stop.Hi}, call.Caller.Start.Known() && !call.Caller.Start.Earliest.After(x.stop.Hi)
+					} else if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart && !within.start.Lo.After(x.stop.Hi) {
 						x.start, x.hasStart = RawSpan{within.start.Lo, x.stop.Hi}, true
 					}
 				}
-				if x.hasStart && x.hasStop {
-					out[p] = append(out[p], x)
-					asked[p] = asked[p] || failed
+				for _, p := range at {
+					if x.hasStart && x.hasStop {
+						x := *x
+						out[p] = append(out[p], &x)
+						asked[p] = asked[p] || failed
+					}
 				}
 			}
 		}
@@ -92,6 +94,36 @@ func (c *collector) unnamedCalls() map[place][]*calling {
 	c.callersOfLone(out, asked)
 	maps.DeleteFunc(out, func(p place, _ []*calling) bool { return !asked[p] })
 	return out
+}
+
+// loneProxies gives the places of proxies that log failed exchanges without ID, in order.
+func (c *collector) loneProxies() []place {
+	found := map[place]bool{}
+	for _, e := range slices.Concat(c.lone, c.failed) {
+		if e.Kind == ServerSpan && !hasIdentity(e) && (e.Role == RoleProxy || e.Role == RoleGateway) {
+			found[place{e.Service, e.Host}] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b place) int {
+		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
+	})
+}
+
+// mayBeAt gives the places at which a call may have been logged without ID: its callee's, if no record of that is of the request; and those of
+// proxies, for what its ID leads to may stand behind one.
+func (c *collector) mayBeAt(call *Call, lone []place) []place {
+	h := call.Callee
+	if h == nil || call.Record == nil || call.Record.Kind != ClientSpan || !reached(call) || call.Target == "" {
+		return nil
+	}
+	own, p := place{call.Caller.Service, call.Caller.Host}, place{h.Service, h.Host}
+	if h.Silent && c.places[p] {
+		if call.Method == "" || p == own {
+			return nil
+		}
+		return []place{p}
+	}
+	return slices.DeleteFunc(slices.Clone(lone), func(q place) bool { return q == own || q == p })
 }
 
 // callsUnnamed says whether one of the events of a set is a call to a place that logs but of which the set has no event.
@@ -145,6 +177,9 @@ func (c *collector) callingOf(e *Event, set string, ended Outcome, method, targe
 	x.status = e.StatusCode
 	return x
 }
+
+// anyMethod gives the line of an exchange as a caller tells it that does not tell the method.
+func (x *end) anyMethod() string { return x.line[strings.IndexByte(x.line, ' '):] }
 
 func pathOf(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
@@ -300,7 +335,7 @@ func (c *collector) exchangesAt(p place, windows []Window) []*end {
 
 // bounds gives between what the callee's clock is ahead if l is the exchange of the call: it lies within the call.
 func (x *calling) bounds(l *end) (lo, hi time.Duration, ok bool) {
-	if x.line != l.line || x.set == l.set || !l.hasStart || !l.hasStop || l.status == 0 {
+	if x.line != l.line && x.line != l.anyMethod() || x.set == l.set || !l.hasStart || !l.hasStop || l.status == 0 {
 		return 0, 0, false
 	}
 	switch {
@@ -332,6 +367,7 @@ func callShift(calls []*calling, lower []*end) (s shift, ok bool) {
 	byLine := map[string][]int{}
 	for i, l := range lower {
 		byLine[l.line] = append(byLine[l.line], i)
+		byLine[l.anyMethod()] = append(byLine[l.anyMethod()], i)
 	}
 	var all []fitSide
 	had := map[int]bool{}
@@ -399,6 +435,7 @@ func (s shift) pair(calls []*calling, lower []*end) (out []kinship) {
 	byLine := map[string][]*end{}
 	for _, l := range lower {
 		byLine[l.line] = append(byLine[l.line], l)
+		byLine[l.anyMethod()] = append(byLine[l.anyMethod()], l)
 	}
 	words := fmt.Sprintf("and %d such pairs agree on the clock", s.pairs)
 	taken := map[*end]bool{}
