@@ -40,32 +40,3 @@ func TestIDPlacesNamed(t *testing.T) {
 		}
 	}
 }
-
-// TestAnsweredForIt: an error that nothing caught is what a gateway's 500 came from, if it called nobody else and its own 5xx are others.
-func TestAnsweredForIt(t *testing.T) {
-	escaped := []*Joined{{Event: &Event{Exception: &Exception{Type: "RuntimeException", Escaped: true}, Failed: true}, Candidates: 1}}
-	for _, c := range []struct {
-		what   string
-		role   Role
-		sent   int
-		events []*Joined
-		others int
-		want   int
-	}{
-		{"a 500", RoleGateway, 500, escaped, 0, 500},
-		{"of an app that does not pass on", RoleApp, 500, escaped, 0, 0},
-		{"a 502 is the gateway's own", RoleGateway, 502, escaped, 0, 0},
-		{"no error", RoleGateway, 500, []*Joined{{Event: &Event{}, Candidates: 1}}, 0, 0},
-		{"somebody else was called too", RoleGateway, 500, escaped, 1, 0},
-	} {
-		up := &Hop{Role: c.role, Sent: Status{Code: c.sent}}
-		call := &Call{Caller: up, Callee: &Hop{Events: c.events}}
-		up.Calls = []*Call{call}
-		for range c.others {
-			up.Calls = append(up.Calls, &Call{Caller: up})
-		}
-		if answeredForIt(call); call.Received.Code != c.want {
-			t.Errorf("%s: received %d, want %d", c.what, call.Received.Code, c.want)
-		}
-	}
-}

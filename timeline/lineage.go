@@ -108,19 +108,19 @@ func passedOn(c *Call) {
 	c.Received = c.Callee.Sent
 }
 
-// answeredForIt tells what a callee sent that logged an error that nothing caught, and no status: what answers for it then is a 500 of its own
-// framework, if that is what its only caller, which passes on what it gets, sent.
+// answeredForIt tells what a callee sent that logged no status, if its only caller, which passes on what it gets, sent a failure: the same as the
+// callee itself had received from below, or the 500 by which a framework answers where the callee logged an error that nothing caught.
 func answeredForIt(c *Call) {
 	h, up := c.Callee, c.Caller
-	if h == nil || h.Silent || h.span() != nil || c.Sent.Known() || c.Received.Known() || c.Record != nil && c.OwnMade || !forwards(up) || up.Sent != (Status{Code: 500}) {
+	if h == nil || h.Silent || h.span() != nil || c.Sent.Known() || c.Received.Known() || c.Record != nil && c.OwnMade || !forwards(up) || !up.Sent.Failed() {
 		return
 	}
-	for _, o := range up.Calls {
-		if o != c && !o.Purpose.Aside() {
-			return
-		}
+	if slices.ContainsFunc(up.Calls, func(o *Call) bool { return o != c && !o.Purpose.Aside() }) {
+		return
 	}
-	if slices.ContainsFunc(h.Events, func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }) {
+	escaped := func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
+	got := func(k *Call) bool { return k.Received == up.Sent && !k.OwnMade }
+	if slices.ContainsFunc(h.Calls, got) || up.Sent == (Status{Code: 500}) && slices.ContainsFunc(h.Events, escaped) {
 		c.Received = up.Sent
 	}
 }
