@@ -230,6 +230,8 @@ type stint struct {
 	span     RawSpan // of its exchange; zero if none is here
 	client   *Event  // a record that names its client; nil if none does
 	nested   bool    // it lies within another one
+	first    Pos     // of its records
+	logged   bool    // an exchange without ID is taken for its own
 }
 
 // processStints is the number of requests, one after another, that a process must be seen to work at for being held to work at one
@@ -265,7 +267,8 @@ func joinContext(k contextKey, rs []contextRecord, g *aliasGraph) (found []conte
 		if rs[i].form != "" {
 			continue
 		}
-		if s := stintFor(stints, &rs[i]); s != nil && !s.leftFor(rs, &rs[i]) {
+		if s := stintFor(stints, &rs[i]); s != nil && !s.leftFor(rs, &rs[i]) && !s.isOther(rs[i].e) {
+			s.logged = s.logged || rs[i].e.Kind == ServerSpan
 			found = append(found, contextJoin{to: s.key, record: rs[i].e, reason: "on the same " + k.words() + " as the request, and no other one there then"})
 		}
 	}
@@ -285,9 +288,12 @@ func stintsOf(rs []contextRecord, g *aliasGraph) []stint {
 		if !ok {
 			i = len(out)
 			at[set] = i
-			out = append(out, stint{key: r.key, from: r.at.Lo})
+			out = append(out, stint{key: r.key, from: r.at.Lo, first: r.e.Pos})
 		}
 		s := &out[i]
+		if sameStream(s.first, r.e.Pos) && r.e.Pos.Compare(s.first) < 0 {
+			s.first = r.e.Pos
+		}
 		if s.to = r.at.Hi; s.client == nil && r.e.Attrs.Get(KeyClient) != "" {
 			s.client = r.e
 		}
@@ -350,6 +356,14 @@ func stintFor(stints []stint, r *contextRecord) *stint {
 	}
 	return before
 }
+
+// isOther says whether an exchange without ID is another request's than that of the stint, as their log tells, in which one is written when it is over:
+// it stands before all that the request wrote, or the request's own is known.
+func (s *stint) isOther(e *Event) bool {
+	return e.Kind == ServerSpan && sameStream(s.first, e.Pos) && (s.logged || e.Pos.Compare(s.first) < 0)
+}
+
+func sameStream(a, b Pos) bool { return a.Source == b.Source && a.Path == b.Path }
 
 // leftFor says whether what the thread wrote after the last record of the request, until r, was for another client: then r is of another
 // request too, whoever of the two it names.
