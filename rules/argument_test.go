@@ -262,6 +262,7 @@ func TestEffectBy(t *testing.T) {
 		{"request POST /a\na app 0ms +30ms 500\n  b app 2ms +3ms 200 ended=unusable received=200 method=GET target=/b", "unknown", "what failed, GET /b to b, only reads"},
 		{"request POST /a\na app 0ms +30ms 500\n  c app 1ms +1ms 201 method=POST target=/c\n  b app 2ms +? - silent ended=refused", "unknown", "POST /c to c had succeeded before"},
 		{"request POST /a\na app 0ms +30ms 500\n  - error 20ms exception=\"KeyError: 'a'\" \"unhandled\"\n  c app 1ms +1ms 201 method=POST target=/c", "unknown", "POST /c to c had succeeded before"},
+		{"request POST /a\na app 0ms +30ms 500\n  - error 20ms exception=\"KeyError: 'a'\" \"unhandled\"\n  c app 1ms +1ms 409 method=POST target=/c", "unknown", ""},
 		{"lb-1 proxy 1ms +1ms 503 system=haproxy haproxy.termination_state=SC-- haproxy.server_name=<NOSRV> haproxy.backend=be", "not_started", "lb-1 refused it before it asked anybody"},
 	} {
 		v := judge(t, c.hops)

@@ -31,7 +31,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause)) {
 			return "not_started", name(origin) + " refused it before it asked anybody"
 		}
-		return "unknown", done(origin, nil)
+		return "unknown", j.done(nil)
 	}
 	method, target := asked(c)
 	what := strings.TrimSpace(method + " " + target)
@@ -44,7 +44,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 	if succeeded(c.Sent) {
 		return "completed", fmt.Sprintf("%s answered %s to %s", party(c), c.Sent, what)
 	}
-	if by := done(origin, c); by != "" {
+	if by := j.done(c); by != "" {
 		return "unknown", by
 	}
 	switch {
@@ -72,17 +72,25 @@ func asked(c *timeline.Call) (method, target string) {
 }
 
 // done tells of a write other than the failed call, which may be nil, that the origin had made with success; "" if there is none.
-func done(origin *timeline.Hop, failed *timeline.Call) string {
+func (j *judgement) done(failed *timeline.Call) string {
+	origin := j.trail.Origin
 	for _, k := range origin.Calls {
 		method, target := asked(k)
-		if k == failed || k.Failed() || k.Purpose == timeline.ErrorPage || method == "" || safe(method) || !k.Received.Known() && !succeeded(k.Sent) {
+		st := k.Received
+		if !st.Known() {
+			st = k.Sent
+		}
+		if k == failed || k.Failed() || k.Purpose == timeline.ErrorPage || method == "" || safe(method) || !succeeded(st) {
 			continue
 		}
 		what := strings.TrimSpace(method+" "+target) + " to " + party(k)
-		if k.Outlasted() {
+		switch {
+		case k.Outlasted():
 			return fmt.Sprintf("%s succeeded, after %s had answered", what, name(origin))
+		case k.Received.Known() || j.request.Tied && k.AnsweredFirst():
+			return what + " had succeeded before"
 		}
-		return what + " had succeeded before"
+		return what + " succeeded, and nothing shows whether that was before"
 	}
 	return ""
 }

@@ -144,6 +144,16 @@ func (c *Call) Outlasted() bool {
 	return at.Known() && at.Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee))
 }
 
+// AnsweredFirst says that the callee had answered before the caller did, by the best guess of both moments, which says something only where their
+// clocks are tied.
+func (c *Call) AnsweredFirst() bool {
+	if c.Callee == nil {
+		return false
+	}
+	first, _ := c.Callee.End.Before(answeredAt(c.Caller))
+	return first
+}
+
 // brokeThrough says whether the answer of a call broke off where its caller's did: the caller passed it on as it came, and says that it
 // could not be read to its end, or was told so of what the caller of the caller got. What nobody recorded of its end is meant alone.
 func brokeThrough(c *Call) bool {

@@ -27,8 +27,12 @@ func TestOutlasted(t *testing.T) {
 		{"who called the caller tells but a moment", &Hop{Caller: &Call{Record: moment, End: at(30)}}, &Hop{End: at(300)}, false},
 		{"nothing tells when the callee ended", &Hop{End: at(30)}, &Hop{}, false},
 	} {
-		if got := (&Call{Caller: c.caller, Callee: c.callee}).Outlasted(); got != c.want {
+		call := &Call{Caller: c.caller, Callee: c.callee}
+		if got := call.Outlasted(); got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
+		if got, want := call.AnsweredFirst(), c.what == "ended before"; got != want {
+			t.Errorf("%s: answered first: %v, want %v", c.what, got, want)
 		}
 	}
 	if (&Call{Caller: &Hop{End: at(30)}}).Outlasted() {
