@@ -109,7 +109,7 @@ func (c *collector) contexts() {
 	}
 	var found []contextJoin
 	for _, k := range slices.SortedFunc(maps.Keys(all), func(a, b contextKey) int {
-		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host), strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+		return cmp.Or(comparePlaces(a.place, b.place), strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
 	}) {
 		if len(all[k]) > contextRecords || k.name == KeyThread && len(threads[k.place]) < 2 {
 			continue // a single thread may work at many requests in turns
@@ -362,8 +362,6 @@ func stintFor(stints []stint, r *contextRecord) *stint {
 func (s *stint) isOther(e *Event) bool {
 	return e.Kind == ServerSpan && sameStream(s.first, e.Pos) && (s.logged || e.Pos.Compare(s.first) < 0)
 }
-
-func sameStream(a, b Pos) bool { return a.Source == b.Source && a.Path == b.Path }
 
 // leftFor says whether what the thread wrote after the last record of the request, until r, was for another client: then r is of another
 // request too, whoever of the two it names.

@@ -213,6 +213,10 @@ type beat struct {
 // A place is a service on a host.
 type place struct{ service, host string }
 
+func comparePlaces(a, b place) int {
+	return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
+}
+
 func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 	besides := map[string]int{}
 	for p := range places {

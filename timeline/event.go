@@ -406,6 +406,9 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s@%d", p.Path, p.Offset)
 }
 
+// sameStream says whether two positions are in one file, in which the order of records is that of writing.
+func sameStream(a, b Pos) bool { return a.Source == b.Source && a.Path == b.Path }
+
 // Compare orders positions by path, part, offset, index, document and item; it is total.
 func (p Pos) Compare(q Pos) int {
 	if c := strings.Compare(p.Source, q.Source); c != 0 {

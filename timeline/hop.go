@@ -89,9 +89,7 @@ func (d *draft) makeHops() {
 		}
 		groups[p] = append(groups[p], e)
 	}
-	slices.SortFunc(order, func(a, b place) int {
-		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
-	})
+	slices.SortFunc(order, comparePlaces)
 	for _, p := range order {
 		d.hops = append(d.hops, d.hopsOf(p, groups[p])...)
 	}
@@ -288,7 +286,7 @@ func writtenLate(hops []*Hop, e *Joined) *Hop {
 	pid := e.Attrs.Get(KeyPID)
 	for _, h := range hops {
 		sp := h.span()
-		if sp.Stamp.Meaning != End || pid == "" || sp.Attrs.Get(KeyPID) != pid || sp.Pos.Source != e.Pos.Source || sp.Pos.Path != e.Pos.Path || sp.Pos.Compare(e.Pos) < 0 {
+		if sp.Stamp.Meaning != End || pid == "" || sp.Attrs.Get(KeyPID) != pid || !sameStream(sp.Pos, e.Pos) || sp.Pos.Compare(e.Pos) < 0 {
 			continue
 		}
 		at, _, _, _ := e.Interval()
@@ -306,7 +304,7 @@ func nextLogged(fits []*Hop, e *Joined) *Hop {
 	var next *Hop
 	for _, h := range fits {
 		sp := h.span()
-		if sp.Stamp.Meaning != End || sp.Pos.Source != e.Pos.Source || sp.Pos.Path != e.Pos.Path {
+		if sp.Stamp.Meaning != End || !sameStream(sp.Pos, e.Pos) {
 			return fits[0]
 		}
 		if sp.Pos.Compare(e.Pos) > 0 && (next == nil || sp.Pos.Compare(next.span().Pos) < 0) {

@@ -3,6 +3,7 @@ package timeline
 import (
 	"bytes"
 	"slices"
+	"strings"
 )
 
 // idPlaces are the names under which services write the IDs of requests into texts: of each service what stands before an ID in its records, as
@@ -19,8 +20,11 @@ func (c *collector) learnIDPlaces() {
 	c.idsAt = idPlaces{}
 	for _, e := range c.events {
 		for _, k := range e.Keys {
+			if k.Strength != Mention {
+				continue
+			}
 			name := nameBefore(e.Raw, k.Value)
-			if k.Strength != Mention || name == "" {
+			if name == "" {
 				continue
 			}
 			if c.idsAt[e.Service] == nil {
@@ -39,7 +43,7 @@ func nameBefore(raw []byte, value string) string {
 		return ""
 	}
 	sep := i
-	for sep > 0 && bytes.IndexByte([]byte(`"'=: \`), raw[sep-1]) >= 0 {
+	for sep > 0 && strings.IndexByte(`"'=: \`, raw[sep-1]) >= 0 {
 		sep--
 	}
 	from := sep
@@ -52,9 +56,7 @@ func nameBefore(raw []byte, value string) string {
 	return string(raw[from:i])
 }
 
-func isIDByte(c byte) bool {
-	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '-' || c == '_'
-}
+func isIDByte(c byte) bool { return alnum(c) || c == '-' }
 
 // named says whether a record has an ID under a name under which its service writes them: it is of the request of that ID, and of no other.
 func (p idPlaces) named(e *Event) bool {

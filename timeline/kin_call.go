@@ -28,9 +28,7 @@ var callExact = []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, hop
 func (c *collector) unnamed() {
 	calls := c.unnamedCalls()
 	var found []kinship
-	for _, p := range slices.SortedFunc(maps.Keys(calls), func(a, b place) int {
-		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
-	}) {
+	for _, p := range slices.SortedFunc(maps.Keys(calls), comparePlaces) {
 		found = append(found, c.calledAt(p, calls[p])...)
 	}
 	if len(found) == 0 {
@@ -104,9 +102,7 @@ func (c *collector) loneProxies() []place {
 			found[place{e.Service, e.Host}] = true
 		}
 	}
-	return slices.SortedFunc(maps.Keys(found), func(a, b place) int {
-		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
-	})
+	return slices.SortedFunc(maps.Keys(found), comparePlaces)
 }
 
 // mayBeAt gives the places at which a call may have been logged without ID: its callee's, if no record of that is of the request; and those of

@@ -52,7 +52,7 @@ type bench struct {
 }
 
 func compareBenches(a, b bench) int {
-	return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host), strings.Compare(a.path, b.path))
+	return cmp.Or(comparePlaces(a.place, b.place), strings.Compare(a.path, b.path))
 }
 
 func benchOf(e *Event) bench { return bench{place{e.Service, e.Host}, unrotated(e.Pos.Path)} }

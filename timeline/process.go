@@ -269,7 +269,7 @@ func writtenBetween(e *Event, stamped []*Event, clocks *ClockModel) (from, to In
 	from, _ = clocks.Align(e)
 	var next *Event
 	for _, o := range stamped {
-		if o.Pos.Source == e.Pos.Source && o.Pos.Path == e.Pos.Path && !undated(o) && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
+		if sameStream(o.Pos, e.Pos) && !undated(o) && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
 			next = o
 		}
 	}
@@ -330,7 +330,7 @@ func endedBetween(all []*Process, e *Event, from, to Instant) (ended []*Process)
 func lastWords(all []*Process, e *Event) (before, after []*Process) {
 	for _, p := range all {
 		for _, o := range p.Events {
-			if o.Lifecycle < ProcessStopped || !undated(o) || o.Pos.Source != e.Pos.Source || o.Pos.Path != e.Pos.Path {
+			if o.Lifecycle < ProcessStopped || !undated(o) || !sameStream(o.Pos, e.Pos) {
 				continue
 			}
 			if o.Pos.Compare(e.Pos) < 0 {

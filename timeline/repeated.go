@@ -30,5 +30,5 @@ func (c *collector) dropRepeated() {
 
 // saidTwice says whether a message of the same words as one at a position was written once more: its stamp does not tell the two apart.
 func saidTwice(e *Event, at Pos) bool {
-	return e.Kind == LogRecord && e.Stamp.Resolution >= time.Second && e.Pos.Doc == "" && e.Pos.Source == at.Source && e.Pos.Path == at.Path
+	return e.Kind == LogRecord && e.Stamp.Resolution >= time.Second && e.Pos.Doc == "" && sameStream(e.Pos, at)
 }

@@ -156,9 +156,7 @@ func (c *collector) neighbourhoods() {
 			all[p] = append(all[p], list...)
 		}
 	}
-	for _, p := range slices.SortedFunc(maps.Keys(all), func(a, b place) int {
-		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.host, b.host))
-	}) {
+	for _, p := range slices.SortedFunc(maps.Keys(all), comparePlaces) {
 		list := all[p]
 		slices.SortFunc(list, less)
 		for _, n := range list[:min(len(list), most)] {
@@ -515,7 +513,7 @@ func (c *collector) withoutID(more []*Event) []*Event {
 	known := map[Pos]bool{}
 	var list []*Event
 	for _, e := range slices.Concat(c.orphans, more) {
-		if e.Kind != ServerSpan && !known[e.Pos] && !c.placed[e.Pos] && !c.tellsLoss(e) {
+		if e.Kind != ServerSpan && !known[e.Pos] && c.events[e.Pos] == nil && !c.placed[e.Pos] && !c.tellsLoss(e) {
 			known[e.Pos] = true
 			list = append(list, e)
 		}

@@ -119,12 +119,11 @@ func newTextSearch(literals []format.Literal, sample []byte) *search {
 		k.owners = append(k.owners, 0)
 		k.literals = append(k.literals, l)
 	}
-	shortest := k.shortest()
-	k.gram = min(4, shortest)
-	if shortest < 2*k.gram {
-		k.gram = max(1, k.gram-1)
+	gram := 4
+	if k.shortest() < 2*gram {
+		gram--
 	}
-	k.step = shortest - k.gram + 1
+	k.fit(gram)
 	k.settle(sample)
 	s.add(k)
 	return s
@@ -133,7 +132,6 @@ func newTextSearch(literals []format.Literal, sample []byte) *search {
 // settle chooses the step and the anchors at which the grams cost least on bytes like those of sample: the farther apart probes are,
 // the fewer there are, and the fewer choices there are of grams that are rare.
 func (k *searchClass) settle(sample []byte) {
-	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
 	counts := map[uint64]int{}
 	for _, p := range k.patterns {
 		for j := 0; j+k.gram <= len(p); j++ {
@@ -141,10 +139,9 @@ func (k *searchClass) settle(sample []byte) {
 		}
 	}
 	for j := 0; j+8 <= len(sample); j++ {
-		if x := k.load(sample, j); x != 0 {
-			if n, ok := counts[x]; ok {
-				counts[x] = n + 1
-			}
+		x := k.load(sample, j)
+		if n, ok := counts[x]; ok {
+			counts[x] = n + 1
 		}
 	}
 	best, least := k.step, math.Inf(1)
@@ -232,11 +229,17 @@ func (s *search) addClass(k searchClass, gram int) {
 	if len(k.patterns) == 0 {
 		return
 	}
+	k.fit(gram)
+	k.anchors = make([]int, len(k.patterns))
+	s.add(k)
+}
+
+// fit sets how wide the grams are, as said or as the shortest pattern, and how far apart probes may be then at most.
+func (k *searchClass) fit(gram int) {
 	shortest := k.shortest()
 	k.gram = min(gram, shortest)
 	k.step = shortest - k.gram + 1
-	k.anchors = make([]int, len(k.patterns))
-	s.add(k)
+	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
 }
 
 func (k *searchClass) shortest() int {
@@ -257,7 +260,6 @@ func (s *search) add(k searchClass) {
 
 // build makes the filter and the table of a class whose grams, step and anchors are known.
 func (k *searchClass) build() {
-	k.mask = ^uint64(0) >> (64 - 8*uint(k.gram))
 	// 64 bits for each gram, one of them set, or 16 and two let some 1.5 % of strange probes pass.
 	grams, words := len(k.patterns)*k.step, leastWords
 	k.oneBit = grams <= oneBitGrams

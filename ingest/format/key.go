@@ -218,10 +218,9 @@ func (d *decoding) shaped() {
 	}
 	for i := range e.Attrs {
 		a := &e.Attrs[i]
-		if len(a.Value) < 32 || len(a.Value) > 36 || strings.ContainsAny(a.Name, ".") || !generated(a.Value) || namesOther(a.Name) {
-			continue
+		if generated(a.Value) && !strings.Contains(a.Name, ".") && !namesOther(a.Name) { // names with a dot are known
+			d.identity(timeline.KeyRequestID, a.Value)
 		}
-		d.identity(timeline.KeyRequestID, a.Value)
 	}
 }
 
