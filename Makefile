@@ -6,8 +6,9 @@ BIN    := bin/correlate
 SHOP   := fixtures/shop/logs
 # The request that make demo investigates: one of those in fixtures/shop/truth.jsonl.
 DEMO_ID ?= 13b0000d4d46a601846868c7713274f2
-# Packages with goroutines, tested for data races too, but for the comparison of an index with scans for every ID there is, which takes minutes.
-RACE   := ./ingest/file ./ingest/sourcetest ./timeline
+# Packages with goroutines, tested for data races too, but for the tests that take long and start no goroutine that others of them do not.
+RACE      := ./ingest/file ./ingest/sourcetest ./timeline
+RACE_SKIP := TestIndexGives|TestSkimAgrees|TestStep|TestRuns|TestFit|TestClockOfMoments
 # Servers that make servers starts, of those that internal/testserver knows. The newest need Java 21.
 SERVERS ?= elasticsearch-8.17.4 opensearch-2.19.3
 NEWEST  := elasticsearch-9.1.0 opensearch-3.1.0
@@ -30,7 +31,7 @@ build: ## build bin/correlate
 
 test: test-needs ## run all tests, lint among them
 	$(GO) test -timeout 20m ./...
-	$(GO) test -timeout 15m -race -skip TestIndexGivesWhatAScanGives $(RACE)
+	$(GO) test -timeout 15m -race -skip '$(RACE_SKIP)' $(RACE)
 	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/testserver
 	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace
 	$(GO) test -timeout 10m -tags live -run TestLive -v ./fixtures
