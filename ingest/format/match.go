@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -36,6 +37,9 @@ type expr struct {
 	anchored bool
 	first    *[256]bool // what a match can begin with; nil: it may be of nothing at all
 	slow     func() *regexp.Regexp
+
+	// head is first once that is known, if the expression is anchored.
+	head atomic.Pointer[[256]bool]
 }
 
 // compileExpr reads an expression. The error is that of package regexp, without its
@@ -83,6 +87,9 @@ func (e *expr) compile() {
 	e.anchored = c.prog[0].op == instBegin
 	if f := c.firsts[0]; !f.end {
 		e.first = &f.set
+		if e.anchored {
+			e.head.Store(e.first)
+		}
 	}
 }
 
@@ -694,6 +701,9 @@ func (e *expr) in(s string, m *matching) bool {
 
 // never says by a glance that nothing in s matches.
 func (e *expr) never(s string) bool {
+	if first := e.head.Load(); first != nil && (s == "" || !first[s[0]]) {
+		return true
+	}
 	return e.must != "" && !strings.Contains(s, e.must)
 }
 
@@ -726,9 +736,6 @@ func (e *expr) find(s string, m *matching) []int {
 // search gives the places of the leftmost match; end is noMatch if there is none, at is
 // tooManySteps if it takes too many to know. groups asks to note theirs in m.loc.
 func (e *expr) search(s string, m *matching, groups bool) (at, end int) {
-	if e.anchored && e.first != nil && (s == "" || !e.first[s[0]]) {
-		return 0, noMatch
-	}
 	steps := 64*len(s) + 4096
 	for ; at <= len(s); at++ {
 		if e.first != nil && !e.anchored {
