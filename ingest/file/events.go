@@ -248,7 +248,7 @@ type partReader struct {
 	docs bool           // its records are JSON values, not lines
 	pos  timeline.Pos
 
-	reader   *format.Reader
+	reader   recordReader
 	look     *format.Look // at single lines; nil until it is needed
 	literals *search      // nil: bytes cannot tell a failure
 	near     spans        // of the part's hosts
@@ -266,6 +266,7 @@ type partReader struct {
 	skipped  map[string]skip
 	from, to time.Time
 	read     int64 // bytes as stored
+	framed   int64 // bytes of the records that were looked at
 }
 
 // read reads one part whole, unless the context ends.
@@ -288,11 +289,12 @@ func (r *partReader) open() (*stored, error) {
 
 // passed counts the part as done, whatever was not read of it or was read twice.
 func (r *partReader) passed() {
+	r.s.mu.Lock()
 	if r.glance != nil {
-		r.s.mu.Lock()
 		r.p.glance = r.glance
-		r.s.mu.Unlock()
 	}
+	r.p.framed += r.framed
+	r.s.mu.Unlock()
 	r.s.progress.done.Add(r.p.size - r.read)
 	r.s.progress.filesDone.Add(1)
 }
@@ -371,6 +373,15 @@ func (r *partReader) pass(ctx context.Context) bool {
 	if r.holds != nil && len(r.holds.extents) == 0 && r.index != nil {
 		return true
 	}
+	if !r.pl.all && r.index != nil && !r.pl.sampleOnly() {
+		if kept := r.replay(ctx); kept != nil {
+			r.reader = &replayer{replay: kept}
+			return r.records(ctx)
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+	}
 	if done, goOn := r.skim(ctx); done {
 		return goOn
 	}
@@ -409,9 +420,10 @@ func (r *partReader) skim(ctx context.Context) (done, goOn bool) {
 	if k == nil {
 		return false, false
 	}
-	if r.reader, err = r.s.config.Formats.NewReader(strings.NewReader(""), r.s.options(r.p, r.form)); err != nil {
+	if k.reader, err = r.s.config.Formats.NewReader(strings.NewReader(""), r.s.options(r.p, r.form)); err != nil {
 		return true, r.broken(r.pos, err)
 	}
+	r.reader = k.reader
 	defer r.reader.Close()
 	if r.places = r.pl.sampleOnly() && f.how == nil; !r.places && r.index == nil {
 		r.stamps, r.last = &index{sparse: true}, -1
@@ -620,6 +632,7 @@ func (r *partReader) records(ctx context.Context) bool {
 
 // record looks at one record; false says to stop.
 func (r *partReader) record(rec format.Record, at timeline.Pos) bool {
+	r.framed += int64(len(rec.Bytes)) + 1
 	if rec.Cut && !r.skip(at, ingest.WhatCut(r.reader.MaxRecord()), nil) {
 		return false
 	}

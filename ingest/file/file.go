@@ -74,6 +74,7 @@ type Source struct {
 
 	mu       sync.Mutex
 	from, to time.Time // of the raw stamps seen
+	replays  int64     // room for what is kept of decoded parts, in bytes
 }
 
 // A stream is what one process wrote to one file and the files into which that was
@@ -116,6 +117,9 @@ type filePart struct {
 	skipped map[string]skip // by What; guarded by Source.mu
 	index   *index          // nil until a whole pass left it; guarded by Source.mu
 	kept    *kept           // nil until a pass left it; guarded by Source.mu
+	replay  *replay         // nil until it was worth its while; guarded by Source.mu
+	unkept  bool            // the part has no replay and never will; guarded by Source.mu
+	framed  int64           // bytes of the records that passes looked at; guarded by Source.mu
 	ids     *partIDs        // nil if no index tells of it; set while the source is opened
 	turned  atomic.Bool     // a pass found that bytes do not tell where its records are
 	glance  *glance         // nil until a pass left it; guarded by Source.mu
@@ -153,6 +157,7 @@ func OpenAll(ctx context.Context, names []string, c ingest.Config) (*Source, err
 	f.once()
 	s.temps = f.temps
 	s.room.Store(keptMost)
+	s.replays = replayMost
 	paths := make([]string, len(f.files))
 	for i := range f.files {
 		paths[i] = f.files[i].path

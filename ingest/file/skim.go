@@ -22,6 +22,7 @@ import (
 // to find lines that are none of the stream's own.
 type skimmer struct {
 	r      *partReader
+	reader *format.Reader // that of r
 	screen *format.Screen
 	in     io.Reader
 	search []*search        // whatever one of them finds is looked at
@@ -279,7 +280,7 @@ func (k *skimmer) onward(ctx context.Context, rest []byte, in io.Reader) bool {
 	k.whole = true
 	k.r.p.turned.Store(true)
 	at := len(k.window) - len(rest)
-	k.r.reader.Jump(io.MultiReader(bytes.NewReader(rest), in), k.base+int64(at), k.lineAt(at))
+	k.reader.Jump(io.MultiReader(bytes.NewReader(rest), in), k.base+int64(at), k.lineAt(at))
 	return k.r.records(ctx)
 }
 
@@ -443,7 +444,7 @@ func (k *skimmer) maybeNear(line []byte, at int) bool {
 	if !ok && g.tried < maxLearn {
 		g.tried++
 		k.section.rest = k.window[at : at+len(line)]
-		k.r.reader.Jump(&k.section, k.base+int64(at), 1)
+		k.reader.Jump(&k.section, k.base+int64(at), 1)
 		if rec, err := k.r.reader.Next(); err == nil {
 			// One that nobody reads is none to learn from; it is told when it is read.
 			_ = k.r.reader.Decode(rec, func(e *timeline.Event) bool {
@@ -534,7 +535,7 @@ func (k *skimmer) strange(text []byte) {
 func (k *skimmer) read(st stretch, end int) (goOn bool, turned int) {
 	r := k.r
 	k.section.rest = k.window[st.start:]
-	r.reader.Jump(&k.section, k.base+int64(st.start), k.lineAt(st.start))
+	k.reader.Jump(&k.section, k.base+int64(st.start), k.lineAt(st.start))
 	stop, last := k.base+int64(st.end), k.base+int64(end)
 	at := r.pos
 	for {

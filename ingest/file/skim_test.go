@@ -140,7 +140,8 @@ func mixedLogs(rng *rand.Rand) (files map[string]string, ids []string) {
 }
 
 // TestSkimAgreesWithReadingAll asks for failures, process lives, IDs and windows, and
-// compares what comes with what is wanted of all records: the same places, bytes and times.
+// compares what comes with what is wanted of all records: the same places, bytes and times. So it does with what a
+// replay gives.
 func TestSkimAgreesWithReadingAll(t *testing.T) {
 	files, ids := mixedLogs(rand.New(rand.NewPCG(3, 5)))
 	packed := map[string]string{}
@@ -199,6 +200,7 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 	var plain map[string][]string
 	for _, tree := range []string{tree(t, files), tree(t, packed)} {
 		s := open(t, ingest.Config{Formats: format.Builtin()}, tree)
+		s.replays = 0
 		got := map[string][]string{}
 		for _, round := range rounds {
 			var all []string
@@ -240,6 +242,23 @@ func TestSkimAgreesWithReadingAll(t *testing.T) {
 			runtime.GOMAXPROCS(cores)
 			if d := cmp.Diff(all, got[round.name]); d != "" {
 				t.Errorf("%s (-all +skimmed):\n%s", round.name, d)
+			}
+			s.replays = replayMost
+			for _, st := range s.streams {
+				st.parts[0].framed = st.parts[0].unpacked
+			}
+			for _, how := range []string{"made", "used"} {
+				if d := cmp.Diff(all, read()); d != "" {
+					t.Errorf("%s, of decoded records that are kept, which are %s (-all +kept):\n%s", round.name, how, d)
+				}
+			}
+			s.replays = 0
+			kept := false
+			for _, st := range s.streams {
+				kept, st.parts[0].replay = kept || st.parts[0].replay != nil, nil
+			}
+			if !kept {
+				t.Errorf("%s: nothing that was decoded is kept", round.name)
 			}
 		}
 		if plain != nil {
