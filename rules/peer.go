@@ -34,13 +34,16 @@ var peerForms = []struct {
 // readMore finds addresses of documentation.
 var readMore = regexp.MustCompile(`\((?:see|Background on)[^()]*\)|For more information check: \S*`)
 
+// readMoreBegins are what each such address begins with.
+var readMoreBegins = []string{"(see", "(Background on", "For more information check: "}
+
 // sourceFile finds what has the form of an address and is a place in code: "_ssl.c:1006".
 var sourceFile = regexp.MustCompile(`\.(?:c|cc|cpp|cs|erl|ex|exs|go|java|js|kt|lua|mjs|php|pl|py|rb|rs|scala|swift|ts)(?::\d+)?$`)
 
 // peerIn gives the host, with its port if that is told, which a text names as the other
 // side of a call; "" if it names none.
 func peerIn(text string) string {
-	if strings.ContainsAny(text, "(F") {
+	if slices.ContainsFunc(readMoreBegins, func(s string) bool { return strings.Contains(text, s) }) {
 		text = readMore.ReplaceAllString(text, "")
 	}
 	for _, f := range peerForms {
