@@ -35,12 +35,20 @@ func (g *aliasGraph) find(form string) string {
 
 // identityForms gives the forms of the identity keys of e that are keys at all.
 func (g *aliasGraph) identityForms(e *Event) []string {
-	var out []string
-	for _, k := range identities(e) {
-		for _, f := range k.Forms() {
-			if !g.banned[f] && !slices.Contains(out, f) {
-				out = append(out, f)
-			}
+	keys := identities(e)
+	if len(keys) == 0 {
+		return nil
+	}
+	out := make([]string, 0, 2*len(keys))
+	add := func(form string) {
+		if !g.banned[form] && !slices.Contains(out, form) {
+			out = append(out, form)
+		}
+	}
+	for _, k := range keys {
+		form, whole := k.forms()
+		if add(form); whole != "" {
+			add(whole)
 		}
 	}
 	return out
@@ -48,19 +56,29 @@ func (g *aliasGraph) identityForms(e *Event) []string {
 
 // identities gives the identity keys of e; of a record without any, those that its text mentions.
 func identities(e *Event) []Key {
-	var own, mentioned []Key
-	for _, k := range e.Keys {
-		switch k.Strength {
+	own, mentioned := 0, 0
+	for i := range e.Keys {
+		switch e.Keys[i].Strength {
 		case Identity:
-			own = append(own, k)
+			own++
 		case Mention:
-			mentioned = append(mentioned, k)
+			mentioned++
 		}
 	}
-	if len(own) == 0 {
-		return mentioned
+	want, n := Identity, own
+	if own == 0 {
+		want, n = Mention, mentioned
 	}
-	return own
+	if n == 0 {
+		return nil
+	}
+	out := make([]Key, 0, n)
+	for i := range e.Keys {
+		if e.Keys[i].Strength == want {
+			out = append(out, e.Keys[i])
+		}
+	}
+	return out
 }
 
 // addEvent ties the identity keys of e to each other. The smaller form becomes the

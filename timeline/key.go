@@ -49,32 +49,50 @@ const (
 //     the machine's and not the request's (RFC 9562, versions 1 and 6);
 //   - anything else as it is.
 func (k Key) Form() string {
-	if k.Name == KeyTraceID {
-		if low, ok := k.traceLow(); ok {
-			return "t:" + low
-		}
-	}
-	if h, ok := hex32(k.Value); ok {
-		return h
-	}
-	return k.Value
+	f, _ := k.forms()
+	return f
 }
 
 // Forms gives every value under which the key may equal another: Form, and of a trace
 // ID of 128 bits also the whole, since one service's request ID is often the next one's
 // trace ID.
 func (k Key) Forms() []string {
-	f := k.Form()
-	if h, ok := hex32(k.Value); ok && h != f {
-		return []string{f, h}
+	f, whole := k.forms()
+	if whole != "" {
+		return []string{f, whole}
 	}
 	return []string{f}
 }
 
+// forms gives Form, and what Forms has beside it; "" if that is nothing.
+func (k Key) forms() (form, whole string) {
+	h, is32 := lowerHex32(k.Value)
+	if k.Name == KeyTraceID {
+		if low, ok := k.lowOf(h, is32); ok {
+			form = "t:" + low
+		}
+	}
+	if is32 {
+		whole = versionless(h)
+	}
+	switch {
+	case form != "":
+		return form, whole
+	case is32:
+		return whole, ""
+	}
+	return k.Value, ""
+}
+
 // traceLow gives the low 64 bits of a trace ID as 16 hexadecimal digits.
 func (k Key) traceLow() (string, bool) {
-	h, ok := lowerHex32(k.Value)
-	if !ok {
+	h, is32 := lowerHex32(k.Value)
+	return k.lowOf(h, is32)
+}
+
+// lowOf does the work of traceLow for a key whose 32 digits are h, if it has so many.
+func (k Key) lowOf(h string, is32 bool) (string, bool) {
+	if !is32 {
 		return traceLow(k.Value)
 	}
 	if len(k.Value) == 36 || h[12] == '1' && (h[16] == '8' || h[16] == '9' || h[16] == 'a' || h[16] == 'b') {
@@ -147,11 +165,16 @@ func hex32(v string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	return versionless(h), true
+}
+
+// versionless normalises the version digit of 32 hexadecimal digits.
+func versionless(h string) string {
 	switch h[12] {
 	case '9', 'a', 'b':
-		h = h[:12] + "4" + h[13:]
+		return h[:12] + "4" + h[13:]
 	}
-	return h, true
+	return h
 }
 
 func lowerHex32(v string) (string, bool) {
@@ -164,14 +187,14 @@ func lowerHex32(v string) (string, bool) {
 	default:
 		return "", false
 	}
-	upper := false
+	all, some := byte(0xff), byte(0)
 	for i := 0; i < len(v); i++ {
-		if !isHex(v[i]) {
-			return "", false
-		}
-		upper = upper || v[i] >= 'A' && v[i] <= 'F'
+		all, some = all&hexDigits[v[i]], some|hexDigits[v[i]]
 	}
-	if upper {
+	switch {
+	case all&isDigitHex == 0:
+		return "", false
+	case some&isUpperHex != 0:
 		v = strings.ToLower(v)
 	}
 	return v, true
@@ -210,6 +233,20 @@ func traceLow(v string) (string, bool) {
 	return strings.Repeat("0", 16-len(v)) + v, true
 }
 
-func isHex(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-}
+func isHex(c byte) bool { return hexDigits[c] != 0 }
+
+// hexDigits says of each byte whether it is a hexadecimal digit, and one in upper case.
+var hexDigits = func() (t [256]byte) {
+	for _, c := range "0123456789abcdef" {
+		t[c] = isDigitHex
+	}
+	for _, c := range "ABCDEF" {
+		t[c] = isDigitHex | isUpperHex
+	}
+	return t
+}()
+
+const (
+	isDigitHex = 1 << iota
+	isUpperHex
+)

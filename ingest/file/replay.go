@@ -16,7 +16,7 @@ const (
 	// replaySource is how many bytes a source may have, unpacked, so that what its records say is kept.
 	replaySource = 16 << 20
 	// replayMost bounds what is kept of all parts of a source, in bytes of memory as estimated.
-	replayMost = 48 << 20
+	replayMost = 32 << 20
 )
 
 // A replay is all records of a part as they were decoded. Of a small source many passes want
