@@ -296,12 +296,10 @@ func callStatuses(calls []timeline.Outcall) string {
 
 // eventText is all that an event says in words: message, exception, the errors of its calls.
 func eventText(e *timeline.Event) string {
-	var b strings.Builder
-	b.WriteString(e.Body)
+	text := e.Body
 	add := func(s string) {
-		if s != "" && !strings.Contains(b.String(), s) {
-			b.WriteByte('\n')
-			b.WriteString(s)
+		if s != "" && !strings.Contains(text, s) {
+			text += "\n" + s
 		}
 	}
 	if x := e.Exception; x != nil {
@@ -322,7 +320,7 @@ func eventText(e *timeline.Event) string {
 	for head := range chainHeads(e.Attrs.Get("exception.stacktrace")) {
 		add(head)
 	}
-	return b.String()
+	return text
 }
 
 // maxChain bounds the exceptions of a chain whose heads are read.
