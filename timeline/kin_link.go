@@ -16,8 +16,9 @@ type kinLink struct {
 	twin         bool
 	named        bool // exchanges that both bear an ID may be of one request too
 	shift        *shift
-	depth        int // logs on the longest way from the upper one to the lower one
-	above        int // logs above the upper one
+	met          meetings // of their exchanges
+	depth        int      // logs on the longest way from the upper one to the lower one
+	above        int      // logs above the upper one
 }
 
 // A shift says by how much the stamps at one place are ahead of those at another.
@@ -121,6 +122,7 @@ func (c *collector) kinLinks(ends map[bench][]*end) []*kinLink {
 			}
 		}
 	}
+	out = ofOneSystem(out)
 	rankLinks(out)
 	return out
 }
@@ -142,10 +144,11 @@ func (c *collector) kinLink(p, q bench, a, b []*end) *kinLink {
 	if l.twin {
 		return l
 	}
+	l.met = c.meetings(l, a, b)
 	switch c.order(l, a, b) {
 	case 1:
 	case -1:
-		l.upper, l.lower = q, p
+		l.upper, l.lower, l.met = q, p, l.met.reversed()
 		if l.shift != nil {
 			l.shift = &shift{-s.d, s.exact, s.pairs}
 		}
@@ -195,15 +198,14 @@ func (c *collector) order(l *kinLink, a, b []*end) int {
 		return n
 	}
 	longer, failed := 0, 0
-	met := c.meetings(l, a, b)
-	for i, j := range met.pairs {
+	for i, j := range l.met.pairs {
 		u, o := a[i], b[j]
 		if u.hasLength && o.hasLength {
 			longer += boolInt(!within(u.length, o.length)) - boolInt(!within(o.length, u.length))
 		}
 		failed += boolInt(u.failing() && !o.failing()) - boolInt(o.failing() && !u.failing())
 	}
-	lone := met.loneA - met.loneB
+	lone := l.met.loneA - l.met.loneB
 	switch ca, cb := clients(a), clients(b); {
 	case longer != 0:
 		return sign(longer)
@@ -240,7 +242,7 @@ func clients(es []*end) int {
 // meetings are the exchanges of two logs that are of one line and time, and how many of each log have no such partner though
 // the other log tells of that time.
 type meetings struct {
-	pairs        map[int]int
+	pairs, back  map[int]int // place of the one -> place of the other
 	loneA, loneB int
 }
 
@@ -248,12 +250,11 @@ type meetings struct {
 const besideWithin = 2 * time.Second
 
 func (c *collector) meetings(l *kinLink, a, b []*end) meetings {
-	m := meetings{pairs: map[int]int{}}
-	met := map[int]bool{}
+	m := meetings{pairs: map[int]int{}, back: map[int]int{}}
 	pair := func(same bool) {
 		byLine := map[string][]int{}
 		for j, o := range b {
-			if !met[j] {
+			if _, ok := m.back[j]; !ok {
 				byLine[o.line] = append(byLine[o.line], j)
 			}
 		}
@@ -263,10 +264,10 @@ func (c *collector) meetings(l *kinLink, a, b []*end) meetings {
 				continue
 			}
 			for _, j := range list {
-				if met[j] || same && u.status != b[j].status || !u.alike(b[j]) || !c.fits(l, u, b[j]) && !c.fits(l.reversed(), b[j], u) {
+				if _, ok := m.back[j]; ok || same && u.status != b[j].status || !u.alike(b[j]) || !c.fits(l, u, b[j]) && !c.fits(l.reversed(), b[j], u) {
 					continue
 				}
-				m.pairs[i], met[j] = j, true
+				m.pairs[i], m.back[j] = j, i
 				break
 			}
 		}
@@ -296,11 +297,74 @@ func (c *collector) meetings(l *kinLink, a, b []*end) meetings {
 		}
 	}
 	for j, o := range b {
-		if !met[j] && tells(ta, c.roughly(l, o).Add(ahead)) {
+		if _, ok := m.back[j]; !ok && tells(ta, c.roughly(l, o).Add(ahead)) {
 			m.loneB++
 		}
 	}
 	return m
+}
+
+// reversed is the meetings as the other log has them.
+func (m meetings) reversed() meetings { return meetings{m.back, m.pairs, m.loneB, m.loneA} }
+
+// at gives the exchanges of one of the link's logs that have a partner in the other one.
+func (l *kinLink) at(b bench) map[int]int {
+	if b == l.lower {
+		return l.met.back
+	}
+	return l.met.pairs
+}
+
+// ofOneSystem leaves out the links between logs of different systems whose users ask for some things alike and at one time. Logs of one system have many
+// exchanges in common; such a link has few, and at both ends nearly all of these are of links that have far more, by which its ends
+// are not tied to each other.
+func ofOneSystem(links []*kinLink) []*kinLink {
+	slices.SortStableFunc(links, func(a, b *kinLink) int {
+		return cmp.Or(boolInt(b.twin)-boolInt(a.twin), len(b.met.pairs)-len(a.met.pairs), compareBenches(a.upper, b.upper), compareBenches(a.lower, b.lower))
+	})
+	var kept []*kinLink
+	for _, l := range links {
+		if l.twin || !outdone(l, kept, l.upper) || !outdone(l, kept, l.lower) || tied(l, kept) {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+// farMore says whether a link rests on far more exchanges than another one, or ties logs of one service.
+func (l *kinLink) farMore(than *kinLink) bool {
+	return l.twin || len(l.met.pairs) >= alikeRarely*len(than.met.pairs)
+}
+
+// outdone says whether most of a link's exchanges at one of its ends are of links that have far more.
+func outdone(l *kinLink, others []*kinLink, end bench) bool {
+	own, of := l.at(end), 0
+	for i := range own {
+		if slices.ContainsFunc(others, func(o *kinLink) bool {
+			if o.twin || !o.farMore(l) || o.upper != end && o.lower != end {
+				return false
+			}
+			_, ok := o.at(end)[i]
+			return ok
+		}) {
+			of++
+		}
+	}
+	return len(own) > 0 && float64(of) >= alikeShare*float64(len(own))
+}
+
+// tied says whether links that have far more tie the ends of one to each other, by whatever other logs.
+func tied(l *kinLink, others []*kinLink) bool {
+	reached := map[bench]bool{l.upper: true}
+	for more := true; more; {
+		more = false
+		for _, o := range others {
+			if o.farMore(l) && reached[o.upper] != reached[o.lower] {
+				reached[o.upper], reached[o.lower], more = true, true, true
+			}
+		}
+	}
+	return reached[l.lower]
 }
 
 // reversed is the link with its ends exchanged.
