@@ -78,10 +78,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		return j.undetermined(best, contender), nil
 	}
 	v := &Verdict{Origin: j.trail.Origin}
-	g := grounds{doubts: slices.Clone(j.trail.Doubts), callerUsual: j.request.CallerUsual, partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
-	if j.request.CallerUsual {
-		g.doubts = g.doubts[:len(g.doubts)-1] // the last: it has its own bound
-	}
+	g := grounds{doubts: slices.Clone(j.trail.Doubts), partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
 	if best == nil {
 		// Every request that failed is somebody's; a set without fallback cannot say why.
 		v.CauseClass = "other"
@@ -95,22 +92,22 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.unnamed, g.ofCall = best.unnamed, best.ofCall
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
-			g.doubts = append(g.doubts, w.doubt)
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: w.doubt})
 		}
 		if doubt := j.views.near.unsureDown(j.trail.Origin.FailedBy); doubt != "" && v.CauseClass == "deploy_restart" {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", doubt})
-			g.doubts = append(g.doubts, doubt)
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}
 		byLives := v.CauseClass == "deploy_restart" && j.trail.Origin.FailedBy == nil && slices.Contains(best.rule.RestsOn, "timing")
 		if (v.CauseClass == "upstream_connect_failure" || v.CauseClass == "upstream_reset" || byLives) && j.views.near.untimedLives(v.Component) {
 			doubt := fmt.Sprintf("the clocks do not tell whether %s was being stopped or started then", v.Component)
 			j.doubts = append(j.doubts, Missing{"a tie of its clock to the others (--anchor)", doubt})
-			g.doubts = append(g.doubts, doubt)
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}
 		if origin.fromBelow() {
 			doubt := fmt.Sprintf("%s has it in its record that the failure came from whom it asked", origin.Service)
 			j.doubts = append(j.doubts, Missing{"the log of " + cmp.Or(origin.usualCallee(), "whom "+origin.Service+" asked"), doubt})
-			g.doubts = append(g.doubts, doubt)
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtFromBelow, Words: doubt})
 		}
 		g.oneSided = j.oneSided(v.CauseClass)
 		text, err := j.words(ctx, best)
@@ -139,7 +136,8 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.deathOf = k
 		j.doubts = append(j.doubts, doubt)
 	}
-	v.Certainty, v.Confidence, v.Steps = assess(g)
+	a := assess(g)
+	v.Certainty, v.Weight, v.Confidence, v.Steps = a.certainty, a.weight, a.confidence, a.steps
 	v.Summary = words(v.Claims)
 	v.Effect, v.EffectBy = j.effect(v.CauseClass)
 	v.Retries, v.Slowest = j.retries(), j.slowest(v.CauseClass)

@@ -320,37 +320,46 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestAssess(t *testing.T) {
+	doubts := func(kinds ...timeline.DoubtKind) (out []timeline.Doubt) {
+		for _, k := range kinds {
+			out = append(out, timeline.Doubt{Kind: k, Words: string(k)})
+		}
+		return out
+	}
 	for _, c := range []struct {
 		name      string
 		g         grounds
 		certainty Certainty
-		p         float64
+		weight    float64
+		right     float64
 	}{
-		{"stated", grounds{kinds: []string{"stated"}}, Proven, 0.95},
-		{"stated, and the caller agrees: 1-0.05*0.7", grounds{kinds: []string{"stated"}, agreed: true}, Proven, 0.97},
-		{"three kinds: 1-0.05*0.7*0.7", grounds{kinds: []string{"stated", "both_ends", "timing"}}, Proven, 0.98},
-		{"agreement counts once", grounds{kinds: []string{"stated", "both_ends"}, agreed: true}, Proven, 0.97},
-		{"both ends", grounds{kinds: []string{"both_ends"}}, Likely, 0.88},
-		{"one end", grounds{kinds: []string{"one_end"}}, Likely, 0.8},
-		{"timing", grounds{kinds: []string{"timing"}}, Likely, 0.7},
-		{"population", grounds{kinds: []string{"population"}}, Possible, 0.6},
-		{"fallback", grounds{kinds: []string{"absence"}, fallback: true, agreed: true}, Possible, 0.6},
-		{"a doubt: 0.95*0.7", grounds{kinds: []string{"stated"}, doubts: []string{"a"}}, Possible, 0.66},
-		{"two doubts: 0.95*0.7*0.7", grounds{kinds: []string{"stated"}, doubts: []string{"a", "b"}}, Possible, 0.47},
-		{"tied: 0.95*0.6", grounds{kinds: []string{"stated"}, tied: true}, Possible, 0.57},
-		{"ambiguous", grounds{kinds: []string{"stated"}, ambiguous: true}, Likely, 0.75},
-		{"one end of a broken call", grounds{kinds: []string{"stated"}, agreed: true, oneSided: true}, Likely, 0.85},
-		{"inferred, the only candidate", grounds{kinds: []string{"stated"}, inferred: true, candidates: 1}, Likely, 0.9},
-		{"inferred, one of two", grounds{kinds: []string{"stated"}, inferred: true, candidates: 2}, Possible, 0.5},
-		{"inferred, one of eight", grounds{kinds: []string{"stated"}, inferred: true, candidates: 8}, Possible, 0.13},
-		{"a death that may be of four: 1-1/4", grounds{kinds: []string{"stated", "timing"}, deathOf: 4}, Likely, 0.72},
-		{"a death that may be of two", grounds{kinds: []string{"stated"}, deathOf: 2}, Possible, 0.48},
-		{"part of the request was not read", grounds{kinds: []string{"stated", "both_ends"}, partial: true}, Possible, 0.5},
-		{"the client's status is not known", grounds{kinds: []string{"stated"}, callerUsual: true}, Possible, 0.5},
-		{"nothing", grounds{}, Possible, 0},
+		{"stated", grounds{kinds: []string{"stated"}}, Proven, 0.95, 0.98},
+		{"stated, and the caller agrees: 1-0.05*0.7", grounds{kinds: []string{"stated"}, agreed: true}, Proven, 0.97, 0.98},
+		{"three kinds: 1-0.05*0.7*0.7", grounds{kinds: []string{"stated", "both_ends", "timing"}}, Proven, 0.98, 0.98},
+		{"agreement counts once", grounds{kinds: []string{"stated", "both_ends"}, agreed: true}, Proven, 0.97, 0.98},
+		{"both ends", grounds{kinds: []string{"both_ends"}}, Likely, 0.88, 0.85},
+		{"one end", grounds{kinds: []string{"one_end"}}, Likely, 0.8, 0.85},
+		{"timing", grounds{kinds: []string{"timing"}}, Likely, 0.7, 0.85},
+		{"population", grounds{kinds: []string{"population"}}, Likely, 0.6, 0.85},
+		{"fallback", grounds{kinds: []string{"absence"}, fallback: true, agreed: true}, Possible, 0.5, 0.44},
+		{"an order is open: 0.95*0.9", grounds{kinds: []string{"stated"}, doubts: doubts(timeline.DoubtUntimed)}, Likely, 0.86, 0.85},
+		{"a record denies another one, which leaves it open: 0.95*0.5*0.9", grounds{kinds: []string{"stated"}, doubts: doubts(timeline.DoubtContradicted, timeline.DoubtUntold)}, Possible, 0.43, 0.44},
+		{"it says that it is not the one: 0.8*0.3", grounds{kinds: []string{"one_end"}, doubts: doubts(timeline.DoubtFromBelow)}, Possible, 0.24, 0.03},
+		{"nothing is said, and its log is missing: 0.35*0.9", grounds{kinds: []string{"absence"}, doubts: doubts(timeline.DoubtUnread)}, Possible, 0.32, 0.44},
+		{"who was asked may be the one: 0.95*0.5", grounds{kinds: []string{"stated"}, doubts: doubts(timeline.DoubtUnreadParty)}, Possible, 0.48, 0.44},
+		{"tied: 0.95*0.5", grounds{kinds: []string{"stated"}, tied: true}, Possible, 0.48, 0.44},
+		{"ambiguous", grounds{kinds: []string{"stated"}, ambiguous: true}, Likely, 0.75, 0.85},
+		{"one end of a broken call", grounds{kinds: []string{"stated"}, agreed: true, oneSided: true}, Likely, 0.85, 0.85},
+		{"inferred, the only candidate", grounds{kinds: []string{"stated"}, inferred: true, candidates: 1}, Likely, 0.9, 0.98},
+		{"inferred, one of two", grounds{kinds: []string{"stated"}, inferred: true, candidates: 2}, Likely, 0.6, 0.85},
+		{"a death that may be of four: 1-1/4", grounds{kinds: []string{"stated", "timing"}, deathOf: 4}, Likely, 0.72, 0.85},
+		{"a death that may be of two", grounds{kinds: []string{"stated"}, deathOf: 2}, Possible, 0.48, 0.44},
+		{"part of the request was not read", grounds{kinds: []string{"stated", "both_ends"}, partial: true}, Possible, 0.5, 0.44},
+		{"the client's status is not known", grounds{kinds: []string{"stated"}, doubts: doubts(timeline.DoubtCallerUsual)}, Possible, 0.5, 0.44},
+		{"nothing", grounds{}, Possible, 0, 0.03},
 	} {
-		if certainty, p, _ := assess(c.g); certainty != c.certainty || p != c.p {
-			t.Errorf("%s: %s, %v; want %s, %v", c.name, certainty, p, c.certainty, c.p)
+		if a := assess(c.g); a.certainty != c.certainty || a.weight != c.weight || a.confidence != c.right {
+			t.Errorf("%s: %s, %v, %v; want %s, %v, %v", c.name, a.certainty, a.weight, a.confidence, c.certainty, c.weight, c.right)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"strings"
-
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -37,8 +35,8 @@ func (j *judgement) missing(v *Verdict) []Missing {
 		}
 	}
 	for _, d := range j.trail.Doubts {
-		if !strings.HasPrefix(d, "no log of ") {
-			add("a record that decides it", d)
+		if d.Kind != timeline.DoubtUnread && d.Kind != timeline.DoubtUnreadParty {
+			add("a record that decides it", d.Words)
 		}
 	}
 	for _, d := range j.doubts {

@@ -35,6 +35,10 @@ func schemeTable() string {
 	for _, f := range scheme {
 		fmt.Fprintf(&b, "| `%s` | %s | %v | %s |\n", f.name, f.acts, f.value, f.doc)
 	}
+	b.WriteString("\n| weight from | confidence |\n|---:|---:|\n")
+	for _, g := range grades {
+		fmt.Fprintf(&b, "| %v | %v |\n", g.from, g.right)
+	}
 	return b.String()
 }
 

@@ -24,7 +24,8 @@ type Verdict struct {
 	Rule       string        // name of the rule that said so
 	Certainty  Certainty
 	Steps      []Step  // how Confidence came about
-	Confidence float64 // in [0, 1], by the scheme of assess; README.md tells how many of the verdicts given with it are right
+	Weight     float64 // of the grounds, in [0, 1], by the scheme; 0 if nothing was to be weighed
+	Confidence float64 // in [0, 1]: so many of the verdicts of its grade are right, by README.md
 	Summary    string  // what happened, in the order it happened, in at most three sentences: the words of Claims
 	Claims     []Claim
 	Evidence   []*timeline.Joined // what Claims cite, then what else shows it

@@ -211,7 +211,7 @@ func describe(r *Request) string {
 	if t := TraceOrigin(r); t.Origin != nil {
 		fmt.Fprintf(&b, "  origin %s", t.Origin.Service)
 		for _, d := range t.Doubts {
-			fmt.Fprintf(&b, "; doubt: %s", d)
+			fmt.Fprintf(&b, "; doubt: %s", d.Words)
 		}
 		b.WriteByte('\n')
 	}

@@ -393,6 +393,12 @@ func names(peer string, h *Hop) bool {
 	return false
 }
 
+// namesAnother says whether a peer is spelled by names, none of which is the hop's host or service.
+func namesAnother(peer string, h *Hop) bool {
+	first, _, _ := strings.Cut(peer, "/")
+	return strings.Contains(peer, "/") && !strings.Contains(first, ":") && !names(peer, h)
+}
+
 func hopLength(h *Hop) (length, bool) {
 	if s := h.span(); s != nil && s.Stamp.HasDuration() {
 		return length{s.Duration, s.Stamp.DurationResolution}, true

@@ -8,8 +8,27 @@ type Trail struct {
 	Path    []*Hop // root first, Origin last; empty if the request did not fail
 	Origin  *Hop   // the first process, on the way back to the client, that turned the request into a failure
 	Certain bool   // nothing in Doubts
-	Doubts  []string
+	Doubts  []Doubt
 }
+
+// A Doubt is something about the way of a failure that is not known, or does not agree.
+type Doubt struct {
+	Kind  DoubtKind
+	Words string
+}
+
+// DoubtKind says of what make a doubt is: they weigh differently.
+type DoubtKind string
+
+const (
+	DoubtUnread       DoubtKind = "unread"       // no log of the origin was read
+	DoubtUnreadParty  DoubtKind = "unread_party" // no log of whom the origin asked was read, which may be a service and no dependency
+	DoubtUntimed      DoubtKind = "untimed"      // the clocks do not tell what came first
+	DoubtUntold       DoubtKind = "untold"       // a record leaves open who made the status that it has
+	DoubtContradicted DoubtKind = "contradicted" // two records do not agree
+	DoubtFromBelow    DoubtKind = "from_below"   // the origin's record has the failure from below
+	DoubtCallerUsual  DoubtKind = "caller_usual" // who usually calls the outermost hop is missing
+)
 
 // TraceOrigin follows the failure of r from its root along the calls on which each
 // hop's failure rests (Resolve has found them), and stops at the hop that had no
@@ -37,17 +56,17 @@ func TraceOrigin(r *Request) Trail {
 	}
 	t.Origin = t.Path[len(t.Path)-1]
 	if t.Origin.Silent {
-		t.doubt("no log of %s was read: it may have passed on a failure of somebody else", t.Origin.Service)
+		t.doubt(DoubtUnread, "no log of %s was read: it may have passed on a failure of somebody else", t.Origin.Service)
 	}
 	if r.CallerUsual {
-		t.doubt("%s usually has a caller in these logs, which is missing here: the status that the client saw is not known", r.Root().Service)
+		t.doubt(DoubtCallerUsual, "%s usually has a caller in these logs, which is missing here: the status that the client saw is not known", r.Root().Service)
 	}
 	t.Certain = len(t.Doubts) == 0
 	return t
 }
 
-func (t *Trail) doubt(format string, args ...any) {
-	t.Doubts = append(t.Doubts, fmt.Sprintf(format, args...))
+func (t *Trail) doubt(kind DoubtKind, format string, args ...any) {
+	t.Doubts = append(t.Doubts, Doubt{kind, fmt.Sprintf(format, args...)})
 }
 
 // below gives the callee whose failure h passed on, or nil if h is where it was made.
@@ -59,7 +78,7 @@ func (t *Trail) below(h *Hop) *Hop {
 	callee := c.Callee
 	if callee.Role == RoleDependency {
 		if callee.RoleGuessed && c.Received.Failed() && !c.OwnMade {
-			t.doubt("no log of %s was read: if it is one of your services, the failure was made there or further below", callee.Service)
+			t.doubt(DoubtUnreadParty, "no log of %s was read: if it is one of your services, the failure was made there or further below", callee.Service)
 		}
 		return nil
 	}
@@ -81,21 +100,25 @@ func (t *Trail) below(h *Hop) *Hop {
 		// certainly came before the caller answered, or brought an ID that the caller logged.
 		got = callee.Sent
 		if !callee.End.CertainlyBefore(h.End) && !namesItsID(h, c) && !c.Kin {
-			t.doubt("%s has no record of its call to %s, and the clocks do not show that the %s of %s came before %s answered",
+			t.doubt(DoubtUntimed, "%s has no record of its call to %s, and the clocks do not show that the %s of %s came before %s answered",
 				h.Service, callee.Service, got, callee.Service, h.Service)
 		}
 	}
 	if !got.Failed() {
+		if c.Kin && c.asSent && h.Sent != got && namesAnother(c.Peer, callee) {
+			// Only a like exchange at its time tells who answered, and not with what.
+			t.doubt(DoubtContradicted, "%s names %s as whom it asked, which may stand between it and %s and have made %s of the %s", h.Service, c.Peer, callee.Service, h.Sent, got)
+		}
 		return nil
 	}
 	if c.Unsure && callee.Sent != got {
 		if callee.Sent.Known() && !callee.Sent.Failed() {
 			return nil // it answered well: the caller made the failure
 		}
-		t.doubt("the record of %s does not tell whether it made the %s itself or received it from %s", h.Service, got, callee.Service)
+		t.doubt(DoubtUntold, "the record of %s does not tell whether it made the %s itself or received it from %s", h.Service, got, callee.Service)
 	}
 	if callee.Sent.Known() && callee.Sent != got {
-		t.doubt("%s logged %s and %s received %s: something between them rewrote it, or a record is of another exchange", callee.Service, callee.Sent, h.Service, got)
+		t.doubt(DoubtContradicted, "%s logged %s and %s received %s: something between them rewrote it, or a record is of another exchange", callee.Service, callee.Sent, h.Service, got)
 	}
 	return callee
 }
