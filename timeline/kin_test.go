@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -31,6 +32,39 @@ func TestTwinZones(t *testing.T) {
 		got := twinZones(links, map[bench][]*end{own: {{clock: c.upper}}, access: {{clock: c.lower}}})
 		if zone, ok := got["app-1"]; ok == c.none || zone != c.want {
 			t.Errorf("%s: %v %v, want %v", c.what, zone, ok, c.want)
+		}
+	}
+}
+
+// TestOfOneSystem: what two systems were asked for alike at one time ties them not, if the rest of it ties each of them to its own; a way over a log
+// between and a service that few ask stay.
+func TestOfOneSystem(t *testing.T) {
+	at := func(service string) bench { return bench{place{service, service}, "access"} }
+	link := func(upper, lower string, exchanges ...int) *kinLink {
+		l := &kinLink{upper: at(upper), lower: at(lower), met: meetings{pairs: map[int]int{}, back: map[int]int{}}}
+		for _, i := range exchanges {
+			l.met.pairs[i], l.met.back[i] = i, i
+		}
+		return l
+	}
+	for _, c := range []struct {
+		what  string
+		links []*kinLink
+		out   string // lower log of the link that is left out
+	}{
+		{"another system", []*kinLink{link("web", "lb", 1, 2, 3, 4, 5, 6, 7, 8), link("other-web", "other-lb", 1, 2, 3, 4, 5, 6, 7, 8), link("web", "other-lb", 1, 2, 3)}, "other-lb"},
+		{"nearly as many", []*kinLink{link("web", "lb", 1, 2, 3, 4), link("other-web", "other-lb", 1, 2, 3, 4), link("web", "other-lb", 1, 2, 3)}, ""},
+		{"a log between", []*kinLink{link("web", "lb", 1, 2, 3, 4, 5, 6, 7, 8), link("lb", "app", 1, 2, 3, 11, 12, 13), link("web", "app", 1, 2, 3)}, ""},
+		{"a service that few ask", []*kinLink{link("web", "lb", 1, 2, 3, 4, 5, 6, 7, 8), link("other-web", "mail", 21, 22, 23, 24, 25, 26, 27), link("web", "mail", 31, 32, 33)}, ""},
+	} {
+		kept := map[string]bool{}
+		for _, l := range ofOneSystem(slices.Clone(c.links)) {
+			kept[l.upper.service+" "+l.lower.service] = true
+		}
+		for _, l := range c.links {
+			if name := l.upper.service + " " + l.lower.service; kept[name] == (l.upper.service == "web" && l.lower.service == c.out) {
+				t.Errorf("%s: %s kept: %v", c.what, name, kept[name])
+			}
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (t *Trail) below(h *Hop) *Hop {
 		}
 	}
 	if !got.Failed() {
-		if c.Kin && c.asSent && h.Sent != got && namesAnother(c.Peer, callee) {
+		if c.asSent && h.Sent != got && (c.Kin || h.Inferred() > 0) && namesAnother(c.Peer, callee) {
 			// Only a like exchange at its time tells who answered, and not with what.
 			t.doubt(DoubtContradicted, "%s names %s as whom it asked, which may stand between it and %s and have made %s of the %s", h.Service, c.Peer, callee.Service, h.Sent, got)
 		}
