@@ -250,7 +250,11 @@ func (f *clockFit) solver() *solver {
 		links map[clockPair]*clockLinks
 		least int
 	}{{f.guesses, 1}, {f.quotes, alikeLeast}, {f.within, withinLeast}} {
+		apart := f.betweenParts(part, less.links)
 		for _, k := range keys(less.links) {
+			if apart[k] {
+				continue
+			}
 			if ls := less.links[k]; part[k.caller] != part[k.callee] && ls.n >= less.least {
 				merge(k, ls, true)
 			}
@@ -353,6 +357,50 @@ func (f *clockFit) firstName(part []int32, p int32) string {
 		}
 	}
 	return best
+}
+
+// betweenParts gives the quotes by which a clock that nothing else ties would tie parts to each other that calls do not: two systems of one make quote
+// the like errors of both databases. Such a tie is coarse, and all that is known of one part would be told by it; the clock is left with the part with which it has the
+// most quotes.
+func (f *clockFit) betweenParts(part []int32, links map[clockPair]*clockLinks) map[clockPair]bool {
+	size := map[int32]int{}
+	for id, c := range f.clocks {
+		if !c.shared {
+			size[part[id]]++
+		}
+	}
+	quotes := map[int32]map[int32]int{} // of a clock by itself with each part
+	sides := func(k clockPair) (lone, other int32, ok bool) {
+		a, b := part[k.caller], part[k.callee]
+		switch {
+		case size[b] == 1 && size[a] > 1:
+			return b, a, true
+		case size[a] == 1 && size[b] > 1:
+			return a, b, true
+		}
+		return 0, 0, false
+	}
+	for k, ls := range links {
+		if lone, other, ok := sides(k); ok && ls.quotes {
+			if quotes[lone] == nil {
+				quotes[lone] = map[int32]int{}
+			}
+			quotes[lone][other] += ls.n
+		}
+	}
+	out := map[clockPair]bool{}
+	for k, ls := range links {
+		lone, other, ok := sides(k)
+		if !ok || !ls.quotes {
+			continue
+		}
+		for p, n := range quotes[lone] {
+			if own := quotes[lone][other]; n > own || n == own && f.firstName(part, p) < f.firstName(part, other) {
+				out[k] = true
+			}
+		}
+	}
+	return out
 }
 
 // components numbers the parts of the clocks that are tied from both sides.

@@ -40,3 +40,22 @@ func TestClockByQuotes(t *testing.T) {
 		}
 	}
 }
+
+// TestQuotesBetweenParts: a database whose errors two systems quote is tied to the one with the most, and does not tie them to each other.
+func TestQuotesBetweenParts(t *testing.T) {
+	f := newClockFit()
+	const edge, orders, otherEdge, otherOrders, db = 0, 1, 2, 3, 4
+	for _, n := range []string{"edge", "orders", "other-edge", "other-orders", "db"} {
+		f.clocks = append(f.clocks, &seenClock{name: n})
+	}
+	part := []int32{edge, edge, otherEdge, otherEdge, db}
+	quotes := func(own, other int) map[clockPair]*clockLinks {
+		return map[clockPair]*clockLinks{{orders, db}: {quotes: true, n: own}, {otherOrders, db}: {quotes: true, n: other}}
+	}
+	for _, c := range []struct{ own, other, out int }{{7, 5, otherOrders}, {5, 7, orders}, {5, 5, otherOrders}} {
+		got := f.betweenParts(part, quotes(c.own, c.other))
+		if len(got) != 1 || !got[clockPair{int32(c.out), db}] {
+			t.Errorf("%d and %d quotes: left out %v, want those of %s", c.own, c.other, got, f.clocks[c.out].name)
+		}
+	}
+}
