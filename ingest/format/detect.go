@@ -438,9 +438,9 @@ func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer [
 		}
 	}
 	if len(tallies) == 0 {
-		own := wrapped(w, outer)
+		own := *wrapped(w, outer) // w itself is that of all
 		own.route = below(outer, rt)
-		return own, nil
+		return &own, nil
 	}
 	best := slices.MaxFunc(tallies, func(a, b *tally) int { return cmp.Compare(a.lines, b.lines) })
 	rt.general = routeBelow(best.f, len(inner))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -379,6 +380,24 @@ func BenchmarkDetect(b *testing.B) {
 	for b.Loop() {
 		if Builtin().Detect(head).Format == nil {
 			b.Fatal("no format")
+		}
+	}
+}
+
+// TestDetectLeavesTheSetAsItIs: a set is shared by all who read, so what is learnt of one file stands in a format of
+// its own, also where nothing inside its wrapper is known.
+func TestDetectLeavesTheSetAsItIs(t *testing.T) {
+	var head strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&head, `{"log":"~~ %d ~~\n","stream":"stdout","time":"2026-03-01T12:00:%02d.000000000Z"}`+"\n", i, i)
+	}
+	det := Builtin().Detect([]byte(head.String()))
+	if det.Format == nil || det.Format.Name != "docker_json" || det.Format.route == nil {
+		t.Fatalf("got %+v, want docker_json with a way to what stands inside", det.Format)
+	}
+	for _, f := range Builtin().Formats() {
+		if f.route != nil {
+			t.Errorf("%s of the set has learnt of a file", f.Name)
 		}
 	}
 }
