@@ -49,9 +49,14 @@ type Digest struct {
 	Groups  []*Group // most failures first
 	Skipped []timeline.Skipped
 	Sources []SourceInfo
-	// Sampled is the number of requests without failure that were read whole for comparison.
-	Sampled int
-	Partial bool
+	// Sampled is the number of requests without failure that were read whole for comparison; Succeeded is how many there were, if Told says that it is known.
+	// Requests of which no record has an ID are not among them.
+	Sampled   int
+	Succeeded timeline.Estimate
+	Told      bool
+	// Findings are what sets all failing requests apart from these.
+	Findings []rules.Finding
+	Partial  bool
 }
 
 // A Group is the failures of a digest that have origin, component and cause class in
@@ -63,6 +68,8 @@ type Group struct {
 	Route  string       // if all are on one route, else ""
 	Routes []RouteCount // most failures first
 
+	// Findings are what sets them apart from the requests that succeeded, the least likely by chance first.
+	Findings    []rules.Finding
 	Cases       []*Case // by start, then ID
 	Share       float64 // of all failures of the digest
 	First, Last time.Time

@@ -19,6 +19,8 @@ type Options struct {
 	Route    string                 // only requests whose route or path is this; "" for all
 	Limits   timeline.Limits        // zero fields take their defaults
 	Rules    *rules.Set
+	// Exact says that Batch reads all requests, so that those without failure are counted and not estimated. Memory then follows how many there are.
+	Exact bool
 	// Offsets are what the user says of clocks: host -> how far its stamps are ahead.
 	Offsets map[string]time.Duration
 	// Clocks are the hosts that share a clock: host -> its name.
@@ -60,7 +62,7 @@ func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Option
 			{Name: timeline.KeyTraceID, Value: id},
 		}}
 	}
-	col, err := collect(ctx, srcs, o, want)
+	col, err := timeline.Collect(ctx, srcs, o.query(want))
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +114,16 @@ func mentions(r *timeline.Request, id string) int {
 
 // Batch finds all failing requests that the options let through and judges each of them.
 func Batch(ctx context.Context, srcs []timeline.Named, o Options) (*Digest, error) {
-	col, err := collect(ctx, srcs, o, timeline.Want{Failed: &timeline.Failed{Status: o.Status}})
+	q := o.query(timeline.Want{Failed: &timeline.Failed{Status: o.Status}})
+	q.Succeeded = true
+	if o.Exact {
+		q.Limits.SampledRequests = timeline.AllRequests
+	}
+	col, err := timeline.Collect(ctx, srcs, q)
 	if err != nil {
 		return nil, err
 	}
-	d := &Digest{Skipped: col.Skipped, Sources: sources(col), Sampled: col.Sampled, Partial: col.Truncated}
+	d := &Digest{Skipped: col.Skipped, Sources: sources(col), Told: col.Told, Partial: col.Truncated}
 	for _, r := range col.Requests {
 		if !r.Failed || !o.lets(r) {
 			continue
@@ -128,7 +135,36 @@ func Batch(ctx context.Context, srcs []timeline.Named, o Options) (*Digest, erro
 		d.Cases = append(d.Cases, c)
 	}
 	d.Groups = group(d.Cases)
-	return d, nil
+	return d, d.compare(ctx, col, o)
+}
+
+// compare finds what sets the failures apart from the requests that succeeded.
+func (d *Digest) compare(ctx context.Context, col *timeline.Collection, o Options) error {
+	p := &rules.Population{Told: col.Told, Processes: col.Processes}
+	var all timeline.Tally
+	for _, s := range col.Succeeded {
+		if o.lets(s.Request) {
+			p.Succeeded = append(p.Succeeded, s)
+			all.Add(s.StandsFor)
+		}
+	}
+	d.Sampled, d.Succeeded = len(p.Succeeded), all.Estimate()
+	for _, g := range d.Groups {
+		var failed []rules.Judged
+		for _, c := range g.Cases {
+			failed = append(failed, rules.Judged{Request: c.Request, Verdict: c.Verdict})
+		}
+		p.Groups = append(p.Groups, failed)
+	}
+	found, err := o.Rules.JudgeBatch(ctx, p)
+	if err != nil {
+		return fmt.Errorf("compare with what succeeded: %w", err)
+	}
+	d.Findings = found.Common
+	for i, g := range d.Groups {
+		g.Findings = found.Groups[i]
+	}
+	return nil
 }
 
 // A ClockReport is what can be told of the clocks of all hosts.
@@ -141,15 +177,15 @@ type ClockReport struct {
 
 // Clocks learns the clocks of all hosts from a sample of the requests.
 func Clocks(ctx context.Context, srcs []timeline.Named, o Options) (*ClockReport, error) {
-	col, err := collect(ctx, srcs, o, timeline.Want{Failed: &timeline.Failed{}})
+	col, err := timeline.Collect(ctx, srcs, o.query(timeline.Want{Failed: &timeline.Failed{}}))
 	if err != nil {
 		return nil, err
 	}
 	return &ClockReport{col.Clocks.Hosts(), col.Clocks.Trusted(), sources(col), col.Skipped}, nil
 }
 
-func collect(ctx context.Context, srcs []timeline.Named, o Options, want timeline.Want) (*timeline.Collection, error) {
-	return timeline.Collect(ctx, srcs, timeline.Query{
+func (o *Options) query(want timeline.Want) timeline.Query {
+	return timeline.Query{
 		Filter:  timeline.Filter{From: o.From, To: o.To, Any: []timeline.Want{want}},
 		Limits:  o.Limits,
 		Offsets: o.Offsets,
@@ -158,7 +194,7 @@ func collect(ctx context.Context, srcs []timeline.Named, o Options, want timelin
 		Roles:   o.Roles,
 		Stop:    o.Stop,
 		Watch:   o.Watch,
-	})
+	}
 }
 
 // lets says whether the request is on the wanted route.

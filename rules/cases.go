@@ -16,9 +16,10 @@ import (
 
 // caseFile is a case as written in a rule file.
 type caseFile struct {
-	Name string    `yaml:"name"`
-	Hops string    `yaml:"hops"`
-	Want yaml.Node `yaml:"want"`
+	Name       string    `yaml:"name"`
+	Hops       string    `yaml:"hops"`
+	Population string    `yaml:"population"` // of a rule of scope batch
+	Want       yaml.Node `yaml:"want"`
 }
 
 // A ruleCase is one small request and what is to come out of it.
@@ -62,6 +63,9 @@ func (c *ruleChecker) oneCase(f *caseFile, i int, rule string) *ruleCase {
 	in := func(key string) []string { return append(slices.Clone(path), key) }
 	if f.Name == "" {
 		c.at(path, "the case has no name")
+	}
+	if f.Population != "" {
+		c.at(in("population"), "only a case of a rule of scope batch has a population")
 	}
 	if _, _, err := parseHops(f.Hops); err != nil {
 		line, col := c.hopsPlace(in("hops"), err)

@@ -241,16 +241,9 @@ func compile(source string, want *cel.Type, known map[string]*Signal) (*expressi
 	if err != nil {
 		return nil, []celError{{1, 1, err.Error()}}
 	}
-	checked, issues := env.Compile(source)
-	if issues.Err() != nil {
-		var errs []celError
-		for _, e := range issues.Errors() {
-			errs = append(errs, celError{max(1, e.Location.Line()), e.Location.Column() + 1, e.Message})
-		}
+	checked, errs := checkType(env, source, want)
+	if len(errs) > 0 {
 		return nil, errs
-	}
-	if got := checked.OutputType(); !got.IsExactType(want) {
-		return nil, []celError{{1, 1, fmt.Sprintf("the expression gives %s, want %s", got, want)}}
 	}
 	if errs := checkNames(checked, known); len(errs) > 0 {
 		return nil, errs
@@ -262,6 +255,22 @@ func compile(source string, want *cel.Type, known map[string]*Signal) (*expressi
 		}
 	}
 	return x, nil
+}
+
+// checkType checks an expression and that it gives what is wanted.
+func checkType(env *cel.Env, source string, want *cel.Type) (*cel.Ast, []celError) {
+	checked, issues := env.Compile(source)
+	if issues.Err() != nil {
+		var errs []celError
+		for _, e := range issues.Errors() {
+			errs = append(errs, celError{max(1, e.Location.Line()), e.Location.Column() + 1, e.Message})
+		}
+		return nil, errs
+	}
+	if got := checked.OutputType(); !got.IsExactType(want) {
+		return nil, []celError{{1, 1, fmt.Sprintf("the expression gives %s, want %s", got, want)}}
+	}
+	return checked, nil
 }
 
 // planned makes the program by which CEL evaluates x, once.

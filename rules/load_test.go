@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -177,7 +178,7 @@ func TestBuiltinList(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# The rules and signals that come with the program\n\nWritten by `go test ./rules -update`.\n\n| rule | cause | rests on | finds |\n|---|---|---|---|\n")
 	for _, r := range Builtin().List() {
-		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", r.Name, path.Base(r.Pos), r.CauseClass, strings.Join(r.RestsOn, ", "), r.Doc)
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", r.Name, path.Base(r.Pos), cmp.Or(r.CauseClass, "compares: "+r.Compares), strings.Join(r.RestsOn, ", "), r.Doc)
 	}
 	b.WriteString("\n| signal | field | made by | points at | may mean | says |\n|---|---|---|---|---|---|\n")
 	for _, s := range Builtin().Signals() {

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(string(page), "\r\n", "\n")
-	for name, part := range map[string]string{"scheme": schemeTable(), "placeholders": placeholderTable(), "rules": ruleTable()} {
+	for name, part := range map[string]string{"scheme": schemeTable(), "placeholders": placeholderTable(), "rules": ruleTable(), "features": featureTable(), "comparisons": comparisonTable()} {
 		begin, end := "<!-- "+name+", by make update -->\n", "<!-- end of "+name+" -->"
 		before, rest, ok := strings.Cut(text, begin)
 		_, after, closed := strings.Cut(rest, end)
@@ -53,7 +54,7 @@ func placeholderTable() string {
 
 func ruleTable() string {
 	var b strings.Builder
-	all := Builtin().List()
+	all := slices.DeleteFunc(Builtin().List(), func(r Info) bool { return r.Scope != "request" })
 	fmt.Fprintf(&b, "%d rules; [builtin/README.md](builtin/README.md) lists the signals too.\n\n| rule | cause | rests on | finds | wrong where |\n|---|---|---|---|---|\n", len(all))
 	for _, r := range all {
 		cells := []string{
@@ -63,6 +64,30 @@ func ruleTable() string {
 			cells[i] = strings.ReplaceAll(strings.Join(strings.Fields(cells[i]), " "), "|", "\\|")
 		}
 		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	return b.String()
+}
+
+func comparisonTable() string {
+	var b strings.Builder
+	b.WriteString("| rule | asks | finds | wrong where |\n|---|---|---|---|\n")
+	for _, r := range Builtin().List() {
+		if r.Scope == "batch" {
+			fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", r.Name, r.Pos, r.Compares, r.Doc, strings.Join(r.FalsePositives, "; "))
+		}
+	}
+	return b.String()
+}
+
+func featureTable() string {
+	var b strings.Builder
+	b.WriteString("| question | asks |\n|---|---|\n")
+	for _, q := range questions {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", q.name, q.doc)
+	}
+	b.WriteString("\n| feature | is |\n|---|---|\n")
+	for _, f := range features {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f.name, f.doc)
 	}
 	return b.String()
 }

@@ -32,7 +32,8 @@ var builtinCases embed.FS
 
 // A Set is a set of rules with the signals that they may ask for. It is safe for concurrent use.
 type Set struct {
-	rules   []*rule // by name
+	rules   []*rule      // by name
+	batch   []*batchRule // those of scope batch, by name
 	signals *signalTable
 	cases   []*CaseFile // by file, without those that come with the program
 	builtin bool        // it holds the rules that come with the program, and so their cases
@@ -60,25 +61,27 @@ type Info struct {
 	RestsOn        []string // kinds of evidence
 	Fallback       bool     // it speaks only when no other does
 	FalsePositives []string
+	Compares       string // of scope batch: the question and the features
 	Cases          int
 	Pos            string // file
 }
 
 // ruleFile is a rule file as written.
 type ruleFile struct {
-	Doc            string     `yaml:"doc"`
-	When           string     `yaml:"when"`
-	Scope          string     `yaml:"scope"`
-	Blame          string     `yaml:"blame"`
-	Component      string     `yaml:"component"`
-	CauseClass     string     `yaml:"cause_class"`
-	RestsOn        []string   `yaml:"rests_on"`
-	Fallback       bool       `yaml:"fallback"`
-	Summary        string     `yaml:"summary"`
-	Evidence       string     `yaml:"evidence"`
-	FalsePositives []string   `yaml:"falsepositives"`
-	NextChecks     []string   `yaml:"next_checks"`
-	Tests          []caseFile `yaml:"tests"`
+	Doc            string       `yaml:"doc"`
+	When           string       `yaml:"when"`
+	Scope          string       `yaml:"scope"`
+	Blame          string       `yaml:"blame"`
+	Component      string       `yaml:"component"`
+	CauseClass     string       `yaml:"cause_class"`
+	RestsOn        []string     `yaml:"rests_on"`
+	Fallback       bool         `yaml:"fallback"`
+	Summary        string       `yaml:"summary"`
+	Evidence       string       `yaml:"evidence"`
+	Compare        *compareFile `yaml:"compare"`
+	FalsePositives []string     `yaml:"falsepositives"`
+	NextChecks     []string     `yaml:"next_checks"`
+	Tests          []caseFile   `yaml:"tests"`
 }
 
 var builtin = sync.OnceValue(func() *Set {
@@ -114,17 +117,11 @@ func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
 			s.cases = append(s.cases, g)
 			return
 		}
-		r, problems := readRule(fsys, name, s.signals.byID)
+		r, b, problems := readRule(fsys, name, s.signals.byID)
 		errs = append(errs, problems...)
-		if r == nil {
-			return
+		if err := s.add(r, b); err != nil {
+			errs = append(errs, err)
 		}
-		if old := s.find(r.Name); old != nil {
-			errs = append(errs, &strictyaml.Error{File: name, What: fmt.Sprintf("rule %s stands already in %s", r.Name, old.Pos)})
-			return
-		}
-		s.rules = append(s.rules, r)
-		slices.SortFunc(s.rules, byName)
 	})
 	if err != nil {
 		errs = append(errs, err)
@@ -172,52 +169,80 @@ func walkYAML(fsys fs.FS, each func(name, folder string)) error {
 	})
 }
 
-func byName(a, b *rule) int { return strings.Compare(a.Name, b.Name) }
-
-func (s *Set) find(name string) *rule {
-	i, ok := slices.BinarySearchFunc(s.rules, name, func(r *rule, n string) int { return strings.Compare(r.Name, n) })
-	if !ok {
+// add puts a rule of either scope into the set, in its place; one of the two is nil, or both are. A name is that of one rule.
+func (s *Set) add(r *rule, b *batchRule) error {
+	var info *Info
+	switch {
+	case r != nil:
+		info = &r.Info
+	case b != nil:
+		info = &b.Info
+	default:
 		return nil
 	}
-	return s.rules[i]
+	if old, _ := s.find(info.Name); old != nil {
+		return &strictyaml.Error{File: info.Pos, What: fmt.Sprintf("rule %s stands already in %s", info.Name, old.Pos)}
+	}
+	if r != nil {
+		s.rules = append(s.rules, r)
+		slices.SortFunc(s.rules, func(a, b *rule) int { return strings.Compare(a.Name, b.Name) })
+	} else {
+		s.batch = append(s.batch, b)
+		slices.SortFunc(s.batch, func(a, b *batchRule) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return nil
+}
+
+// find gives what is told of a rule, and its file as written; nil if there is none of this name.
+func (s *Set) find(name string) (*Info, []byte) {
+	if i, ok := slices.BinarySearchFunc(s.rules, name, func(r *rule, n string) int { return strings.Compare(r.Name, n) }); ok {
+		return &s.rules[i].Info, s.rules[i].source
+	}
+	if i, ok := slices.BinarySearchFunc(s.batch, name, func(r *batchRule, n string) int { return strings.Compare(r.Name, n) }); ok {
+		return &s.batch[i].Info, s.batch[i].source
+	}
+	return nil, nil
 }
 
 // With gives a set that also holds the rules, signals and cases of t. Neither set is
 // changed. A name that both hold is an error.
 func (s *Set) With(t *Set) (*Set, error) {
 	signals, errs := mergeSignals(s.signals.all, t.signals.all)
-	out := &Set{rules: slices.Clone(s.rules), cases: slices.Concat(s.cases, t.cases), builtin: s.builtin || t.builtin}
+	out := &Set{rules: slices.Clone(s.rules), batch: slices.Clone(s.batch), cases: slices.Concat(s.cases, t.cases), builtin: s.builtin || t.builtin}
 	for _, r := range t.rules {
-		if old := s.find(r.Name); old != nil {
-			errs = append(errs, &strictyaml.Error{File: r.Pos, What: fmt.Sprintf("rule %s stands already in %s", r.Name, old.Pos)})
-			continue
+		if err := out.add(r, nil); err != nil {
+			errs = append(errs, err)
 		}
-		out.rules = append(out.rules, r)
+	}
+	for _, b := range t.batch {
+		if err := out.add(nil, b); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	slices.SortFunc(out.rules, byName)
 	out.signals = newSignalTable(signals)
 	return out, nil
 }
 
 // List tells of all rules, by name.
 func (s *Set) List() []Info {
-	out := make([]Info, len(s.rules))
-	for i, r := range s.rules {
-		out[i] = r.Info
+	out := make([]Info, 0, len(s.rules)+len(s.batch))
+	for _, r := range s.rules {
+		out = append(out, r.Info)
 	}
+	for _, r := range s.batch {
+		out = append(out, r.Info)
+	}
+	slices.SortFunc(out, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
 // Source gives the file of a rule as written.
 func (s *Set) Source(name string) ([]byte, bool) {
-	r := s.find(name)
-	if r == nil {
-		return nil, false
-	}
-	return slices.Clone(r.source), true
+	info, source := s.find(name)
+	return slices.Clone(source), info != nil
 }
 
 // Signals lists all signals, by ID.
@@ -232,23 +257,28 @@ func (s *Set) Signals() []Signal {
 // ruleName is the form of a rule's name, which is that of its file.
 var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-func readRule(fsys fs.FS, name string, signals map[string]*Signal) (*rule, []error) {
+// readRule reads a rule of scope request or of scope batch.
+func readRule(fsys fs.FS, name string, signals map[string]*Signal) (*rule, *batchRule, []error) {
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
-		return nil, []error{err}
+		return nil, nil, []error{err}
 	}
 	var f ruleFile
 	root, err := strictyaml.Decode(name, data, &f)
 	if err != nil {
-		return nil, []error{err}
+		return nil, nil, []error{err}
 	}
 	c := &ruleChecker{file: name, data: data, root: root, signals: signals}
-	r := c.rule(&f)
+	r, b := c.rule(&f)
 	if len(c.errs) > 0 {
-		return nil, c.errs
+		return nil, nil, c.errs
 	}
-	r.source = data
-	return r, nil
+	if b != nil {
+		b.source = data
+	} else {
+		r.source = data
+	}
+	return r, b, nil
 }
 
 // A ruleChecker gathers the complaints about one rule file.
@@ -264,7 +294,7 @@ func (c *ruleChecker) at(path []string, format string, args ...any) {
 	c.errs = append(c.errs, strictyaml.At(c.file, c.root, path, format, args...))
 }
 
-func (c *ruleChecker) rule(f *ruleFile) *rule {
+func (c *ruleChecker) rule(f *ruleFile) (*rule, *batchRule) {
 	name := strings.TrimSuffix(strings.TrimSuffix(path.Base(c.file), ".yaml"), ".yml")
 	if !ruleName.MatchString(name) {
 		c.at(nil, "the file's name is the rule's, so it must be of small letters, digits and _, not %q", name)
@@ -273,14 +303,26 @@ func (c *ruleChecker) rule(f *ruleFile) *rule {
 		{"doc", f.Doc, "say in a sentence what the rule finds"},
 		{"when", f.When, "say when it fires"},
 		{"summary", f.Summary, "say what happened, as an expression that gives a text"},
-		{"cause_class", f.CauseClass, "one of " + strings.Join(CauseClasses, ", ")},
 	} {
 		if need.value == "" {
 			c.at([]string{need.key}, "no %s: %s", need.key, need.hint)
 		}
 	}
-	if f.Scope != "" && f.Scope != "request" {
-		c.at([]string{"scope"}, "unknown scope %q: request", f.Scope)
+	if len(f.FalsePositives) == 0 {
+		c.at([]string{"falsepositives"}, "no falsepositives: say where the rule is wrong, as far as is known")
+	}
+	switch f.Scope {
+	case "", "request":
+	case "batch":
+		return nil, c.batchRule(name, f)
+	default:
+		c.at([]string{"scope"}, "unknown scope %q: request, batch", f.Scope)
+	}
+	if f.CauseClass == "" {
+		c.at([]string{"cause_class"}, "no cause_class: one of %s", strings.Join(CauseClasses, ", "))
+	}
+	if f.Compare != nil {
+		c.at([]string{"compare"}, "only a rule of scope batch compares")
 	}
 	if f.Blame != "" && f.Blame != "hop" {
 		c.at([]string{"blame"}, "unknown blame %q: hop", f.Blame)
@@ -295,9 +337,6 @@ func (c *ruleChecker) rule(f *ruleFile) *rule {
 		if !slices.Contains(evidenceKinds, k) {
 			c.at([]string{"rests_on", strconv.Itoa(i)}, "unknown kind of evidence %q: one of %s", k, strings.Join(evidenceKinds, ", "))
 		}
-	}
-	if len(f.FalsePositives) == 0 {
-		c.at([]string{"falsepositives"}, "no falsepositives: say where the rule is wrong, as far as is known")
 	}
 	for i, n := range f.NextChecks {
 		if what := unknownPlaceholder(n); what != "" {
@@ -319,14 +358,19 @@ func (c *ruleChecker) rule(f *ruleFile) *rule {
 		r.condition = conditionOf(r.when)
 	}
 	c.cases(r, f.Tests)
-	return r
+	return r, nil
 }
 
 func (c *ruleChecker) compile(key, source string, want *cel.Type) *expression {
+	return c.compileWith(key, source, func(source string) (*expression, []celError) { return compile(source, want, c.signals) })
+}
+
+// compileWith compiles the expression under a key and puts complaints about it in their places in the file.
+func (c *ruleChecker) compileWith(key, source string, with func(source string) (*expression, []celError)) *expression {
 	if source == "" {
 		return nil
 	}
-	x, errs := compile(source, want, c.signals)
+	x, errs := with(source)
 	for _, e := range errs {
 		line, col := c.place(key, source, e.line, e.col)
 		c.errs = append(c.errs, &strictyaml.Error{File: c.file, Line: line, Col: col, What: key + ": " + e.what})

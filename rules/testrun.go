@@ -73,6 +73,11 @@ func (s *Set) TestRun(ctx context.Context) *TestRun {
 	for _, r := range s.rules {
 		test(r.Name, r.cases)
 	}
+	for _, r := range s.batch {
+		for _, k := range r.cases {
+			run.Cases = append(run.Cases, s.runPopulation(ctx, r.Name, k))
+		}
+	}
 	for _, g := range s.caseFiles() {
 		test("", g.cases)
 	}

@@ -19,6 +19,8 @@ type Query struct {
 	Roles   map[string]Role          // service -> role, if the user says so
 	Clocks  map[string]string        // host -> the name of the clock that it shares with all hosts of that name, if the user says so
 	Anchors []Anchor                 // records of which the user says that they are of one moment
+	// Succeeded says that the requests without failure are wanted too, as far as they are read.
+	Succeeded bool
 	// Stop ends the reading once it is closed: what was read until then is all that there is,
 	// and the collection is truncated. nil: nothing does.
 	Stop  <-chan struct{}
@@ -36,8 +38,12 @@ func (w *Watch) Failures() int { return int(w.failures.Load()) }
 
 // A Collection is the requests that a query wants, with what is known around them.
 type Collection struct {
-	Requests  []*Request // by start, then ID
-	Sampled   int        // requests read whole for clocks and addresses that did not fail
+	Requests []*Request // by start, then ID
+	// Succeeded are requests without failure, if the query asks for them: what is known, and the sampled ones. Told says that it is known for how
+	// many each one stands; if not, each stands for itself, and how many there are is not known. Requests without identity keys are not among
+	// them.
+	Succeeded []Sampled // by start, then ID
+	Told      bool
 	Clocks    *ClockModel
 	Processes []*Process
 	Book      *EndpointBook
@@ -65,7 +71,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
 		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), gave: make([]bool, len(srcs)), services: map[string]bool{}, software: map[string]software{}, places: map[place]bool{},
-		callerOf: map[Pos]caller{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
+		drawn: newDraws(), callerOf: map[Pos]caller{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
 		left: make([]time.Duration, len(srcs)),
 	}
 	for i, s := range srcs {
@@ -131,13 +137,13 @@ type collector struct {
 	anchored  []anchored
 	truncated bool
 
+	drawn  draws
 	book   *EndpointBook
 	good   wentWell
 	clocks *ClockModel
 	lives  []*Process
 	// openEnds are the lives that a record of an end without stamp may have ended, where there are several.
 	openEnds map[Pos][]*Process
-	sampled  int
 	drafts   map[string][]*Request // alias set -> wanted requests and their neighbours
 	near     map[string]bool       // forms by which neighbours are known
 	sorted   map[string][]*Event   // what sets gave, until an event comes or goes
@@ -225,6 +231,7 @@ func (c *collector) first() {
 				c.lone = append(c.lone, e)
 			}
 		case isWanted(e):
+			c.drawn.add(e)
 			c.addEvent(e)
 			addForms(forms, identities(e))
 		case c.byID():
@@ -282,7 +289,7 @@ type software struct {
 
 // finish puts the collection together.
 func (c *collector) finish() *Collection {
-	out := &Collection{Sampled: c.sampled, Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
+	out := &Collection{Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
 	sets := c.sets()
 	torn := c.torn()
 	for set, rs := range c.drafts {
@@ -296,12 +303,13 @@ func (c *collector) finish() *Collection {
 			}
 		}
 	}
-	slices.SortFunc(out.Requests, func(a, b *Request) int {
-		return cmp.Or(a.Start.Time.Compare(b.Start.Time), strings.Compare(a.ID, b.ID), a.Events[0].Pos.Compare(b.Events[0].Pos))
-	})
+	slices.SortFunc(out.Requests, compareRequests)
 	if len(out.Requests) > c.lim.Requests {
 		c.skip("", fmt.Sprintf("left out: more than %d requests", c.lim.Requests), out.Requests[c.lim.Requests].ID)
 		out.Requests, out.Truncated = out.Requests[:c.lim.Requests], true
+	}
+	if c.q.Succeeded {
+		out.Succeeded, out.Told = c.succeeded(out.Requests)
 	}
 	out.failures = c.failuresSeen()
 	out.failedAt, out.workers = c.occurrences(), stays(c.drafts)
@@ -311,6 +319,11 @@ func (c *collector) finish() *Collection {
 	killers(c.drafts)
 	c.sourceResults(out)
 	return out
+}
+
+// compareRequests orders requests by start, then ID.
+func compareRequests(a, b *Request) int {
+	return cmp.Or(a.Start.Time.Compare(b.Start.Time), strings.Compare(a.ID, b.ID), a.Events[0].Pos.Compare(b.Events[0].Pos))
 }
 
 // requestFailed says whether the outermost hop failed the request in the sense asked

@@ -31,7 +31,6 @@ func (c *collector) joined(set string, events []*Event) []Joined {
 // learn makes the endpoint book and the clock model from all requests read: the
 // addresses first, from durations alone; then, with callers and callees known, the clocks.
 func (c *collector) learn() {
-	c.sampled = 0
 	sets := c.sets()
 	chained := map[string]bool{}
 	for _, ch := range c.chains {
@@ -101,9 +100,6 @@ func (c *collector) learn() {
 			fit.neighbours(r)
 			for i := range r.Events {
 				fit.tellZone(r.Events[i].Event)
-			}
-			if !hopFailed(r.Root()) && (i >= len(names) || !c.isWanted(names[i], sets[names[i]])) {
-				c.sampled++
 			}
 		}
 	}

@@ -50,6 +50,9 @@ type Event struct {
 
 	Raw []byte // the record as read
 	Pos Pos    // where: file and byte offset, or index and document
+
+	// Drawn is set of the events by which a source answers a [Sample], if it can tell how they were drawn.
+	Drawn Draw
 }
 
 // Undated says that the record of e bears no stamp: it was written at Time or later, if that is known.

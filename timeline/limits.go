@@ -1,5 +1,10 @@
 package timeline
 
+import "math"
+
+// AllRequests, as SampledRequests, stands for all that there are.
+const AllRequests = math.MaxInt32
+
 // Limits bound what is kept in memory. Each that is hit is counted and shown. A zero
 // field takes its default.
 type Limits struct {

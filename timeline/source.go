@@ -165,6 +165,13 @@ type Sample struct {
 	InAll int
 }
 
+// A Draw tells how an event of a sample was drawn from its stream: it is the first with an identity key among Searched units (bytes or
+// documents) that were looked at, and stands for a stretch of Of of them. The sums over a stream tell how many such events it holds.
+type Draw struct {
+	Stream       string // the same for all draws of one stream of the source
+	Of, Searched float64
+}
+
 // A RecordError is about one record, or one stretch of a stream, that could not be
 // read. The sequence goes on after it.
 type RecordError struct {

@@ -703,17 +703,22 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 			// One of several events of the record: its keys may stand elsewhere in it.
 			hits = r.findKeys(nil, e.Raw)
 		}
-		want := r.wants(e, hits, len(r.hits) > 0)
+		want, drawn := r.wants(e, hits, len(r.hits) > 0), timeline.Draw{}
 		if sampled && !took && r.pl.inTime(e) && hasIdentity(e) {
 			want, took = true, true
+			if e.Pos.Item == 0 {
+				drawn = r.sampler.draw(rec.Offset, len(rec.Bytes)+1)
+			}
 		}
 		if want {
-			goOn = r.out.add(item{event: e.Clone()}, len(e.Raw))
+			c := e.Clone()
+			c.Drawn = drawn
+			goOn = r.out.add(item{event: c}, len(e.Raw))
 		}
 		return goOn
 	})
 	if sampled {
-		r.sampler.tried(rec.Offset, took)
+		r.sampler.tried(rec.Offset, len(rec.Bytes)+1, took)
 	}
 	if goOn && err != nil {
 		if errors.Is(err, format.ErrNoMatch) {

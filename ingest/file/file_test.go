@@ -597,6 +597,53 @@ func TestSampleAloneIsThatOfAWholePass(t *testing.T) {
 	}
 }
 
+// TestSampleTellsHowItWasDrawn: of each stream it can be told how many records with a key it holds.
+func TestSampleTellsHowItWasDrawn(t *testing.T) {
+	var log strings.Builder
+	holds := 0
+	for i := range 9000 {
+		switch {
+		case i%3 == 0 || i > 4000 && i < 4100:
+			log.WriteString(access(i%3000, 200, "-"))
+		case i%7 == 0:
+			log.WriteString(access(i%3000, 200, fmt.Sprintf("q-%090d", i)))
+			holds++
+		default:
+			log.WriteString(access(i%3000, 200, fmt.Sprintf("p-%d", i)))
+			holds++
+		}
+	}
+	half := log.Len() / 2
+	half += strings.IndexByte(log.String()[half:], '\n') + 1
+	s := open(t, ingest.Config{}, tree(t, map[string]string{
+		"a.log": log.String(), "b.log": log.String()[half:], "b.log.1": log.String()[:half], "c.log": packGzip(t, log.String()),
+	}))
+	for _, n := range []int{500, 2000, 10_000_000} {
+		drawn, sums := map[string]float64{}, map[string]timeline.Draw{}
+		for e, err := range s.Events(t.Context(), timeline.Filter{Any: []timeline.Want{{Sample: &timeline.Sample{PerStream: n}}}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := sums[e.Drawn.Stream]
+			d.Of, d.Searched = d.Of+e.Drawn.Of, d.Searched+e.Drawn.Searched
+			sums[e.Drawn.Stream] = d
+			drawn[e.Drawn.Stream]++
+		}
+		if len(sums) != 3 {
+			t.Errorf("draws of %d streams, want 3", len(sums))
+		}
+		for name, d := range sums {
+			within := 0.08
+			if n > 9000 {
+				within = 0.02 // all are drawn
+			}
+			if got := drawn[name] * d.Of / d.Searched; math.Abs(got/float64(holds)-1) > within {
+				t.Errorf("a sample of %d says that %s holds %.0f records with a key, and it holds %d", n, name, got, holds)
+			}
+		}
+	}
+}
+
 func TestSampleIsSpread(t *testing.T) {
 	var plain, packed strings.Builder
 	for i := range 3000 {

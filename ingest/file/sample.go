@@ -26,6 +26,7 @@ type sampler struct {
 	tries  int
 	quota  int // samples after which the part is seen to be larger than was thought
 	taken  int
+	drawn  timeline.Draw // since the last that was taken
 }
 
 // sampledOf gives how many records of each stream are to be taken.
@@ -52,9 +53,12 @@ func newSampler(p *filePart, perStream int) sampler {
 	if total == 0 {
 		return sampler{}
 	}
-	s := sampler{on: true, stride: max(1, float64(total)/float64(perStream))}
+	s := sampler{on: true, drawn: timeline.Draw{Stream: p.stream.path}, stride: max(1, float64(total)/float64(perStream))}
 	first := math.Ceil(float64(before)/s.stride - 0.5)
 	s.next = (first+0.5)*s.stride - float64(before)
+	if s.stride == 1 {
+		s.next = 0 // all are taken, the first too
+	}
 	s.quota = int(float64(p.unpacked)/s.stride) + 8
 	return s
 }
@@ -62,23 +66,39 @@ func newSampler(p *filePart, perStream int) sampler {
 // due says whether the record at this offset is to be tried.
 func (s *sampler) due(offset int64) bool { return s.on && float64(offset) >= s.next }
 
-// tried tells how a try ended.
-func (s *sampler) tried(offset int64, took bool) {
+// draw tells how the record at this offset was drawn, if it is taken.
+func (s *sampler) draw(offset int64, length int) timeline.Draw {
+	d := s.drawn
+	d.Of += s.passed(offset) * s.stride
+	d.Searched += float64(length)
+	return d
+}
+
+// passed is how many places there are up to this offset, from the next one on.
+func (s *sampler) passed(offset int64) float64 {
+	return max(0, math.Floor((float64(offset)-s.next)/s.stride)+1)
+}
+
+// tried tells how a try of a record of so many bytes ended.
+func (s *sampler) tried(offset int64, length int, took bool) {
 	s.tries++
-	if !took && s.tries < sampleTries {
-		return
+	if !took {
+		s.drawn.Searched += float64(length)
+		if s.tries < sampleTries {
+			return
+		}
+		s.drawn.Of += s.passed(offset) * s.stride
 	}
 	s.tries = 0
 	if took {
+		s.drawn.Of, s.drawn.Searched = 0, 0
 		if s.taken++; s.taken >= s.quota {
 			// The size of a compressed file was guessed too low.
 			s.stride *= 2
 			s.quota, s.taken = max(8, s.quota/2), 0
 		}
 	}
-	if behind := float64(offset) - s.next; behind >= 0 {
-		s.next += (math.Floor(behind/s.stride) + 1) * s.stride
-	}
+	s.next += s.passed(offset) * s.stride
 }
 
 // sample reads the places of the sample in a plain file and no more; false says that it was stopped.
