@@ -226,9 +226,18 @@ func digest() *correlate.Digest {
 	return &correlate.Digest{
 		Cases: []*correlate.Case{a, b, u},
 		Groups: []*correlate.Group{
-			{Origin: "orders", CauseClass: "unhandled_exception", Rule: "panic", Route: "/api/orders", Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 2}}, Cases: []*correlate.Case{a, b}, Share: 2.0 / 3, First: t0, Last: t0.Add(4 * time.Minute)},
+			{Origin: "orders", CauseClass: "unhandled_exception", Rule: "panic", Route: "/api/orders", Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 2}}, Cases: []*correlate.Case{a, b}, Share: 2.0 / 3, First: t0, Last: t0.Add(4 * time.Minute),
+				Findings: []rules.Finding{
+					{Rule: "only_one_instance", Text: "only where orders is on app-2\x1b[31m (all 2 failures, 46 % of about 41,000 successes)", Feature: "origin.instance", Value: "app-2\x1b[31m",
+						Failed: rules.Share{N: 2, Of: 2}, Effect: rules.Effect{Kind: "difference", Value: 0.54, Low: 0.21, High: 0.551}, P: 0.000123,
+						Succeeded: rules.EstimatedShare{N: timeline.Estimate{N: 18_860.3, Error: 611}, Of: timeline.Estimate{N: 41_017.2, Error: 902}, Estimated: true, SampledN: 276, SampledOf: 600}},
+					{Rule: "steady_wait", Text: "after 1 s ±4.0 ms each, as a limit of orders", Feature: "origin.wait", Failed: rules.Share{N: 2, Of: 2}},
+					{Rule: "third", Text: "is not printed", Feature: "http.route"},
+				}},
 			{Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 1}, {Route: "/api/stock", Count: 1}}, Cases: []*correlate.Case{u}, Share: 1.0 / 3, First: t0.Add(time.Minute), Last: t0.Add(time.Minute)},
 		},
 		Skipped: a.Skipped, Sources: u.Sources, Sampled: 600, Partial: true,
+		Succeeded: timeline.Estimate{N: 41_017.2, Error: 902}, Told: true,
+		Findings: []rules.Finding{{Rule: "since_start", Text: "since orders was started at 2026-03-01 11:58:00Z", Feature: "origin.started", Failed: rules.Share{N: 3, Of: 3}}},
 	}
 }

@@ -21,9 +21,17 @@ import (
 func DigestText(w io.Writer, d *correlate.Digest, o TextOptions) error {
 	p := &printer{o: o}
 	p.prose("", digestSentence(d, o.Location), bold)
+	for _, s := range findingTexts(d.Findings) {
+		p.prose("", "All of them: "+s, plain)
+	}
 	if len(d.Groups) > 0 {
 		p.buf.WriteByte('\n')
-		if err := p.table(digestColumns(d, o)); err != nil {
+		under := func(row int) {
+			for _, s := range findingTexts(d.Groups[row].Findings) {
+				p.prose(findingIndent, s, plain)
+			}
+		}
+		if err := p.tableWith(digestColumns(d, o), under); err != nil {
 			return err
 		}
 	}
@@ -45,11 +53,7 @@ func DigestText(w io.Writer, d *correlate.Digest, o TextOptions) error {
 // was read beside them.
 func digestSentence(d *correlate.Digest, loc *time.Location) string {
 	if len(d.Cases) == 0 {
-		s := "no failing request was found"
-		if d.Sampled > 0 {
-			s += "; " + plural(d.Sampled, "request") + " without failure " + wasWere(d.Sampled) + " read"
-		}
-		return s + "."
+		return "no failing request was found." + successSentence(d)
 	}
 	s := plural(len(d.Cases), "failing request")
 	if from, to := digestSpan(d); !from.IsZero() {
@@ -76,10 +80,7 @@ func digestSentence(d *correlate.Digest, loc *time.Location) string {
 		}
 		s += "."
 	}
-	if d.Sampled > 0 {
-		s += fmt.Sprintf(" %s without failure %s read whole for comparison.", plural(d.Sampled, "request"), wasWere(d.Sampled))
-	}
-	return s
+	return s + successSentence(d)
 }
 
 func wasWere(n int) string {
@@ -206,7 +207,10 @@ func digestColumns(d *correlate.Digest, o TextOptions) []column {
 
 // table prints columns, without those that say nothing and, in a terminal, without
 // those for which there is no room.
-func (p *printer) table(cols []column) error {
+func (p *printer) table(cols []column) error { return p.tableWith(cols, func(int) {}) }
+
+// tableWith prints columns so, and below each row what belongs to it.
+func (p *printer) tableWith(cols []column, under func(row int)) error {
 	cols = slices.DeleteFunc(cols, func(c column) bool {
 		return c.drop > 0 && !slices.ContainsFunc(c.cells, func(s string) bool { return s != "" })
 	})
@@ -276,6 +280,9 @@ func (p *printer) table(cols []column) error {
 			st = dim
 		}
 		p.put(span{l, st})
+		if i > 0 {
+			under(i - 1)
+		}
 	}
 	return nil
 }
@@ -327,6 +334,7 @@ func DigestMarkdown(w io.Writer, d *correlate.Digest, o MarkdownOptions) error {
 		}
 		b.WriteByte('\n')
 	}
+	mdFindings(&b, d)
 	mdList(&b, "Not read", mdAll(skippedLines(d.Skipped, d.Sources, false)))
 	_, err := w.Write(append(bytes.TrimRight(b.Bytes(), "\n"), '\n'))
 	return err
@@ -348,6 +356,8 @@ type groupBody struct {
 	First      string      `json:"first,omitempty"`
 	Last       string      `json:"last,omitempty"`
 	Examples   []string    `json:"examples"`
+	// Findings are what sets the group apart from the requests that succeeded.
+	Findings []findingJSON `json:"findings"`
 }
 
 type routeJSON struct {
@@ -358,7 +368,7 @@ type routeJSON struct {
 // groupExamples is how many request IDs stand for a group.
 const groupExamples = 3
 
-// DigestJSONL writes one object per failing request, and with groups then one per group.
+// DigestJSONL writes one object per failing request, and with groups then one per group and one for the population.
 func DigestJSONL(w io.Writer, d *correlate.Digest, groups bool) error {
 	for _, c := range d.Cases {
 		if err := JSONL(w, c, JSONOptions{}); err != nil {
@@ -372,6 +382,7 @@ func DigestJSONL(w io.Writer, d *correlate.Digest, groups bool) error {
 		j := groupJSON{groupBody{
 			Origin: valid(g.Origin), Component: valid(g.Component), CauseClass: g.CauseClass, Rule: g.Rule, Route: valid(g.Route),
 			Count: len(g.Cases), Share: round(g.Share, 1e6), First: jsonTime(g.First), Last: jsonTime(g.Last), Routes: []routeJSON{}, Examples: []string{},
+			Findings: findingsJSON(g.Findings),
 		}}
 		for _, r := range g.Routes {
 			j.Group.Routes = append(j.Group.Routes, routeJSON{valid(r.Route), r.Count})
@@ -383,5 +394,5 @@ func DigestJSONL(w io.Writer, d *correlate.Digest, groups bool) error {
 			return err
 		}
 	}
-	return nil
+	return encode(w, population(d), "")
 }

@@ -14,15 +14,22 @@ func batchCommand(s streams) *cobra.Command {
 		judge  judgeFlags
 		output outputFlags
 		groups bool
+		exact  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "batch [SOURCE...]",
 		Short: "Judge all failing requests and group them by what caused them",
 		Long: `Judge all failing requests and group them by what caused them, the most frequent
-first, each with one request ID to look at.
+first, each with one request ID to look at, and with what sets it apart from the
+requests that succeeded: one route, one instance, since a start, bodies over some size.
+
+Of the requests that succeeded a sample is read, spread evenly over the bytes of each
+log; how many there were is estimated from it, with its error. Requests of which no
+record has an ID are not among them. --exact reads and counts all: that takes as long as
+reading all of the logs does, and memory for all requests.
 
 With -o jsonl there is one object per failing request, and with --groups then one
-per group.`,
+per group and one for all.`,
 		Example: `  correlate batch --since yesterday /var/log/shop
   correlate batch -o jsonl --status 500 'logs/**/*.log*'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,6 +48,7 @@ per group.`,
 				return err
 			}
 			defer src.close()
+			o.Exact = exact
 			ctx, end := src.attend(cmd.Context(), s, &o)
 			d, err := correlate.Batch(ctx, src.named, o)
 			end()
@@ -71,6 +79,7 @@ per group.`,
 	judge.addChoice(cmd)
 	output.add(cmd, "text", "jsonl", "markdown")
 	output.addZone(cmd)
+	cmd.Flags().BoolVar(&exact, "exact", false, "count the requests that succeeded and do not estimate them: reads all")
 	cmd.Flags().BoolVar(&groups, "groups", false, "with -o jsonl: write the groups too")
 	return cmd
 }

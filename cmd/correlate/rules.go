@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -66,7 +67,7 @@ func rulesListCommand(s streams) *cobra.Command {
 			}
 			rows := [][]string{}
 			for _, r := range set.all.List() {
-				rows = append(rows, []string{r.Name, r.CauseClass, fmt.Sprint(r.Cases), strings.Join(strings.Fields(r.Doc), " ")})
+				rows = append(rows, []string{r.Name, cmp.Or(r.CauseClass, "compares"), fmt.Sprint(r.Cases), strings.Join(strings.Fields(r.Doc), " ")})
 			}
 			return report.Table(s.out, []string{"rule", "cause", "cases", "what it finds"}, rows, text)
 		},
