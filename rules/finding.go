@@ -81,10 +81,11 @@ type (
 		Counts     string  `cel:"counts"` // both sides in words
 		Only       string  `cel:"only"`   // "only", or "nearly only" where a few are otherwise
 
-		// Of a threshold: from where on, where the next succeeded one below lies, and whether failures begin there, if it is a moment.
-		Least  string `cel:"least"`
-		Below  string `cel:"below"`
-		Begins bool   `cel:"begins"`
+		// Of a threshold: from where on, where the next succeeded one below lies, and, of moments, whether failures begin with the first and go on until the last.
+		Least      string `cel:"least"`
+		Next       string `cel:"next"` // of two numbers: the least one above; "" if there is none
+		Below      string `cel:"below"`
+		Throughout bool   `cel:"throughout"`
 		// Of what is steady: around what, how close, and how long that is in seconds.
 		Typical string  `cel:"typical"`
 		Spread  string  `cel:"spread"`
@@ -118,9 +119,9 @@ func (a *answer) view(feature, service string, told bool) *FoundView {
 	n, of := a.n.Estimate(), a.of.Estimate()
 	v := &FoundView{
 		Feature: feature, Service: service, Value: a.value, Difference: d, Low: low, High: high, P: a.p,
-		Failed:    SideView{int64(a.failed[0]), int64(a.failed[1]), a.tab.a / a.tab.n},
-		Succeeded: SideView{int64(math.Round(n.N)), int64(math.Round(of.N)), a.tab.b / a.tab.m},
-		Begins:    a.begins, Load: a.load, Ratio: a.ratio[0], RatioLow: a.ratio[1], RatioHigh: a.ratio[2], Seconds: a.typical,
+		Failed:     SideView{int64(a.failed[0]), int64(a.failed[1]), a.tab.a / a.tab.n},
+		Succeeded:  SideView{int64(math.Round(n.N)), int64(math.Round(of.N)), a.tab.b / a.tab.m},
+		Throughout: a.throughout, Load: a.load, Ratio: a.ratio[0], RatioLow: a.ratio[1], RatioHigh: a.ratio[2], Seconds: a.typical,
 	}
 	v.Only = "nearly only"
 	if a.failed[0] == a.failed[1] {
@@ -128,6 +129,9 @@ func (a *answer) view(feature, service string, told bool) *FoundView {
 	}
 	v.Counts = a.countWords(told)
 	if f := featureOf(feature); f != nil && f.words != nil {
+		if !math.IsInf(a.next, 0) && a.next > a.least {
+			v.Next = f.words(a.next)
+		}
 		v.Least, v.Below, v.Typical, v.Spread = f.words(a.least), f.words(a.below), f.words(a.typical), f.words(a.spread)
 	}
 	return v

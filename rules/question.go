@@ -64,6 +64,7 @@ type question struct {
 var questions = []*question{
 	{name: "value", doc: "is the value that most failed requests have in common rarer among the succeeded ones?", ask: (*comparison).value},
 	{name: "least", doc: "are the failed ones those from some number on?", numbers: true, ask: (*comparison).least},
+	{name: "between", doc: "are the failed ones those between two numbers?", numbers: true, ask: (*comparison).between},
 	{name: "steady", doc: "do the failed ones lie close around one number, which few of the succeeded ones reach?", numbers: true, ask: (*comparison).steady},
 	{name: "load", doc: "is a larger part of the requests failed when there are more of them? (of time)", numbers: true, ask: (*comparison).load},
 	{name: "even", doc: "is the part that failed the same, however many requests there are? (of time)", numbers: true, ask: (*comparison).even},
@@ -79,9 +80,10 @@ type answer struct {
 
 	value        string
 	least, below float64 // of a threshold
+	next         float64 // of two: the least above the other
 	typical      float64 // of what is steady
 	spread       float64
-	begins       bool
+	throughout   bool
 	ratio        [3]float64 // with its interval
 	load         float64
 }
@@ -311,20 +313,62 @@ func (c *comparison) least() *answer {
 		}
 	}
 	a.p = c.chance(a, has)
-	a.begins = c.beginsAt(least)
 	return a
 }
 
-// beginsWithin is how many times farther from the moment on the first failure may be than one is from the next in the mean: one in twenty is farther, if they come by chance.
-const beginsWithin = 3
+// between asks of the least and the greatest number between which all failed requests lie, but for a few. Each of the two may be set so that more or fewer of those that
+// succeeded lie on its side, and for as many ways the chance is paid.
+func (c *comparison) between() *answer {
+	var failed []float64
+	for _, x := range c.failed.column(c.feature).numbers {
+		if !math.IsNaN(x) {
+			failed = append(failed, x)
+		}
+	}
+	if len(failed) < leastFailed {
+		return nil
+	}
+	slices.Sort(failed)
+	stray := int(strayShare * float64(len(failed)))
+	least, most := failed[stray], failed[len(failed)-1-stray]
+	if math.IsInf(least, -1) {
+		return nil
+	}
+	has := func(col *column, i int) (bool, bool) {
+		if i >= len(col.numbers) || math.IsNaN(col.numbers[i]) {
+			return false, false
+		}
+		return col.numbers[i] >= least && col.numbers[i] <= most, true
+	}
+	a := c.sides(has)
+	if a == nil || a.count[0] == a.count[1] && a.failed[0] == a.failed[1] {
+		return nil
+	}
+	a.least, a.next = least, math.Inf(1)
+	apart := map[float64]bool{}
+	for _, x := range c.succeeded.column(c.feature).numbers {
+		if apart[x] = true; x > most {
+			a.next = min(a.next, x)
+		}
+	}
+	a.p = min(1, c.chance(a, has)*float64(len(apart)*(len(apart)+1)/2))
+	a.throughout = c.throughout(least, most)
+	return a
+}
 
-// beginsAt says whether failures begin with a moment: as many requests that succeeded, of those of which the number is not below it, stand between it and the first
-// failure as between one failure and the next.
-func (c *comparison) beginsAt(moment float64) bool {
+// throughoutWithin is how many times farther from either end a failure may be than one is from the next in the mean: one in twenty is farther, if they come by chance.
+const throughoutWithin = 3
+
+// throughout says whether failures begin with the first of the requests of which the number is between two, and go on until the last: no more of those that succeeded stand before the first
+// failure, or after the last, than requests between some failures that follow each other.
+func (c *comparison) throughout(least, most float64) bool {
+	in := func(col *column, i int) bool {
+		return i < len(col.numbers) && col.numbers[i] >= least && col.numbers[i] <= most
+	}
 	first, last, n := math.Inf(1), math.Inf(-1), 0
 	col, at := c.failed.column(c.feature), c.failed.column("time")
 	for i, x := range at.numbers {
-		if i < len(col.numbers) && col.numbers[i] >= moment && !math.IsNaN(x) {
+		if in(col, i) && !math.IsNaN(x) {
 			first, last = min(first, x), max(last, x)
 			n++
 		}
@@ -332,18 +376,20 @@ func (c *comparison) beginsAt(moment float64) bool {
 	if n < 2 {
 		return false
 	}
-	var before, between timeline.Tally
+	var before, between, after timeline.Tally
 	col, at = c.succeeded.column(c.feature), c.succeeded.column("time")
 	for i, x := range at.numbers {
 		switch {
-		case i >= len(col.numbers) || !(col.numbers[i] >= moment):
+		case !in(col, i):
 		case x < first:
 			before.Add(c.succeeded.weights[i])
-		case x < last:
+		case x <= last:
 			between.Add(c.succeeded.weights[i])
+		default:
+			after.Add(c.succeeded.weights[i])
 		}
 	}
-	return before.Estimate().N <= beginsWithin*between.Estimate().N/float64(n-1)
+	return max(before.Estimate().N, after.Estimate().N) <= throughoutWithin*(between.Estimate().N/float64(n-1)+1)
 }
 
 // How close numbers must be to be steady: by a part of their median, or by seconds.
