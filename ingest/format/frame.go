@@ -630,21 +630,28 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 	if len(in.stamped) == 0 {
 		return
 	}
-	// The event at hand uses the reader's decodings: ask another one.
-	s := &Reader{set: r.set, opt: r.opt, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
-	s.decoding(len(in.outer)).order = r.decoding(len(in.outer)).order
-	p := s.read(in, decoded(plain(in.stamped)), nil)
-	if p == nil || p.Time.IsZero() {
+	order := r.decoding(len(in.outer)).order
+	if d := in.dating; d == nil || d.order != order {
+		// The event at hand uses the reader's decodings: ask another one.
+		s := &Reader{set: r.set, opt: r.opt, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
+		s.decoding(len(in.outer)).order = order
+		in.dating = &dating{order: order}
+		if p := s.read(in, decoded(plain(in.stamped)), nil); p != nil {
+			in.dating.time, in.dating.stamp, in.dating.service, in.dating.host = p.Time, p.Stamp, p.Service, p.Host
+		}
+	}
+	d := in.dating
+	if d.time.IsZero() {
 		return
 	}
-	e.Time = p.Time
-	e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: p.Stamp.Resolution, Zone: p.Stamp.Zone}
+	e.Time = d.time
+	e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: d.stamp.Resolution, Zone: d.stamp.Zone}
 	e.Attrs.Set(InferredTime, "previous")
 	if e.Service == "" {
-		e.Service = p.Service
+		e.Service = d.service
 	}
 	if e.Host == "" {
-		e.Host = p.Host
+		e.Host = d.host
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
+
+	"github.com/correlatehq/correlate/timeline"
 )
 
 const (
@@ -32,15 +35,24 @@ type strand struct {
 	misses   int // records in a row that its format does not read
 	patience int // misses before the next look at its lines
 
-	stamped   []byte // head of the last record before the one at hand whose format bears a stamp
-	pending   []byte // the same of the record at hand, if isPending
+	stamped   []byte  // head of the last record before the one at hand whose format bears a stamp
+	dating    *dating // what stamped says; nil until it is asked for
+	pending   []byte  // the same of the record at hand, if isPending
 	isPending bool
+}
+
+// A dating is what a stamped record tells of those after it that bear no stamp.
+type dating struct {
+	order         *columnOrder // by which it was read
+	time          time.Time    // zero if it tells none
+	stamp         timeline.Stamp
+	service, host string
 }
 
 // shift makes the record given last the one before the record at hand.
 func (in *strand) shift() {
 	if in.isPending {
-		in.stamped, in.pending, in.isPending = in.pending, in.stamped, false
+		in.stamped, in.pending, in.isPending, in.dating = in.pending, in.stamped, false, nil
 	}
 }
 
