@@ -20,7 +20,7 @@ const (
 )
 
 // A replay is all records of a part as they were decoded. Of a small source many passes want
-// most records, for windows of time that what was read before has told: once as much of a
+// most records, for windows of time that what was read before has told: once half as much of a
 // part was read as it has, it is read whole once more, and from then on nothing of it is
 // decoded again. It is not changed once it is made.
 type replay struct {
@@ -60,7 +60,7 @@ func (s *Source) small() bool {
 func (r *partReader) replay(ctx context.Context) *replay {
 	p := r.p
 	r.s.mu.Lock()
-	kept, due := p.replay, !p.unkept && p.framed >= max(p.unpacked, p.size) && r.s.replays > 0
+	kept, due := p.replay, !p.unkept && p.framed >= max(p.unpacked, p.size)/2 && r.s.replays > 0
 	r.s.mu.Unlock()
 	if kept != nil || !due || !r.s.small() {
 		return kept

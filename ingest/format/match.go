@@ -38,9 +38,15 @@ type expr struct {
 	first    *[256]bool // what a match can begin with; nil: it may be of nothing at all
 	slow     func() *regexp.Regexp
 
-	// head is first once that is known, if the expression is anchored.
-	head atomic.Pointer[[256]bool]
+	// head is first once that is known, if the expression is anchored. Until then asked counts how
+	// often a text was looked through for must.
+	head  atomic.Pointer[[256]bool]
+	asked atomic.Int32
 }
+
+// askedEnough is after how many looks for its must an expression is compiled for its first bytes, which tell
+// as much faster.
+const askedEnough = 1000
 
 // compileExpr reads an expression. The error is that of package regexp, without its
 // own beginning.
@@ -701,10 +707,16 @@ func (e *expr) in(s string, m *matching) bool {
 
 // never says by a glance that nothing in s matches.
 func (e *expr) never(s string) bool {
-	if first := e.head.Load(); first != nil && (s == "" || !first[s[0]]) {
+	first := e.head.Load()
+	switch {
+	case first != nil && (s == "" || !first[s[0]]):
 		return true
+	case e.must == "":
+		return false
+	case first == nil && e.asked.Load() < askedEnough && e.asked.Add(1) == askedEnough:
+		e.ready()
 	}
-	return e.must != "" && !strings.Contains(s, e.must)
+	return !strings.Contains(s, e.must)
 }
 
 // find gives the places of the leftmost match and its groups in s, nil if there is
