@@ -158,16 +158,6 @@ func (k Key) Spellings() []string {
 // decimal or a number without its leading zeros may be so short that it is everywhere.
 const minSpelling = 8
 
-// hex32 gives the 32 lower-case hexadecimal digits of a UUID, of a bare 128-bit ID
-// or of an X-Ray root, with the version digit normalised.
-func hex32(v string) (string, bool) {
-	h, ok := lowerHex32(v)
-	if !ok {
-		return "", false
-	}
-	return versionless(h), true
-}
-
 // versionless normalises the version digit of 32 hexadecimal digits.
 func versionless(h string) string {
 	switch h[12] {
@@ -177,6 +167,8 @@ func versionless(h string) string {
 	return h
 }
 
+// lowerHex32 gives the 32 lower-case hexadecimal digits of a UUID, of a bare 128-bit ID
+// or of an X-Ray root.
 func lowerHex32(v string) (string, bool) {
 	switch {
 	case len(v) == 32:
