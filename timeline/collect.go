@@ -97,6 +97,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}
+	c.learnMeanings()
 	c.learnIDPlaces()
 	c.contexts()
 	c.toldTwice()
@@ -122,15 +123,16 @@ type collector struct {
 	lim     Limits
 
 	graph     *aliasGraph
-	events    map[Pos]*Event  // with identity keys, of wanted and sampled requests
-	orphans   []*Event        // failed records without identity key
-	idsAt     idPlaces        // names under which services write IDs into texts
-	life      []*Event        // lifecycle records
-	failed    []*Event        // exchanges that failed and exceptions, for the surroundings
-	wanted    map[string]bool // forms by which requests are wanted
-	lone      []*Event        // wanted exchanges without identity key
-	asked     map[string]bool // forms asked for
-	pending   []Key           // to ask for in the next round
+	events    map[Pos]*Event     // with identity keys, of wanted and sampled requests
+	orphans   []*Event           // failed records without identity key
+	idsAt     idPlaces           // names under which services write IDs into texts
+	meanings  map[stream]Meaning // of the stamps of streams whose format leaves it open
+	life      []*Event           // lifecycle records
+	failed    []*Event           // exchanges that failed and exceptions, for the surroundings
+	wanted    map[string]bool    // forms by which requests are wanted
+	lone      []*Event           // wanted exchanges without identity key
+	asked     map[string]bool    // forms asked for
+	pending   []Key              // to ask for in the next round
 	services  map[string]bool
 	software  map[string]software // of the services
 	places    map[place]bool

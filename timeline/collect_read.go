@@ -49,6 +49,7 @@ func (c *collector) scanWithin(f Filter, each func(source int, e *Event)) {
 					c.errs[i] = err
 				default:
 					e.Pos.Source = s.Name
+					c.interpret(e)
 					c.gave[i] = true
 					each(i, e)
 				}
