@@ -75,6 +75,8 @@ var (
 	// NAMESPACE_POD_UID, as in /var/log/pods.
 	podDirRE = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)_([a-z0-9][a-z0-9.-]*)_([0-9a-f-]{32,36})$`)
 	setRE    = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
+	// Distributions put the version into the name: php8.2-fpm (Debian), php82-fpm (SUSE, Remi's).
+	phpRE = regexp.MustCompile(`^php\d[\d.]*(?:-(?:php-)?fpm)?$`)
 )
 
 // NameStreams names the services and hosts of streams that are read together.
@@ -151,7 +153,7 @@ func NameStreams(streams []StreamHint) []StreamName {
 }
 
 // runsIn is the language of the applications that run in the processes of a server.
-var runsIn = map[string]string{"puma": "ruby", "unicorn": "ruby", "gunicorn": "python", "uvicorn": "python", "hypercorn": "python", "daphne": "python", "tomcat": "java", "jboss": "java"}
+var runsIn = map[string]string{"puma": "ruby", "unicorn": "ruby", "gunicorn": "python", "uvicorn": "python", "hypercorn": "python", "daphne": "python", "tomcat": "java", "jboss": "java", "php-fpm": "php"}
 
 // An inDir is the applications of one language whose logs are in one directory.
 type inDir struct{ dir, language string }
@@ -378,7 +380,7 @@ var neverTrimmed = wordSet(`app application server service process program syste
 // isKind says whether a name only says what kind of log it is: all its words do, or
 // are numbers, dates or IDs.
 func isKind(name string) bool {
-	if hexIDRE.MatchString(name) {
+	if hexIDRE.MatchString(name) || phpRE.MatchString(name) {
 		return true
 	}
 	for _, w := range splitWords(name) {

@@ -321,6 +321,9 @@ func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 	e, ok := d.book.Lookup(peerOf(c).from, c.Peer)
 	if !ok && forwards(c.Caller) {
 		if lone, found := d.book.LookupLone(c.Caller.Service, c.Peer); found {
+			if lone.Host == "" && beside(c) && d.places[place{lone.Service, c.Caller.Host}] {
+				lone.Host = c.Caller.Host // the address is on the caller's machine
+			}
 			return lone, true
 		}
 	}

@@ -26,8 +26,7 @@ func (c *collector) tellsLoss(e *Event) bool {
 	if !workerDeath(e) {
 		return false
 	}
-	at, _ := c.clocks.Align(e)
-	return !vague(at)
+	return !vague(toldAt(e, nil, c.clocks))
 }
 
 // deathTakes is for how long at most a worker is still there when its master has written that it dies: one that is stopped for its silence
@@ -68,7 +67,7 @@ func (c *collector) workersLost() map[string][]Joined {
 		if !c.tellsLoss(e) {
 			continue
 		}
-		at, _ := c.clocks.Align(e)
+		at := toldAt(e, nil, c.clocks)
 		for _, x := range lost[place{e.Service, e.Host}] {
 			if !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
 				pairs = append(pairs, lostWith{x, e})

@@ -286,7 +286,10 @@ func writtenBetween(e *Event, stamped []*Event, clocks *ClockModel) (from, to In
 // toldAt is when a record of a life was written. One without stamp was between those around it: a process that stops has mostly just written
 // something, and one that starts is soon asked.
 func toldAt(e *Event, stamped []*Event, clocks *ClockModel) Instant {
-	when, _ := clocks.Align(e)
+	when, end := clocks.Align(e)
+	if e.Lifecycle >= ProcessStopping && end.Known() {
+		when = end // it lived while it was at what the record tells
+	}
 	if !undated(e) || !when.Known() {
 		return when
 	}
