@@ -23,8 +23,8 @@ var peerForms = []struct {
 	{[]string{"server "}, regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`)},                                                                                                                            // MySQL
 	{[]string{"lookup ", "ENOTFOUND ", "EAI_AGAIN ", "UnknownHostException:", "esolve host"}, regexp.MustCompile(`\b(?:lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:|[Rr]esolve host:?) '?([\w-]+(?:\.[\w-]+)*)`)}, // resolvers
 	{[]string{"ECONN", "ETIMEDOUT ", "EHOSTUNREACH ", "ENETUNREACH "}, regexp.MustCompile(`\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH) ([\w.\[\]:-]+:\d+)`)},                                         // Node.js
-	{[]string{"dial "}, regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`)},                                                                                                              // Go
 	{[]string{"->"}, regexp.MustCompile(`->([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+): `)},                                                                                                                                   // Go
+	{[]string{"dial "}, regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`)},                                                                                                              // Go
 	{[]string{"onnect"}, regexp.MustCompile(`\b(?:[Cc]onnect(?:ion)? to|connect to host|connecting to|TCP connection to|[Ff]ailed to connect to) (?:tcp://|[A-Z]\w+ (?:on|at) )?([\w.-]+)(?::| port )(\d+)`)},
 	{[]string{"/"}, regexp.MustCompile(`\b([\w.-]+)/[\d.]+:(\d+)`)},                              // Netty
 	{[]string{"("}, regexp.MustCompile(`\(([\w.-]+:\d{2,5})\)`)},                                 // .NET

@@ -4,6 +4,7 @@ import "testing"
 
 func TestPeerIn(t *testing.T) {
 	for text, want := range map[string]string{
+		"dial tcp 10.0.0.2:0->10.0.0.4:3306: connect: connection refused":                                                                "10.0.0.4:3306",
 		"dial tcp 10.0.0.4:9000: connect: connection refused":                                                                            "10.0.0.4:9000",
 		`connection to server at "db-1" (10.0.0.7), port 5432 failed: FATAL: sorry, too many clients already`:                            "db-1:5432",
 		"No connection could be made because the target machine actively refused it. (stock.example:8080)":                               "stock.example:8080",

@@ -66,6 +66,7 @@ func (b *builder) build(events []Joined) []*Request {
 		unstarted(h)
 	}
 	d.silentHops(false)
+	d.quotedBelow()
 	return d.split()
 }
 

@@ -367,11 +367,21 @@ func (h *Hop) DiedOf() *Joined {
 		if !e.Held() {
 			continue
 		}
-		if e.Exception != nil && e.Exception.Escaped || e.Lifecycle.OfItsWork() {
+		if (e.Exception != nil && e.Exception.Escaped || e.Lifecycle.OfItsWork()) && !h.leftBefore(e) {
 			return e
 		}
 	}
 	return nil
+}
+
+// leftBefore says whether the caller of h had given up waiting, by its own record, when e was written, as far as the clocks do not exclude it: a connection
+// that h had lost by dying would have ended the wait.
+func (h *Hop) leftBefore(e *Joined) bool {
+	if h.Caller == nil || h.Caller.Ended != GaveUp && h.Caller.Ended != CallerLeft {
+		return false
+	}
+	at, left := firstKnown(e.End, e.Start), h.Caller.End
+	return at.Known() && left.Known() && !at.CertainlyBefore(left)
 }
 
 func diedOfItself(h *Hop) bool { return h.DiedOf() != nil }

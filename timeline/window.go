@@ -493,6 +493,11 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	lost := c.workersLost()
 	for set, add := range lost {
 		extra[set] = append(extra[set], add...)
+		for _, e := range add {
+			if e.Candidates == 1 {
+				delete(c.drafts, loneSet(e.Event)) // a record of an exchange that stood for a request of its own
+			}
+		}
 	}
 	c.redraft(lost, extra)
 }
