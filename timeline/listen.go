@@ -16,10 +16,12 @@ type listeners struct {
 func listenersOf(life []*Event) listeners { return listeners{claimed(life), ports(life)} }
 
 // listening are the ways in which servers say, when they start, where they listen: "Listening at: http://10.0.0.5:8000 (7)" (gunicorn),
-// "Uvicorn running on http://10.0.0.5:8000", "listening on 10.0.0.5:8080", `listening on IPv4 address "10.0.0.5", port 5432` (PostgreSQL).
+// "Uvicorn running on http://10.0.0.5:8000", "listening on 10.0.0.5:8080", `listening on IPv4 address "10.0.0.5", port 5432` (PostgreSQL),
+// "Server socket created on IP: '10.0.0.5', port: '3306'." (MariaDB).
 var listening = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(?:listen\w*|serving|running|bound|started|accepting)\b[^,;]{0,60}?[\s/"'(]((?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:.]+\]):(\d{1,5})\b`),
 	regexp.MustCompile(`(?i)\blistening on IPv[46] address "([0-9a-f:.]+)", port (\d{1,5})$`),
+	regexp.MustCompile(`^Server socket created on IP: '([0-9a-f:.]+)', port: '(\d{1,5})'\.$`),
 }
 
 // listeningIn are the fields in which loggers are given the address that the message does not have: {"msg": "listening", "addr": "10.0.0.5:8080"}.
