@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/correlatehq/correlate"
@@ -126,10 +127,11 @@ func findingsJSON(fs []rules.Finding) []findingJSON {
 
 // significant rounds a chance to two digits.
 func significant(p float64) float64 {
-	if p <= 0 || math.IsNaN(p) {
+	short, err := strconv.ParseFloat(strconv.FormatFloat(p, 'e', 1, 64), 64)
+	if err != nil || math.IsNaN(short) {
 		return 0
 	}
-	return round(p, math.Pow(10, 1-math.Floor(math.Log10(p))))
+	return short
 }
 
 type populationJSON struct {
