@@ -250,7 +250,7 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 	}
 	lower = append(lower, exchangesAt(rest)...)
 	for _, e := range c.lone {
-		if e.Service == p.service && e.Host == p.host {
+		if e.Service == p.service && e.Host == p.host && !c.hasCaller(e) {
 			x := c.onCommonTime(endOfExchange(e, loneSet(e)))
 			if x.wanted = true; relative {
 				c.relate(&x)
@@ -306,8 +306,14 @@ func widenedBy(windows []Window, shifts ...time.Duration) []Window {
 	return merged(out)
 }
 
+// hasCaller says whether the record of the exchange for which e's was made is known.
+func (c *collector) hasCaller(e *Event) bool {
+	_, ok := c.callerOf[e.Pos]
+	return ok
+}
+
 // exchangesAt reads the exchanges that a place logged within windows of its host's raw stamps, but for those that
-// IDs join to a request that is read.
+// IDs join to a request that is read, and those whose caller is known.
 func (c *collector) exchangesAt(p place, windows []Window) []*end {
 	if len(windows) == 0 {
 		return nil
@@ -319,7 +325,7 @@ func (c *collector) exchangesAt(p place, windows []Window) []*end {
 	}
 	parts := make([][]*end, len(c.srcs))
 	c.scan(wants, func(i int, e *Event) {
-		if e.Kind != ServerSpan || e.Service != p.service || e.Host != p.host || c.events[e.Pos] != nil || len(parts[i]) >= kinEnds || !touches(windows, e.Time, e.Time) {
+		if e.Kind != ServerSpan || e.Service != p.service || e.Host != p.host || c.events[e.Pos] != nil || c.hasCaller(e) || len(parts[i]) >= kinEnds || !touches(windows, e.Time, e.Time) {
 			return
 		}
 		e = e.Clone()
