@@ -41,14 +41,26 @@ func processes(events []*Event, homes map[place]string, stamped []*Event, clocks
 		groups[p] = append(groups[p], e)
 	}
 	for p, es := range groups {
-		slices.SortStableFunc(es, func(a, b *Event) int {
-			return cmp.Or(a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
-		})
+		byTelling(es)
 		all = append(all, lives(p, es, stamped, clocks)...)
 	}
 	slices.SortFunc(unplaced, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
 	slices.SortFunc(all, compareLives)
 	return all, unplaced
+}
+
+// byTelling sorts records by their stamps. One that has none, of its own or of another, comes where it stands in its stream: behind the last one there
+// that has.
+func byTelling(events []*Event) {
+	slices.SortFunc(events, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
+	at := make(map[*Event]time.Time, len(events))
+	for i, e := range events {
+		at[e] = e.Time
+		if e.Time.IsZero() && i > 0 && sameStream(events[i-1].Pos, e.Pos) {
+			at[e] = at[events[i-1]]
+		}
+	}
+	slices.SortStableFunc(events, func(a, b *Event) int { return at[a].Compare(at[b]) })
 }
 
 // homesOf gives, for the places of which only lifecycle records tell, the one host on which the service logs else.
