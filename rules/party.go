@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"net"
+	"path"
 	"slices"
 	"strings"
 
@@ -93,6 +94,9 @@ func (h *HopView) pointed(cause string) string {
 			}
 			return p
 		}
+		if p := h.calledFrom(e); of == nil && p != "" {
+			return p
+		}
 		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
 			return p
 		}
@@ -101,6 +105,58 @@ func (h *HopView) pointed(cause string) string {
 		}
 	}
 	return ""
+}
+
+// calledFrom names the one of those whom the hop's service calls of which a function of its own code has the name, through which the failed call was
+// made: clients are mostly wrapped so. "" if the stack of the error shows none, or several. Code of libraries, whose files lie elsewhere, does not count.
+func (h *HopView) calledFrom(e *EventView) string {
+	x, b := e.joined.Exception, h.from.near.near.Book
+	if x == nil || x.File == "" || x.Logged || b == nil {
+		return ""
+	}
+	slashes := func(s string) string { return strings.ReplaceAll(s, `\`, "/") }
+	own := path.Dir(slashes(x.File))
+	if own == "." || own == "/" {
+		return ""
+	}
+	found := ""
+	lines := strings.Split(e.joined.Attrs.Get(fieldTrace), "\n")
+	for i, line := range lines {
+		if !strings.Contains(slashes(line), own+"/") {
+			continue
+		}
+		if i > 0 && strings.HasPrefix(line, "\t/") {
+			line = lines[i-1] // Go writes the function above its file
+		}
+		for _, edge := range b.Edges {
+			if edge.Caller != h.Service || edge.Callee == h.Service || edge.Callee == found || !inFunction(line, edge.Callee) {
+				continue
+			}
+			if found != "" {
+				return ""
+			}
+			found = edge.Callee
+		}
+	}
+	return found
+}
+
+// inFunction says whether a line of a stack is of a function with this name, in whatever case: "in records", "at records (", "main.(*api).Records(".
+func inFunction(line, name string) bool {
+	line, name = strings.ToLower(line), strings.ToLower(name)
+	for from := 0; name != ""; {
+		i := strings.Index(line[from:], name)
+		if i < 0 {
+			return false
+		}
+		before, after := line[:from+i], line[from+i+len(name):]
+		begins := slices.ContainsFunc([]string{" in ", " at ", ".", "::", "->", ": "}, func(s string) bool { return strings.HasSuffix(before, s) })
+		if begins && (after == "" || strings.HasPrefix(after, "(") || strings.HasPrefix(after, " (")) {
+			return true
+		}
+		from += i + len(name)
+	}
+	return false
 }
 
 // downOf names, where several run a system and a connection to one of them broke or could not be had, the one of them that was being stopped

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -229,6 +230,18 @@ func asHTTP(s timeline.Status) int {
 	return 500
 }
 
+// overAt is when a hop was over; of one of which nothing tells, as its log has no records of exchanges, when its last record was written.
+func overAt(h *timeline.Hop) timeline.Instant {
+	at := h.End
+	for _, e := range h.Events {
+		when := cmp.Or(e.End, e.Start)
+		if !h.End.Known() && e.Candidates == 1 && when.Known() && (!at.Known() || when.Time.After(at.Time)) {
+			at = when
+		}
+	}
+	return at
+}
+
 func momentView(a timeline.Instant) *MomentView {
 	return &MomentView{a.Earliest, a.Time, a.Latest, a.Known(), a}
 }
@@ -452,7 +465,7 @@ func (h *HopView) complete() {
 
 func (h *HopView) moments() {
 	if h.Start == nil {
-		h.Start, h.End = momentView(h.hop.Start), momentView(h.hop.End)
+		h.Start, h.End = momentView(h.hop.Start), momentView(overAt(h.hop))
 	}
 }
 

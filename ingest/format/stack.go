@@ -1,6 +1,7 @@
 package format
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -340,8 +341,32 @@ func pythonStack(t *trace) (timeline.Exception, bool) {
 		}
 	}
 	reverse(frames)
+	isOwn := func(f frame) bool { return pythonOwn(&f) }
+	if !slices.ContainsFunc(frames, isOwn) {
+		frames = append(frames, pythonAround(t.lines[head+1:], isOwn)...)
+	}
 	place(&x, frames, pythonOwn)
 	return x, true
+}
+
+// pythonAround gives the frames, innermost first, of the first of the exceptions that were made of another one that has a frame in the user's own code:
+// it was raised around the same call.
+func pythonAround(lines []string, isOwn func(frame) bool) []frame {
+	var frames []frame
+	for i, l := range lines {
+		switch f, ok := pythonFrame(strings.TrimPrefix(l, `  File "`)); {
+		case strings.HasPrefix(l, `  File "`) && ok:
+			frames = append(frames, f)
+		case strings.HasSuffix(l, pythonHead):
+			frames = nil
+		}
+		last := i+1 == len(lines) || strings.HasSuffix(lines[i+1], pythonHead)
+		if last && slices.ContainsFunc(frames, isOwn) {
+			reverse(frames)
+			return frames
+		}
+	}
+	return nil
 }
 
 // pythonFault reads what the interpreter says when it dies: the innermost frame first.
