@@ -282,19 +282,20 @@ func (c *comparison) value() *answer {
 // strayShare is which part of the failed requests may lie on the wrong side of a threshold: of those that one verdict groups some have another cause.
 const strayShare = 0.05
 
+// failedNumbers gives the feature of the failed requests of which it is known, in order.
+func (c *comparison) failedNumbers() []float64 {
+	known := slices.DeleteFunc(slices.Clone(c.failed.column(c.feature).numbers), math.IsNaN)
+	slices.Sort(known)
+	return known
+}
+
 // least asks of the number from which on all failed requests lie, but for a few. As it is set by the failed ones alone, and by rank, the chance is exact though it was
 // not known before: that so few failed ones are among the least of all is what the precedence test asks (Nelson, Technometrics 5, 1963).
 func (c *comparison) least() *answer {
-	var failed []float64
-	for _, x := range c.failed.column(c.feature).numbers {
-		if !math.IsNaN(x) {
-			failed = append(failed, x)
-		}
-	}
+	failed := c.failedNumbers()
 	if len(failed) < leastFailed {
 		return nil
 	}
-	slices.Sort(failed)
 	least := failed[int(strayShare*float64(len(failed)))]
 	if math.IsInf(least, -1) {
 		return nil
@@ -319,16 +320,10 @@ func (c *comparison) least() *answer {
 // between asks of the least and the greatest number between which all failed requests lie, but for a few. Each of the two may be set so that more or fewer of those that
 // succeeded lie on its side, and for as many ways the chance is paid.
 func (c *comparison) between() *answer {
-	var failed []float64
-	for _, x := range c.failed.column(c.feature).numbers {
-		if !math.IsNaN(x) {
-			failed = append(failed, x)
-		}
-	}
+	failed := c.failedNumbers()
 	if len(failed) < leastFailed {
 		return nil
 	}
-	slices.Sort(failed)
 	stray := int(strayShare * float64(len(failed)))
 	least, most := failed[stray], failed[len(failed)-1-stray]
 	if math.IsInf(least, -1) {
