@@ -6,9 +6,9 @@ BIN    := bin/correlate
 SHOP   := fixtures/shop/logs
 # The request that make demo investigates: one of those in fixtures/shop/truth.jsonl.
 DEMO_ID ?= 13b0000d4d46a601846868c7713274f2
-# Packages with goroutines, tested for data races too, but for the tests that take long and start no goroutine that others of them do not.
+# Packages with goroutines, tested for data races too, but for tests that take long and start no goroutine that others of them do not.
 RACE      := ./ingest/file ./ingest/sourcetest ./timeline
-RACE_SKIP := TestIndexGives|TestSkimAgrees|TestStep|TestRuns|TestFit|TestClockOfMoments
+RACE_SKIP := TestIndexGives|TestIndexAfterChanges/(damaged|version|empty|cut_off|size|truncated|packed)|TestSkimAgrees|TestStep|TestRuns|TestFit|TestClockOfMoments
 # Servers that make servers starts, of those that internal/testserver knows. The newest need Java 21.
 SERVERS ?= elasticsearch-8.17.4 opensearch-2.19.3
 NEWEST  := elasticsearch-9.1.0 opensearch-3.1.0
