@@ -47,9 +47,8 @@ func successSentence(d *correlate.Digest) string {
 
 // estimateWords writes an estimate with the digits that its error leaves: "41,000 ±900".
 func estimateWords(e timeline.Estimate) string {
-	step := math.Pow(10, math.Floor(math.Log10(max(e.Error, 1))))
-	to := func(x float64) string { return thousands(int(math.Round(x/step) * step)) }
-	return to(e.N) + " ±" + to(e.Error)
+	n, err := e.Rounded()
+	return thousands(n) + " ±" + thousands(err)
 }
 
 // mdFindings lists the findings of all groups.

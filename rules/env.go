@@ -237,11 +237,7 @@ type celError struct {
 // compile checks an expression and that its result is of the wanted type. known holds
 // the IDs of signals, for what the literals in the expression name.
 func compile(source string, want *cel.Type, known map[string]*Signal) (*expression, []celError) {
-	env, err := language()
-	if err != nil {
-		return nil, []celError{{1, 1, err.Error()}}
-	}
-	checked, errs := checkType(env, source, want)
+	checked, errs := checkType(language, source, want)
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -250,15 +246,19 @@ func compile(source string, want *cel.Type, known map[string]*Signal) (*expressi
 	}
 	x := &expression{source: source, checked: checked.NativeRep(), quick: quicken(checked.NativeRep(), checked.NativeRep().Expr())}
 	if x.quick == nil {
-		if err := x.planned(); err != nil {
+		if err := x.planned(language); err != nil {
 			return nil, []celError{{1, 1, err.Error()}}
 		}
 	}
 	return x, nil
 }
 
-// checkType checks an expression and that it gives what is wanted.
-func checkType(env *cel.Env, source string, want *cel.Type) (*cel.Ast, []celError) {
+// checkType checks an expression of a language and that it gives what is wanted.
+func checkType(language func() (*cel.Env, error), source string, want *cel.Type) (*cel.Ast, []celError) {
+	env, err := language()
+	if err != nil {
+		return nil, []celError{{1, 1, err.Error()}}
+	}
 	checked, issues := env.Compile(source)
 	if issues.Err() != nil {
 		var errs []celError
@@ -273,8 +273,8 @@ func checkType(env *cel.Env, source string, want *cel.Type) (*cel.Ast, []celErro
 	return checked, nil
 }
 
-// planned makes the program by which CEL evaluates x, once.
-func (x *expression) planned() error {
+// planned makes the program by which CEL evaluates x, which is of a language, once.
+func (x *expression) planned(language func() (*cel.Env, error)) error {
 	x.plan.Do(func() {
 		env, err := language()
 		if err != nil {
@@ -326,7 +326,7 @@ func (x *expression) eval(ctx context.Context, of *subject) (ref.Val, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := x.planned(); err != nil {
+	if err := x.planned(language); err != nil {
 		return nil, err
 	}
 	of.hop.complete()

@@ -149,17 +149,12 @@ func (a *answer) countWords(told bool) string {
 	case !told:
 		all += " successes that were read"
 	case of.Error > 0:
-		all = "about " + thousands(roundTo(of.N, of.Error)) + " successes"
+		n, _ := of.Rounded()
+		all = "about " + thousands(n) + " successes"
 	default:
 		all += " successes"
 	}
 	return failed + ", " + partWords(a.n.Estimate().N/of.N) + " of " + all
-}
-
-// roundTo rounds a number to the digits that its error leaves.
-func roundTo(x, err float64) int {
-	step := math.Pow(10, math.Floor(math.Log10(max(err, 1))))
-	return int(math.Round(x/step) * step)
 }
 
 func partWords(share float64) string {
@@ -407,11 +402,7 @@ func featureNames() string {
 
 // compileFound checks an expression of a rule of scope batch.
 func compileFound(source string, want *cel.Type) (*expression, []celError) {
-	env, err := comparing()
-	if err != nil {
-		return nil, []celError{{1, 1, err.Error()}}
-	}
-	checked, errs := checkType(env, source, want)
+	checked, errs := checkType(comparing, source, want)
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -426,16 +417,8 @@ func timesWords(v ref.Val) ref.Val {
 
 // ask evaluates an expression of a rule of scope batch.
 func (x *expression) ask(v *FoundView) (any, error) {
-	x.plan.Do(func() {
-		env, err := comparing()
-		if err != nil {
-			x.planErr = err
-			return
-		}
-		x.program, x.planErr = env.PlanProgram(x.checked, cel.CostLimit(costLimit))
-	})
-	if x.planErr != nil {
-		return nil, x.planErr
+	if err := x.planned(comparing); err != nil {
+		return nil, err
 	}
 	out, _, err := x.program.Eval(map[string]any{"found": v})
 	if err != nil {

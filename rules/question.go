@@ -289,6 +289,16 @@ func (c *comparison) failedNumbers() []float64 {
 	return known
 }
 
+// numberIs asks whether the number of a request is so, where it is known.
+func numberIs(so func(x float64) bool) func(col *column, i int) (yes, known bool) {
+	return func(col *column, i int) (yes, known bool) {
+		if i >= len(col.numbers) || math.IsNaN(col.numbers[i]) {
+			return false, false
+		}
+		return so(col.numbers[i]), true
+	}
+}
+
 // least asks of the number from which on all failed requests lie, but for a few. As it is set by the failed ones alone, and by rank, the chance is exact though it was
 // not known before: that so few failed ones are among the least of all is what the precedence test asks (Nelson, Technometrics 5, 1963).
 func (c *comparison) least() *answer {
@@ -300,9 +310,7 @@ func (c *comparison) least() *answer {
 	if math.IsInf(least, -1) {
 		return nil
 	}
-	has := func(col *column, i int) (bool, bool) {
-		return i < len(col.numbers) && col.numbers[i] >= least, i < len(col.numbers) && !math.IsNaN(col.numbers[i])
-	}
+	has := numberIs(func(x float64) bool { return x >= least })
 	a := c.sides(has)
 	if a == nil || a.count[0] == a.count[1] && a.failed[0] == a.failed[1] {
 		return nil
@@ -329,12 +337,7 @@ func (c *comparison) between() *answer {
 	if math.IsInf(least, -1) {
 		return nil
 	}
-	has := func(col *column, i int) (bool, bool) {
-		if i >= len(col.numbers) || math.IsNaN(col.numbers[i]) {
-			return false, false
-		}
-		return col.numbers[i] >= least && col.numbers[i] <= most, true
-	}
+	has := numberIs(func(x float64) bool { return x >= least && x <= most })
 	a := c.sides(has)
 	if a == nil || a.count[0] == a.count[1] && a.failed[0] == a.failed[1] {
 		return nil
@@ -398,16 +401,10 @@ const (
 // steady asks whether failed requests lie around their median and few succeeded ones reach as far. That the median was picked is paid for by
 // the number of failed requests, each of which it might have been.
 func (c *comparison) steady() *answer {
-	var failed []float64
-	for _, x := range c.failed.column(c.feature).numbers {
-		if !math.IsNaN(x) && !math.IsInf(x, 0) {
-			failed = append(failed, x)
-		}
-	}
+	failed := slices.DeleteFunc(c.failedNumbers(), func(x float64) bool { return math.IsInf(x, 0) })
 	if len(failed) < leastFailed {
 		return nil
 	}
-	slices.Sort(failed)
 	typical := failed[len(failed)/2]
 	tolerance := max(steadyShare*typical, steadyLeast)
 	failedCol := c.failed.column(c.feature)
@@ -487,8 +484,12 @@ func (c *comparison) bins() []bin {
 	return out
 }
 
-// halves compares the part that failed in the busier stretches with that in the calmer ones.
-func (c *comparison) halves(bins []bin) *answer {
+// halves compares the part that failed in the busier stretches of time with that in the calmer ones, and gives all stretches; nil if the data do not suffice.
+func (c *comparison) halves() ([]bin, *answer) {
+	bins := c.bins()
+	if bins == nil {
+		return nil, nil
+	}
 	order := slices.Clone(bins)
 	slices.SortStableFunc(order, func(x, y bin) int { return cmp.Compare(x.requests, y.requests) })
 	busy := order[len(order)-len(order)/3:]
@@ -503,7 +504,7 @@ func (c *comparison) halves(bins []bin) *answer {
 	}
 	hi, lo := sum(busy), sum(calm)
 	if hi.failed+lo.failed < 2*leastFailed || lo.requests == 0 {
-		return nil
+		return nil, nil
 	}
 	a := &answer{
 		failed: [2]int{int(hi.failed), int(hi.failed + lo.failed)},
@@ -514,7 +515,7 @@ func (c *comparison) halves(bins []bin) *answer {
 	a.of.Merge(&lo.sampled)
 	m := a.of.Effective()
 	if m < leastSucceeded {
-		return nil
+		return nil, nil
 	}
 	a.tab = table{hi.failed, hi.failed + lo.failed, a.n.Estimate().N / a.of.Estimate().N * m, m}
 	// The ratio of the two parts with the interval of Katz (Biometrics 34, 1978); half a failure more on each side where one has none, and the error of
@@ -527,7 +528,7 @@ func (c *comparison) halves(bins []bin) *answer {
 	se := math.Sqrt(1/x - 1/hi.requests + 1/y - 1/lo.requests + square(hi.sampled.Estimate().Error/z95/hi.requests) + square(lo.sampled.Estimate().Error/z95/lo.requests))
 	a.ratio = [3]float64{math.Exp(r), math.Exp(r - z95*se), math.Exp(r + z95*se)}
 	a.p = 1
-	return a
+	return bins, a
 }
 
 func square(x float64) float64 { return x * x }
@@ -535,11 +536,7 @@ func square(x float64) float64 { return x * x }
 // load asks whether the part that failed goes up with the number of requests, stretch by stretch: failures come in bursts, so that each one is no
 // witness of its own.
 func (c *comparison) load() *answer {
-	bins := c.bins()
-	if bins == nil {
-		return nil
-	}
-	a := c.halves(bins)
+	bins, a := c.halves()
 	if a == nil {
 		return nil
 	}
@@ -562,11 +559,7 @@ const evenRatio = 1.5
 // even asks the opposite: that the part that failed is nearly the same. The chance is that of its differing by more than evenRatio, from two one-sided tests
 // (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987); where failures come in bursts, as Fisher's index of dispersion tells, it is 1.
 func (c *comparison) even() *answer {
-	bins := c.bins()
-	if bins == nil {
-		return nil
-	}
-	a := c.halves(bins)
+	bins, a := c.halves()
 	if a == nil {
 		return nil
 	}

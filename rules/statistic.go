@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -113,26 +114,23 @@ func (t table) difference() (d, low, high float64) {
 // holm corrects the chances of all comparisons that were tried, so that any finding at all where there is nothing is no likelier
 // than the level at which they are judged (Holm, Scandinavian Journal of Statistics 6, 1979).
 func holm(p []float64) []float64 {
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		switch {
-		case p[i] < p[j]:
-			return -1
-		case p[i] > p[j]:
-			return 1
-		}
-		return 0
-	})
 	out := make([]float64, len(p))
 	worst := 0.0
-	for rank, i := range order {
+	for rank, i := range ascending(p) {
 		worst = max(worst, min(1, p[i]*float64(len(p)-rank)))
 		out[i] = worst
 	}
 	return out
+}
+
+// ascending gives the places of numbers, that of the least first.
+func ascending(x []float64) []int {
+	order := make([]int, len(x))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(x[i], x[j]) })
+	return order
 }
 
 // rises is the chance that y would go up with x as it does by Spearman's rank correlation if they had nothing to do with each other. x and y follow
@@ -154,19 +152,7 @@ func rises(x, y []float64) float64 {
 
 // ranks gives the rank of each, that of equal ones as their mean.
 func ranks(x []float64) []float64 {
-	order := make([]int, len(x))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int {
-		switch {
-		case x[i] < x[j]:
-			return -1
-		case x[i] > x[j]:
-			return 1
-		}
-		return 0
-	})
+	order := ascending(x)
 	out := make([]float64, len(x))
 	for i := 0; i < len(order); {
 		j := i

@@ -232,14 +232,17 @@ func asHTTP(s timeline.Status) int {
 
 // overAt is when a hop was over; of one of which nothing tells, as its log has no records of exchanges, when its last record was written.
 func overAt(h *timeline.Hop) timeline.Instant {
-	at := h.End
+	if h.End.Known() {
+		return h.End
+	}
+	var last timeline.Instant
 	for _, e := range h.Events {
 		when := cmp.Or(e.End, e.Start)
-		if !h.End.Known() && e.Candidates == 1 && when.Known() && (!at.Known() || when.Time.After(at.Time)) {
-			at = when
+		if e.Candidates == 1 && when.Known() && (!last.Known() || when.Time.After(last.Time)) {
+			last = when
 		}
 	}
-	return at
+	return last
 }
 
 func momentView(a timeline.Instant) *MomentView {

@@ -153,6 +153,13 @@ type Sampled struct {
 // An Estimate is a number of requests, with the half width of its 95 % interval; without error it was counted.
 type Estimate struct{ N, Error float64 }
 
+// Rounded gives the number and its error as whole numbers, with the digits that the error leaves: 41,000 and 900.
+func (e Estimate) Rounded() (n, err int) {
+	step := math.Pow(10, math.Floor(math.Log10(max(e.Error, 1))))
+	to := func(x float64) int { return int(math.Round(x/step) * step) }
+	return to(e.N), to(e.Error)
+}
+
 // A Tally adds up for how many requests sampled ones stand.
 type Tally struct{ sum, squares, variance float64 }
 

@@ -20,19 +20,21 @@ const (
 // learnMeanings finds what the stamps mean of the streams whose format leaves it open, gives it to the records that were read, and keeps it for those
 // that will be.
 func (c *collector) learnMeanings() {
-	lists := [][]*Event{c.failed, c.lone, c.orphans, c.life}
-	for _, e := range c.events {
-		lists = append(lists, []*Event{e})
-	}
 	open := map[stream][]*Event{}
 	seen := map[*Event]bool{}
-	for _, list := range lists {
-		for _, e := range list {
-			if s := streamOf(e); s != (stream{}) && e.opens() && !seen[e] {
-				seen[e] = true
-				open[s] = append(open[s], e)
-			}
+	see := func(e *Event) {
+		if s := streamOf(e); s != (stream{}) && e.opens() && !seen[e] {
+			seen[e] = true
+			open[s] = append(open[s], e)
 		}
+	}
+	for _, list := range [][]*Event{c.failed, c.lone, c.orphans, c.life} {
+		for _, e := range list {
+			see(e)
+		}
+	}
+	for _, e := range c.events {
+		see(e)
 	}
 	c.meanings = map[stream]Meaning{}
 	for s, list := range open {
