@@ -135,6 +135,9 @@ func entries(s string) int {
 
 // entry gives one entry of a list, "" if it has not so many.
 func entry(s string, n int) string {
+	if n == 0 && skipTo(s, 0, ',', ' ') == len(s) {
+		return s // mostly there is one
+	}
 	start := 0
 	for i := 0; i < len(s); i++ {
 		width := 0
@@ -372,12 +375,12 @@ func (d *decoding) self(r *callRules) {
 	p, e := &d.call, &d.ev
 	o := timeline.Outcall{
 		Peer: p.peer, Method: d.method, Target: d.target, Status: e.StatusCode,
-		Error: e.Attrs.Get("error.message"), Duration: e.Duration, Timed: e.Stamp.HasDuration(),
+		Error: d.said("error.message"), Duration: e.Duration, Timed: e.Stamp.HasDuration(),
 	}
 	if o.Peer == "" {
 		o.Peer = d.get(field{kind: fieldServer})
-	} else if e.Attrs.Get("server.address") == "" {
-		d.address("server.address", o.Peer)
+	} else if d.said("server.address") == "" {
+		d.addressOf(serverAddress, o.Peer)
 	}
 	if p.method != "" {
 		o.Method = p.method
@@ -408,7 +411,7 @@ func (d *decoding) message(r *callRules) {
 		return
 	}
 	text := d.ev.Body
-	if e := d.ev.Attrs.Get("error.message"); e != "" {
+	if e := d.said("error.message"); e != "" {
 		text = e + ": " + text
 	}
 	if ended := d.outcome(r.errors, text); ended != timeline.OutcomeUnknown {

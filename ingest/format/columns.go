@@ -153,7 +153,7 @@ func (c *compiled) newOrder(head string, names []string) *columnOrder {
 			col.target = aliases[n]
 		}
 		if col.target == nil {
-			col.target = &target{op: opAttr, name: n}
+			col.target = newTarget(opAttr, n)
 		}
 		for i := range c.require {
 			if c.require[i].name == n {
@@ -176,7 +176,7 @@ func (c *compiled) newOrder(head string, names []string) *columnOrder {
 
 var quoteMark = []byte(`"`)
 
-var dropped = &target{op: opDrop, name: "-"}
+var dropped = newTarget(opDrop, "-")
 
 // decodeColumns reads a record of columns.
 func (d *decoding) decodeColumns(c *compiled, rec []byte) bool {

@@ -22,10 +22,36 @@ type decoding struct {
 	ref time.Time      // for stamps without a year
 	loc *time.Location // of stamps that write no zone; nil if it is not known
 
+	recordParts
+	placed [nameSlots]uint8 // of each slot that is named, where in the attributes the first one with it stands
+	trace  []byte           // lines of a stack trace that each bear a head of their own
+
+	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
+	spans []span
+
+	match    matching
+	names    [64]knownName
+	outcomes [64]knownOutcome
+	levels   [16]knownLevel
+	last     lastStamp
+	text     []byte
+	json     jsonScanner
+	places   [16]int     // where in json.fields the required ones stood in the last record
+	tailJSON jsonScanner // of an object that is text in the record
+	inTail   bool
+	dom      fastjson.Parser // for wrappers and trees
+
+	treeOf *compiled       // the format of parsed; nil: the record read last was none
+	parsed *fastjson.Value // the tree of which an event was read last
+	inside fastjson.Parser // for JSON that stands in a text of a tree
+}
+
+// recordParts are what was read of the record at hand.
+type recordParts struct {
 	times    [maxTimes]string
 	nanos    string
 	attrs    int
-	named    uint64 // a bit for each name among the attributes; several share one
+	named    [nameSlots / 64]uint64 // a bit for each slot of a name among the attributes
 	method   string
 	target   string
 	durText  string
@@ -35,7 +61,6 @@ type decoding struct {
 	end      string // the other way round
 	stack    string
 	logStack string // of the call that logged
-	trace    []byte // lines of a stack trace that each bear a head of their own
 	tail     string // the lines after the first
 	exc      timeline.Exception
 	tailExc  timeline.Exception // of the lines after the first, if tailed
@@ -47,26 +72,9 @@ type decoding struct {
 	line     string // the request line as it will be a key, if the record holds it in one piece
 	client   string // the client's address with its port, likewise
 	server   string
-	stamped  string // the stamp as written, of which alone the event's time was made; "" if there was more
-	own      string // the record, or the part of it of which the values were cut, if it is text
-
-	order *columnOrder // of the columns, as the stream's head tells; nil: the format's own
-	spans []span
-
-	match matching
-	names [64]knownName
-	// outcomes are answers of tables of outcomes; text is for what is asked.
-	outcomes map[outcomeKey]timeline.Outcome
-	text     []byte
-	json     jsonScanner
-	tailJSON jsonScanner // of an object that is text in the record
-	inTail   bool
-	dom      fastjson.Parser // for wrappers and trees
-
-	treeOf *compiled       // the format of parsed; nil: the record read last was none
-	parsed *fastjson.Value // the tree of which an event was read last
-	inside fastjson.Parser // for JSON that stands in a text of a tree
-	role   timeline.Role   // of the event's service, if a tree tells
+	stamped  string        // the stamp as written, of which alone the event's time was made; "" if there was more
+	own      string        // the record, or the part of it of which the values were cut, if it is text
+	role     timeline.Role // of the event's service, if a tree tells
 }
 
 func newDecoding(ref time.Time, loc *time.Location) *decoding {
@@ -74,18 +82,12 @@ func newDecoding(ref time.Time, loc *time.Location) *decoding {
 }
 
 func (d *decoding) reset() {
-	keys, attrs, calls := d.ev.Keys[:0], d.ev.Attrs[:0], d.ev.Calls[:0]
-	d.ev = timeline.Event{Keys: keys, Attrs: attrs, Calls: calls}
-	d.times, d.nanos = [maxTimes]string{}, ""
-	d.attrs, d.named = 0, 0
-	d.method, d.target, d.durText, d.stack, d.logStack, d.tail = "", "", "", "", "", ""
+	e := &d.ev
+	keys, attrs, calls := e.Keys[:0], e.Attrs[:0], e.Calls[:0]
+	*e = timeline.Event{}
+	e.Keys, e.Attrs, e.Calls = keys, attrs, calls
+	d.recordParts = recordParts{}
 	d.trace = d.trace[:0]
-	d.durUnit, d.grpc, d.stamped = 0, "", ""
-	d.parts, d.start, d.end = durationParts{}, "", ""
-	d.exc, d.tailed = timeline.Exception{}, false
-	d.call = callParts{}
-	d.level, d.line, d.client, d.server, d.own = "", "", "", "", ""
-	d.role = timeline.RoleUnknown
 }
 
 // decode reads rec as one record of c. It leaves the event in d.ev, or returns false
@@ -179,7 +181,7 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 	case opMethod:
 		if d.isMethod(v) {
 			d.method = v
-			d.attr("http.request.method", v)
+			d.attrAt(attrMethod.name, attrMethod.slot, v)
 		} else if v != "-" {
 			d.attr(name, v)
 		}
@@ -190,7 +192,7 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 	case opURLTarget:
 		d.urlTarget(v)
 	case opAddress:
-		d.address(t.name, v)
+		d.addressOf(t, v)
 	case opDuration:
 		d.durText, d.durUnit = v, t.unit
 	case opDurationPart:
@@ -226,7 +228,7 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 	case opCallError:
 		if v != "-" {
 			d.call.err = v
-			if d.ev.Attrs.Get("error.message") == "" {
+			if d.said("error.message") == "" {
 				d.attr("error.message", v)
 			}
 		}
@@ -248,25 +250,45 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.captured(v)
 	default:
 		if v != "-" {
-			d.attr(t.name, v)
+			d.attrAt(t.name, t.slot, v)
 		}
 	}
 }
 
 // attr adds an attribute.
 func (d *decoding) attr(name, v string) {
-	if d.attrs >= maxAttrs || name == "" {
+	if name != "" {
+		d.attrAt(name, nameSlot(name), v)
+	}
+}
+
+// attrAt is attr with the name's slot.
+func (d *decoding) attrAt(name string, slot uint8, v string) {
+	if d.attrs >= maxAttrs {
 		return
 	}
 	d.attrs++
-	// Names with a bit of their own need not be looked for.
-	bit := uint64(1) << ((uint(len(name))*31 + uint(name[0])*7 + uint(name[len(name)-1])*3 + uint(name[len(name)/2])) % 64)
-	if d.named&bit == 0 {
-		d.named |= bit
+	if word, bit := &d.named[slot/64], uint64(1)<<(slot%64); *word&bit == 0 {
+		*word |= bit
+		d.placed[slot] = uint8(len(d.ev.Attrs))
 		d.ev.Attrs = append(d.ev.Attrs, timeline.Attr{Name: name, Value: v})
 		return
 	}
 	d.ev.Attrs.Set(name, v)
+}
+
+// said gives the value of an attribute, "" if there is none.
+func (d *decoding) said(name string) string { return d.saidAt(name, nameSlot(name)) }
+
+// saidAt is said with the name's slot.
+func (d *decoding) saidAt(name string, slot uint8) string {
+	if d.named[slot/64]>>(slot%64)&1 == 0 {
+		return ""
+	}
+	if a := &d.ev.Attrs[d.placed[slot]]; a.Name == name {
+		return a.Value
+	}
+	return d.ev.Attrs.Get(name)
 }
 
 func (d *decoding) span(v string) {
@@ -392,24 +414,38 @@ func (d *decoding) brokeOff(c *cut) bool {
 		return false
 	}
 	announced, err := strconv.ParseUint(d.get(c.announced), 10, 63)
-	if err != nil || sent >= announced || d.ev.Kind != timeline.ServerSpan || d.ev.Attrs.Get("http.request.method") == "HEAD" {
+	if err != nil || sent >= announced || d.ev.Kind != timeline.ServerSpan || d.said("http.request.method") == "HEAD" {
 		return false
 	}
 	s := d.ev.StatusCode
 	return s >= 200 && s != 204 && s != 304
 }
 
-// severity brings the level into its usual form.
+// A knownLevel is a level as written and what it is in its usual form.
+type knownLevel struct {
+	by          *compiled
+	text, usual string
+}
+
+// severity brings the level into its usual form. Levels are few: what they are is remembered.
 func (d *decoding) severity(c *compiled) {
 	e := &d.ev
 	if e.Severity == "" || e.Severity == d.level {
 		return
 	}
-	e.Severity = lower(e.Severity)
-	if s, ok := c.spec.Severity[e.Severity]; ok {
-		e.Severity = s
+	k := &d.levels[(uint(len(e.Severity))*3+uint(e.Severity[0]))%uint(len(d.levels))]
+	if k.by != c || k.text != e.Severity {
+		text := e.Severity
+		if len(text) > 32 {
+			text = "" // no level: it is not kept
+		}
+		usual := lower(e.Severity)
+		if s, ok := c.spec.Severity[usual]; ok {
+			usual = s
+		}
+		*k = knownLevel{c, strings.Clone(text), strings.Clone(usual)}
 	}
-	d.level = e.Severity
+	e.Severity, d.level = k.usual, k.usual
 }
 
 // lower gives a severity in lower case; the usual words take no memory.
@@ -443,15 +479,29 @@ func (c *compiled) containsLiteral(rec []byte) bool {
 	return false
 }
 
+// A knownOutcome is what a table of outcomes says of a text.
+type knownOutcome struct {
+	table *outcomeRule
+	text  string
+	is    timeline.Outcome
+}
+
+// maxOutcome bounds the texts of which the outcome is remembered.
+const maxOutcome = 64
+
 // outcome gives what the first rule that matches v says. Flags, states and statuses are
 // few: what they say is remembered.
 func (d *decoding) outcome(rules []outcomeRule, v string) timeline.Outcome {
 	if len(rules) == 0 {
 		return timeline.OutcomeUnknown
 	}
-	k := outcomeKey{&rules[0], v}
-	if o, ok := d.outcomes[k]; ok {
-		return o
+	h := uint(len(v)) + uint(len(rules))*5
+	if len(v) > 0 {
+		h += uint(v[0])*7 + uint(v[len(v)-1])*3 + uint(v[len(v)/2])*11
+	}
+	k := &d.outcomes[h%uint(len(d.outcomes))]
+	if k.table == &rules[0] && k.text == v {
+		return k.is
 	}
 	out := timeline.OutcomeUnknown
 	for i := range rules {
@@ -460,20 +510,10 @@ func (d *decoding) outcome(rules []outcomeRule, v string) timeline.Outcome {
 			break
 		}
 	}
-	if len(v) <= 64 {
-		if d.outcomes == nil || len(d.outcomes) >= 512 {
-			d.outcomes = map[outcomeKey]timeline.Outcome{}
-		}
-		k.v = strings.Clone(v)
-		d.outcomes[k] = out
+	if len(v) <= maxOutcome {
+		*k = knownOutcome{&rules[0], strings.Clone(v), out}
 	}
 	return out
-}
-
-// An outcomeKey is a text that a table of outcomes was asked about.
-type outcomeKey struct {
-	table *outcomeRule
-	v     string
 }
 
 // stamp reads the record's time. It is false if the record has one that is in none
@@ -493,9 +533,12 @@ func (d *decoding) stamp(c *compiled) bool {
 			loc = c.zone
 		}
 		for _, l := range c.layouts {
-			st, ok := parseStamp(l, v, loc, d.ref)
+			st, ok := d.last.read(l, v, loc)
 			if !ok {
-				continue
+				if st, ok = parseStamp(l, v, loc, d.ref); !ok {
+					continue
+				}
+				d.last.remember(l, v, &st)
 			}
 			if c.zone != nil {
 				st.zone = timeline.ZoneWritten
@@ -535,11 +578,7 @@ func (d *decoding) extract(c *compiled, x *extraction) {
 func (d *decoding) extractOf(c *compiled, x *extraction, v string) bool {
 	for _, p := range x.patterns {
 		if loc := p.re.find(v, &d.match); loc != nil {
-			for g, t := range p.targets() {
-				if t != nil && loc[2*g] >= 0 {
-					d.put(c, t, t.name, v[loc[2*g]:loc[2*g+1]])
-				}
-			}
+			d.putAll(c, p, loc, v)
 			return true
 		}
 	}
@@ -599,7 +638,7 @@ func (d *decoding) exception() {
 	if d.stack == "" && len(d.trace) > 0 {
 		d.stack = string(d.trace[:len(d.trace)-1])
 	}
-	if b := d.ev.Body; d.stack == "" && !d.tailed && d.exc == (timeline.Exception{}) && (strings.IndexByte(b, '\n') >= 0 || mayFold(b)) {
+	if b := d.ev.Body; d.stack == "" && !d.tailed && isNone(&d.exc) && (strings.IndexByte(b, '\n') >= 0 || mayFold(b)) {
 		if x, ok := parseStack(b); ok {
 			d.stacked(x)
 		}
@@ -622,17 +661,22 @@ func (d *decoding) exception() {
 		d.stacked(d.tailExc)
 		d.ev.Body, _, _ = strings.Cut(d.ev.Body, "\n") // the trace is an attribute
 	}
-	if d.exc == (timeline.Exception{}) {
+	if isNone(&d.exc) {
 		return
 	}
 	if d.exc.Message == "" {
-		d.exc.Message = d.ev.Attrs.Get("error.message")
+		d.exc.Message = d.said("error.message")
 	}
 	if d.exc.Type == "" {
-		d.exc.Type = d.ev.Attrs.Get("error.type")
+		d.exc.Type = d.said("error.type")
 	}
 	x := d.exc
 	d.ev.Exception = &x
+}
+
+// isNone says whether nothing was told of an exception.
+func isNone(x *timeline.Exception) bool {
+	return x.Type == "" && x.Message == "" && x.File == "" && x.Function == "" && x.Line == 0 && !x.Escaped && !x.Logged
 }
 
 // stacked adds what a stack trace says to what fields say, which comes first for the
@@ -697,10 +741,10 @@ func (d *decoding) requestLine(v string) {
 	target := rest
 	if i := strings.LastIndexByte(rest, ' '); i >= 0 && strings.HasPrefix(rest[i+1:], "HTTP/") {
 		target = rest[:i]
-		d.attr("network.protocol.version", strings.TrimPrefix(rest[i+1:], "HTTP/"))
+		d.attrAt(attrProtocol.name, attrProtocol.slot, rest[i+1+len("HTTP/"):])
 	}
 	d.method = method
-	d.attr("http.request.method", method)
+	d.attrAt(attrMethod.name, attrMethod.slot, method)
 	d.urlTarget(target)
 	if d.target == target {
 		d.line = v[:len(method)+1+len(target)]
@@ -712,15 +756,15 @@ func (d *decoding) urlTarget(v string) {
 	if v == "-" || v == "" {
 		return
 	}
-	if strings.Contains(v, "://") && v[0] != '/' {
+	if v[0] != '/' && strings.Contains(v, "://") {
 		d.url(v)
 		return
 	}
 	d.target = v
 	path, query, ok := strings.Cut(v, "?")
-	d.attr("url.path", path)
+	d.attrAt(attrPath.name, attrPath.slot, path)
 	if ok && query != "" {
-		d.attr("url.query", query)
+		d.attrAt(attrQuery.name, attrQuery.slot, query)
 	}
 }
 
@@ -749,7 +793,7 @@ func (d *decoding) url(v string) {
 		host = host[j+1:]
 	}
 	if host != "" {
-		d.address("server.address", host)
+		d.addressOf(serverAddress, host)
 	}
 	d.urlTarget(target)
 }
@@ -766,21 +810,30 @@ func isPort(s string) bool {
 	return n <= 65535
 }
 
-// address reads "10.0.0.9", "10.0.0.9:4444", "[::1]:80", "::1" or a name with or
-// without port.
-func (d *decoding) address(name, v string) {
+// Targets that are not told by name alone.
+var (
+	clientAddress = newTarget(opAddress, "client.address")
+	serverAddress = newTarget(opAddress, "server.address")
+	attrMethod    = newTarget(opMethod, "http.request.method")
+	attrProtocol  = newTarget(opAttr, "network.protocol.version")
+	attrPath      = newTarget(opAttr, "url.path")
+	attrQuery     = newTarget(opAttr, "url.query")
+)
+
+// addressOf reads "10.0.0.9", "10.0.0.9:4444", "[::1]:80", "::1" or a name with or
+// without port, which is t's.
+func (d *decoding) addressOf(t *target, v string) {
 	if v == "-" || v == "" {
 		return
 	}
 	host, port := v, ""
-	switch {
-	case v[0] == '[':
+	if v[0] == '[' {
 		if i := strings.IndexByte(v, ']'); i > 0 {
 			host = v[1:i]
 			port = strings.TrimPrefix(v[i+1:], ":")
 		}
-	case strings.Count(v, ":") == 1:
-		host, port, _ = strings.Cut(v, ":")
+	} else if i := onlyColon(v); i >= 0 {
+		host, port = v[:i], v[i+1:]
 	}
 	if !isPort(port) {
 		host, port = v, ""
@@ -788,14 +841,28 @@ func (d *decoding) address(name, v string) {
 	if host == "" {
 		return
 	}
-	switch name {
+	switch t.name {
 	case "client.address":
 		d.client = v
 	case "server.address":
 		d.server = v
 	}
-	d.attr(name, host)
+	d.attrAt(t.name, t.slot, host)
 	if port != "" {
-		d.attr(strings.TrimSuffix(name, ".address")+".port", port)
+		d.attr(t.port, port)
 	}
+}
+
+// onlyColon gives the place of the one colon in v, -1 if there is none or another.
+func onlyColon(v string) int {
+	at := -1
+	for i := 0; i < len(v); i++ {
+		if v[i] == ':' {
+			if at >= 0 {
+				return -1
+			}
+			at = i
+		}
+	}
+	return at
 }

@@ -14,6 +14,7 @@ import (
 type field struct {
 	kind fieldKind
 	name string
+	slot uint8 // nameSlot of name
 }
 
 type fieldKind uint8
@@ -68,7 +69,7 @@ func parseField(name string) (field, error) {
 	if !ok && (strings.HasPrefix(name, "call.") || name == "pairs" || name == "json" || name == "captured") {
 		return field{}, fmt.Errorf("%q cannot be asked for", name)
 	}
-	return field{k, name}, nil
+	return field{k, name, nameSlot(name)}, nil
 }
 
 // get gives what the event read so far says of f, "" if nothing.
@@ -76,14 +77,14 @@ func (d *decoding) get(f field) string {
 	e := &d.ev
 	switch f.kind {
 	case fieldAttr:
-		return e.Attrs.Get(f.name)
+		return d.saidAt(f.name, f.slot)
 	case fieldBody:
 		return e.Body
 	case fieldSeverity:
 		return e.Severity
 	case fieldStatus:
 		if e.StatusProtocol != "" {
-			return e.Attrs.Get(f.name)
+			return d.saidAt(f.name, f.slot)
 		}
 		if e.StatusCode == 0 {
 			return ""
@@ -114,7 +115,7 @@ func (d *decoding) get(f field) string {
 			d.line = d.method + " " + d.target
 		}
 		// Some write the query apart.
-		if q := d.ev.Attrs.Get("url.query"); q != "" && !strings.Contains(d.target, "?") {
+		if q := d.saidAt(attrQuery.name, attrQuery.slot); q != "" && !strings.Contains(d.target, "?") {
 			return d.line + "?" + q
 		}
 		return d.line
@@ -175,7 +176,7 @@ func (d *decoding) has(f field) bool {
 	case fieldRequestLine:
 		return d.method != "" && d.target != ""
 	case fieldClient, fieldServer:
-		return d.ev.Attrs.Get(f.name) != ""
+		return d.saidAt(f.name, f.slot) != ""
 	}
 	return d.get(f) != ""
 }
@@ -183,11 +184,11 @@ func (d *decoding) has(f field) bool {
 // withPort joins an address and its port as they were in the record; text is how they
 // were written if that was in one piece.
 func (d *decoding) withPort(addr, port, text string) string {
-	a := d.ev.Attrs.Get(addr)
+	a := d.said(addr)
 	if a == "" {
 		return ""
 	}
-	p := d.ev.Attrs.Get(port)
+	p := d.said(port)
 	if p == "" {
 		return a
 	}

@@ -2,7 +2,9 @@ package format
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -51,6 +53,9 @@ func FuzzJSON(f *testing.F) {
 		}
 		var j jsonScanner
 		got := j.scan(s)
+		if err := scansAlike(s); err != nil {
+			t.Fatal(err)
+		}
 		var want map[string]json.RawMessage
 		err := json.Unmarshal([]byte(s), &want)
 		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' && r != '\r' }) || strings.ContainsAny(s, "\n\t\r\\") && err != nil {
@@ -84,6 +89,52 @@ func FuzzJSON(f *testing.F) {
 			}
 		}
 	})
+}
+
+// scansAlike says where a scanner that has read other records finds other fields in s than a new one.
+func scansAlike(s string) error {
+	var fresh, used jsonScanner
+	for _, before := range []string{s, strings.ToUpper(s), strings.Replace(s, `"`, `"\u0061`, 1), strings.ReplaceAll(s, "{", `{"a":{"a":"a"},`), s} {
+		used.scan(before)
+		if fresh.scan(s) != used.scan(s) || len(fresh.fields) != len(used.fields) {
+			return fmt.Errorf("%q after %q is read otherwise", s, before)
+		}
+		for i := range fresh.fields {
+			a, b := &fresh.fields[i], &used.fields[i]
+			if a.path != b.path || a.start != b.start || a.end != b.end || a.kind != b.kind || a.slot != b.slot {
+				return fmt.Errorf("%q after %q: field %+v, alone %+v", s, before, b, a)
+			}
+		}
+	}
+	return nil
+}
+
+// TestScanAgain reads records of other fields, and of like ones otherwise written, by one scanner.
+func TestScanAgain(t *testing.T) {
+	records := []string{
+		`{"a":1,"b":"x","c":{"d":2,"e":{"f":"y"}}}`, `{"a":1,"c":{"d":2},"b":"x"}`, `{"a":{"b":1},"a.b":2}`, `{"a.b":2,"a":{"b":1}}`,
+		`{"\u0061":1,"b\"":"x"}`, `{"b\"":1,"b":2}`, `{"a":null,"b":1}`, `{"ab":1,"a":2}`, `{"a" : 1 ,"b":[{"a":1}]}`,
+	}
+	var used jsonScanner
+	for _, s := range append(records, records...) {
+		if err := scansAlike(s); err != nil {
+			t.Error(err)
+		}
+		var fresh jsonScanner
+		if fresh.scan(s) != used.scan(s) {
+			t.Errorf("%s is read otherwise", s)
+		}
+		var names, want []string
+		for i := range used.fields {
+			names = append(names, used.fields[i].path)
+		}
+		for i := range fresh.fields {
+			want = append(want, fresh.fields[i].path)
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: fields %q, alone %q", s, names, want)
+		}
+	}
 }
 
 // bareDash is the one value beyond JSON that the scanner lets pass.

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -25,6 +27,10 @@ type jsonField struct {
 	path       string
 	start, end int // of the value's text in the record: without the quotes of a string
 	kind       jsonKind
+
+	slot  uint8 // nameSlot of path
+	base  int   // where in path its own name begins
+	plain bool  // which is written without escapes
 
 	// The target of path in a format: records of a stream have like fields in like
 	// order, so what was looked up for the last one is right for most.
@@ -63,7 +69,7 @@ func (j *jsonScanner) scan(s string) bool {
 }
 
 func skipSpace(s string, i int) int {
-	for i < len(s) && (s[i] == ' ' || s[i] == '\n' || s[i] == '\r' || s[i] == '\t') {
+	for i < len(s) && s[i] <= ' ' && (s[i] == ' ' || s[i] == '\n' || s[i] == '\r' || s[i] == '\t') {
 		i++
 	}
 	return i
@@ -83,12 +89,19 @@ func (j *jsonScanner) object(i, depth int) int {
 			return -1
 		}
 		start := i + 1
-		end, escaped := scanString(s, start)
+		end, told := j.sameName(start, base), nameSame
 		if end < 0 {
-			return -1
+			var escaped bool
+			if end, escaped = scanString(s, start); end < 0 {
+				return -1
+			}
+			told = namePlain
+			if escaped {
+				told = nameEscaped
+			}
 		}
 		name := s[start:end]
-		if escaped {
+		if told == nameEscaped {
 			name = unescape(name)
 		}
 		i = skipSpace(s, end+1)
@@ -112,7 +125,7 @@ func (j *jsonScanner) object(i, depth int) int {
 				if escaped {
 					kind = jsonEscaped
 				}
-				j.add(base, name, start, end, kind)
+				j.add(base, name, told, start, end, kind)
 			}
 			i = end + 1
 		case '{':
@@ -134,11 +147,11 @@ func (j *jsonScanner) object(i, depth int) int {
 			}
 			if s[start] == '[' {
 				if a, b, kind, ok := onlyString(s[start:i]); ok {
-					j.add(base, name, start+a, start+b, kind)
+					j.add(base, name, told, start+a, start+b, kind)
 					break
 				}
 			}
-			j.add(base, name, start, i, jsonOther)
+			j.add(base, name, told, start, i, jsonOther)
 		}
 		i = skipSpace(s, i)
 		if i >= len(s) {
@@ -173,8 +186,35 @@ func onlyString(s string) (start, end int, kind jsonKind, ok bool) {
 	return i + 1, end, jsonPlain, true
 }
 
+// sameName gives the end of the name that begins at i if it is that of the field that stood in this place of the last record, as mostly
+// it is; else -1. base is the length of the names of the objects around it.
+func (j *jsonScanner) sameName(i, base int) int {
+	n := len(j.fields)
+	if n == cap(j.fields) {
+		return -1
+	}
+	f := &j.fields[:n+1][n]
+	if !f.plain || f.base != base {
+		return -1
+	}
+	name := f.path[base:]
+	if end := i + len(name); end < len(j.s) && j.s[end] == '"' && j.s[i:end] == name {
+		return end
+	}
+	return -1
+}
+
+// nameTold is what is known of a field's name.
+type nameTold uint8
+
+const (
+	nameEscaped nameTold = iota // it was written with escapes
+	namePlain                   // without
+	nameSame                    // sameName found it
+)
+
 // add takes the value of a field; the names of the objects around it are j.path[:base].
-func (j *jsonScanner) add(base int, name string, start, end int, kind jsonKind) {
+func (j *jsonScanner) add(base int, name string, told nameTold, start, end int, kind jsonKind) {
 	n := len(j.fields)
 	if n < cap(j.fields) {
 		j.fields = j.fields[:n+1]
@@ -183,9 +223,11 @@ func (j *jsonScanner) add(base int, name string, start, end int, kind jsonKind) 
 	}
 	f := &j.fields[n]
 	f.start, f.end, f.kind = start, end, kind
-	if len(f.path) != base+len(name) || f.path[base:] != name || f.path[:base] != string(j.path[:base]) {
+	same := told == nameSame || f.plain == (told == namePlain) && len(f.path) == base+len(name) && f.path[base:] == name
+	if !same || base > 0 && f.path[:base] != string(j.path[:base]) {
 		j.path = append(j.path[:base], name...)
 		f.path, f.by, f.target = j.name(), nil, nil
+		f.slot, f.base, f.plain = nameSlot(f.path), base, told != nameEscaped
 	}
 }
 
@@ -206,8 +248,25 @@ func (j *jsonScanner) name() string {
 // scanString gives the place of the quote that ends the string whose text begins at i,
 // -1 if there is none.
 func scanString(s string, i int) (end int, escaped bool) {
-	for {
-		i = skipTo(s, i, '"', '\\')
+	for near := i + 32; ; {
+		switch {
+		case i+8 > len(s):
+			for i < len(s) && s[i] != '"' && s[i] != '\\' {
+				i++
+			}
+		case i >= near:
+			i = skipFar(s, i, '"', '\\')
+			near = i + 32
+		default:
+			w := binary.LittleEndian.Uint64(bytesOf(s[i : i+8]))
+			x, y := w^ones*'"', w^ones*'\\'
+			hit := (x-ones)&^x&highs | (y-ones)&^y&highs
+			if hit == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(hit) / 8
+		}
 		if i >= len(s) {
 			return -1, escaped
 		}
@@ -289,14 +348,7 @@ func skipNumber(s string, i int) int {
 	}
 	zero := i < len(s) && s[i] == '0'
 	start := i
-	digits := func() bool {
-		from := i
-		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-			i++
-		}
-		return i > from
-	}
-	if !digits() {
+	if i = skipDigits(s, i); i == start {
 		// A template that was to be a number has a bare dash for what is not known.
 		if start > 0 && s[start-1] == '-' && i < len(s) && (s[i] == ',' || s[i] == '}' || s[i] == ' ') {
 			return i
@@ -307,19 +359,27 @@ func skipNumber(s string, i int) int {
 		return -1
 	}
 	if i < len(s) && s[i] == '.' {
-		i++
-		if !digits() {
+		from := i + 1
+		if i = skipDigits(s, from); i == from {
 			return -1
 		}
 	}
 	if i < len(s) && s[i]|0x20 == 'e' {
-		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
+		from := i + 1
+		if from < len(s) && (s[from] == '+' || s[from] == '-') {
+			from++
 		}
-		if !digits() {
+		if i = skipDigits(s, from); i == from {
 			return -1
 		}
+	}
+	return i
+}
+
+// skipDigits gives the first place from i on that is no digit's.
+func skipDigits(s string, i int) int {
+	for i < len(s) && s[i]-'0' <= 9 {
+		i++
 	}
 	return i
 }
@@ -446,8 +506,8 @@ func (d *decoding) jsonFields(c *compiled, j *jsonScanner, s string) {
 		}
 		switch t := f.target; {
 		case t == nil:
-			if f.start < f.end {
-				d.attr(f.path, f.value(s))
+			if f.start < f.end && f.path != "" {
+				d.attrAt(f.path, f.slot, f.value(s))
 			}
 		case t.op == opDrop:
 		case t.op == opStatus || t.op == opMethod:
@@ -504,11 +564,15 @@ func (d *decoding) hasRequired(c *compiled, s string) bool {
 next:
 	for i := range c.require {
 		r := &c.require[i]
+		if r.re == nil && d.guessed(i, r.name) != nil {
+			continue
+		}
 		for k := range d.json.fields {
 			if f := &d.json.fields[k]; f.path == r.name {
 				if r.re != nil && !r.re.in(f.value(s), &d.match) {
 					return false
 				}
+				d.places[i%len(d.places)] = k
 				continue next
 			}
 		}
@@ -526,11 +590,26 @@ next:
 	}
 	for i := range c.anyOf {
 		r := &c.anyOf[i]
+		if f := d.guessed(len(c.require)+i, r.name); f != nil && (r.re == nil || r.re.in(f.value(s), &d.match)) {
+			return true
+		}
+	}
+	for i := range c.anyOf {
+		r := &c.anyOf[i]
 		for k := range d.json.fields {
 			if f := &d.json.fields[k]; f.path == r.name && (r.re == nil || r.re.in(f.value(s), &d.match)) {
+				d.places[(len(c.require)+i)%len(d.places)] = k
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// guessed gives the field of this name if it stands where that of requirement i stood in the last record; nil if not.
+func (d *decoding) guessed(i int, name string) *jsonField {
+	if k := d.places[i%len(d.places)]; k < len(d.json.fields) && d.json.fields[k].path == name {
+		return &d.json.fields[k]
+	}
+	return nil
 }

@@ -18,7 +18,12 @@ func placeholder(v string) bool {
 			return true
 		}
 	}
-	return strings.Trim(v, "0-") == ""
+	for i := 0; i < len(v); i++ {
+		if v[i] != '0' && v[i] != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // maxKey bounds the length of an ID.
@@ -196,17 +201,40 @@ var idShape = lazyExpr(`^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-f
 // (HAProxy's captured headers, a unique-id): those with the shape of an ID are IDs.
 func (d *decoding) captured(v string) {
 	for len(v) > 0 {
-		var one string
-		one, v, _ = strings.Cut(v, "|")
-		one = strings.Trim(one, `" `)
+		one := v
+		if i := strings.IndexByte(v, '|'); i >= 0 {
+			one, v = v[:i], v[i+1:]
+		} else {
+			v = ""
+		}
+		for one != "" && (one[0] == '"' || one[0] == ' ') {
+			one = one[1:]
+		}
+		for one != "" && (one[len(one)-1] == '"' || one[len(one)-1] == ' ') {
+			one = one[:len(one)-1]
+		}
 		switch {
 		case len(one) == 55 && one[2] == '-' && one[35] == '-' && one[52] == '-':
 			d.traceparent(one)
-		case len(one) < 11 || strings.IndexByte(one, ' ') >= 0 || !strings.ContainsAny(one, "0123456789"):
-		case idShape.in(one, &d.match), uniqueID(one):
+		case len(one) < 11 || !mayBeID(one):
+		case generated(one), idShape.in(one, &d.match), uniqueID(one):
 			d.identity(timeline.KeyRequestID, one)
 		}
 	}
+}
+
+// mayBeID says whether a value is one word with a digit.
+func mayBeID(v string) bool {
+	digit := false
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] == ' ':
+			return false
+		case v[i]-'0' <= 9:
+			digit = true
+		}
+	}
+	return digit
 }
 
 // shaped takes IDs of an exchange that bears none under a name that is known: what was made to be unique stands in an access log to tell
@@ -229,21 +257,33 @@ func generated(v string) bool {
 	if len(v) != 32 && len(v) != 36 {
 		return false
 	}
-	digits := false
+	seen := byte(0)
 	for i := 0; i < len(v); i++ {
-		switch c := v[i]; {
-		case len(v) == 36 && (i == 8 || i == 13 || i == 18 || i == 23):
-			if c != '-' {
-				return false
-			}
-		case c >= '0' && c <= '9':
-			digits = true
-		case c|0x20 < 'a' || c|0x20 > 'f':
+		is := hexClass[v[i]]
+		if is == 0 && (len(v) != 36 || v[i] != '-' || i != 8 && i != 13 && i != 18 && i != 23) ||
+			is != 0 && len(v) == 36 && (i == 8 || i == 13 || i == 18 || i == 23) {
 			return false
 		}
+		seen |= is
 	}
-	return digits
+	return seen&hexDigit != 0
 }
+
+// hexClass says of bytes whether they are hexadecimal digits: decimal ones, or letters.
+var hexClass = func() (t [256]byte) {
+	for _, c := range "0123456789" {
+		t[c] = hexDigit
+	}
+	for _, c := range "abcdefABCDEF" {
+		t[c] = hexLetter
+	}
+	return t
+}()
+
+const (
+	hexDigit = 1 << iota
+	hexLetter
+)
 
 // otherNames are parts of the names of what is unique and no request's: it stands beside many of them, or is of a thing.
 var otherNames = []string{

@@ -104,9 +104,7 @@ func (p *pairScanner) next() bool {
 		if len(s) > 1 && s[0] == '\'' && p.single(s) {
 			return true
 		}
-		for end < len(s) && s[end] != ' ' {
-			end++
-		}
+		end = skipTo(s, end, ' ', ' ')
 		p.text, p.s = s[:end], s[end:]
 		return true
 	}

@@ -33,15 +33,35 @@ type expr struct {
 
 	names []string // of the groups; names[0] is ""
 	prog  []inst   // nil: package regexp matches
+	spare int32    // exprCompiler.spare
 	// anchored: a match begins where the text begins.
 	anchored bool
 	first    *[256]bool // what a match can begin with; nil: it may be of nothing at all
 	slow     func() *regexp.Regexp
 
-	// head is first once that is known, if the expression is anchored. Until then asked counts how
+	// head is what a match begins with once that is known, if the expression is anchored. Until then asked counts how
 	// often a text was looked through for must.
-	head  atomic.Pointer[[256]bool]
+	head  atomic.Pointer[exprHead]
 	asked atomic.Int32
+}
+
+// An exprHead says which bytes can stand in the first places of a match.
+type exprHead struct {
+	n   int        // so many places, at least one; a match has as many bytes
+	set [256]uint8 // bit k: the byte can stand in place k
+}
+
+// excludes says whether no match begins as s does.
+func (h *exprHead) excludes(s string) bool {
+	if len(s) < h.n {
+		return true
+	}
+	for k := range h.n {
+		if h.set[s[k]]>>k&1 == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // askedEnough is after how many looks for its must an expression is compiled for its first bytes, which tell
@@ -82,21 +102,22 @@ func (e *expr) compile() {
 	e.names = make([]string, re.MaxCap()+1)
 	copy(e.names, re.CapNames())
 	e.slow = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(e.text) })
-	c := &exprCompiler{}
+	c := &exprCompiler{spare: int32(2 * len(e.names))}
 	if c.emit(re); c.failed || len(c.prog) > 1<<14 {
 		return
 	}
 	c.add(inst{op: instMatch})
 	c.analyse()
-	c.fuse()
-	e.prog = c.prog
+	c.share()
 	e.anchored = c.prog[0].op == instBegin
 	if f := c.firsts[0]; !f.end {
 		e.first = &f.set
 		if e.anchored {
-			e.head.Store(e.first)
+			e.head.Store(c.head())
 		}
 	}
+	c.fuse()
+	e.prog, e.spare = c.prog, c.spare
 }
 
 // groups gives the names of the groups, "" of those without.
@@ -125,7 +146,7 @@ const (
 	instRun          // min to max bytes of set, as many as there are
 	instLazy         // min to max bytes of set, as few as will do
 	instSeq          // one byte of each of sets
-	instField        // a sure run between two notes, of slot n and of slot y: one byte of lead if it is there, the run, then lit
+	instField        // the place noted in slots n and n2, one byte of lead if it is there, a sure run if there is a set, the place noted in slots y and y2, then lit
 	instSave         // notes the place in slot n
 	instSplit        // x, else y
 	instJump         // to x
@@ -141,6 +162,7 @@ type inst struct {
 	stop     byte
 	stop2    byte
 	x, y, n  int32
+	n2, y2   int32
 	min, max int32 // max < 0: no bound
 	lit      string
 	set      *[256]bool
@@ -156,6 +178,7 @@ type exprCompiler struct {
 	prog   []inst
 	failed bool
 	firsts map[int32]*first
+	spare  int32 // the slot behind those of the groups, of which nothing is asked
 }
 
 func (c *exprCompiler) add(i inst) int32 {
@@ -546,6 +569,101 @@ func (c *exprCompiler) analyse() {
 	}
 }
 
+// head finds what the matches of an anchored expression begin with, of which a first byte is known.
+func (c *exprCompiler) head() *exprHead {
+	// Where in the program one can be with so many bytes read: at an instruction, with done of its bytes read.
+	type place struct{ pc, done int32 }
+	h := &exprHead{}
+	at := []place{{}}
+	for k := range 8 {
+		seen := map[place]bool{}
+		var next []place
+		known := true
+		add := func(b int) { h.set[b] |= 1 << k }
+		addSet := func(set *[256]bool) {
+			for b, in := range set {
+				if in {
+					add(b)
+				}
+			}
+		}
+		var walk func(p place)
+		walk = func(p place) {
+			if seen[p] {
+				return
+			}
+			seen[p] = true
+			switch i := &c.prog[p.pc]; i.op {
+			case instMatch, instEnd:
+				known = false
+			case instLit:
+				add(int(i.lit[p.done]))
+				if p.done++; int(p.done) == len(i.lit) {
+					p = place{pc: p.pc + 1}
+				}
+				next = append(next, p)
+			case instSet:
+				addSet(i.set)
+				next = append(next, place{pc: p.pc + 1})
+			case instRune:
+				// Of a rune of several bytes the others are anything, and what follows comes later.
+				known = known && !i.set[utf8.RuneSelf]
+				addSet(i.set)
+				next = append(next, place{pc: p.pc + 1})
+			case instRun, instLazy:
+				if p.done >= i.min {
+					walk(place{pc: p.pc + 1})
+				}
+				if i.max < 0 || p.done < i.max {
+					addSet(i.set)
+					next = append(next, place{p.pc, p.done + 1})
+				}
+			case instSplit:
+				walk(place{pc: i.x})
+				walk(place{pc: i.y})
+			case instJump:
+				walk(place{pc: i.x})
+			default:
+				walk(place{pc: p.pc + 1})
+			}
+		}
+		for _, p := range at {
+			walk(p)
+		}
+		if !known || len(next) > 256 {
+			break
+		}
+		at, h.n = next, k+1
+	}
+	for b := range h.set {
+		h.set[b] &= 1<<h.n - 1
+	}
+	if h.n == 0 { // a rune of several bytes
+		h.n = 1
+		for b, in := range c.firsts[0].set {
+			if in {
+				h.set[b] = 1
+			}
+		}
+	}
+	return h
+}
+
+// share lets instructions with like sets have one, so that a program reads little memory.
+func (c *exprCompiler) share() {
+	known := map[[256]bool]*[256]bool{}
+	for k := range c.prog {
+		i := &c.prog[k]
+		if i.set == nil {
+			continue
+		}
+		if known[*i.set] == nil {
+			known[*i.set] = i.set
+		}
+		i.set = known[*i.set]
+	}
+}
+
 // fuse makes one instruction of several where nothing jumps between them: of bytes and
 // texts in a row, and of a group that is one run.
 func (c *exprCompiler) fuse() {
@@ -592,35 +710,45 @@ func (c *exprCompiler) fuse() {
 	c.prog = out
 }
 
-// field makes one instruction of a group that is a run, and of the text behind it; n is
-// how many it takes the place of, 0 if there is no such group at pc.
+// field makes one instruction of a sure run, of the notes around it, of a byte that may stand before it, and of the text behind it,
+// or of those that are there; n is how many it takes the place of, 0 if that is no gain.
 func (c *exprCompiler) field(pc int, target []bool) (f inst, n int) {
-	at := func(k int, op instOp) *inst {
-		if pc+k >= len(c.prog) || k > 0 && target[pc+k] || c.prog[pc+k].op != op {
-			return nil
+	at := func(op instOp) *inst {
+		if k := pc + n; k < len(c.prog) && (n == 0 || !target[k]) && c.prog[k].op == op {
+			return &c.prog[k]
 		}
-		return &c.prog[pc+k]
+		return nil
 	}
-	save := at(0, instSave)
-	run := at(1, instRun)
-	if save == nil || run == nil || !run.sure {
-		return f, 0
+	notes := func() (a, b int32) {
+		slots := [2]int32{c.spare, c.spare}
+		for k := range slots {
+			save := at(instSave)
+			if save == nil {
+				break
+			}
+			slots[k] = save.n
+			n++
+		}
+		return slots[0], slots[1]
 	}
-	n = 2
+	from, from2 := notes()
 	var lead *[256]bool
-	if next := at(2, instRun); next != nil && next.sure && run.min == 0 && run.max == 1 && !run.until {
-		lead, run, n = run.set, next, 3
+	if run := at(instRun); run != nil && run.sure {
+		n++
+		if next := at(instRun); next != nil && next.sure && run.min == 0 && run.max == 1 && !run.until {
+			lead, run = run.set, next
+			n++
+		}
+		f = *run
 	}
-	end := at(n, instSave)
-	if end == nil {
-		return f, 0
-	}
-	n++
-	f = *run
-	f.op, f.n, f.y, f.lead = instField, save.n, end.n, lead
-	if lit := at(n, instLit); lit != nil {
+	to, to2 := notes()
+	f.op, f.n, f.n2, f.y, f.y2, f.lead = instField, from, from2, to, to2, lead
+	if lit := at(instLit); lit != nil {
 		f.lit = lit.lit
 		n++
+	}
+	if n == 1 {
+		return f, 0
 	}
 	return f, n
 }
@@ -648,6 +776,7 @@ func (i *inst) bytes() []*[256]bool {
 // A matching is the memory of one match, to be used again. The zero value is ready.
 type matching struct {
 	loc   []int // the places of the groups, as package regexp gives them
+	none  []int // so many -1 at least
 	stack []choice
 }
 
@@ -707,13 +836,13 @@ func (e *expr) in(s string, m *matching) bool {
 
 // never says by a glance that nothing in s matches.
 func (e *expr) never(s string) bool {
-	first := e.head.Load()
+	head := e.head.Load()
 	switch {
-	case first != nil && (s == "" || !first[s[0]]):
+	case head != nil && head.excludes(s):
 		return true
 	case e.must == "":
 		return false
-	case first == nil && e.asked.Load() < askedEnough && e.asked.Add(1) == askedEnough:
+	case head == nil && e.asked.Load() < askedEnough && e.asked.Add(1) == askedEnough:
 		e.ready()
 	}
 	return !strings.Contains(s, e.must)
@@ -722,7 +851,12 @@ func (e *expr) never(s string) bool {
 // find gives the places of the leftmost match and its groups in s, nil if there is
 // none. They are valid until the next call with the same m.
 func (e *expr) find(s string, m *matching) []int {
-	if e.never(s) {
+	if head := e.head.Load(); head != nil {
+		// Note: where it begins so it mostly matches, and must would be looked for in vain.
+		if head.excludes(s) {
+			return nil
+		}
+	} else if e.never(s) {
 		return nil
 	}
 	e.ready()
@@ -730,10 +864,10 @@ func (e *expr) find(s string, m *matching) []int {
 		return e.slow().FindStringSubmatchIndex(s)
 	}
 	n := 2 * len(e.names)
-	if cap(m.loc) < n {
-		m.loc = make([]int, n)
+	if cap(m.loc) <= n {
+		m.loc, m.none = make([]int, n+1), slices.Repeat([]int{-1}, n+1)
 	}
-	m.loc = m.loc[:n]
+	m.loc = m.loc[:n+1]
 	at, end := e.search(s, m, true)
 	if at == tooManySteps {
 		return e.slow().FindStringSubmatchIndex(s)
@@ -742,7 +876,7 @@ func (e *expr) find(s string, m *matching) []int {
 		return nil
 	}
 	m.loc[0], m.loc[1] = at, end
-	return m.loc
+	return m.loc[:n]
 }
 
 // search gives the places of the leftmost match; end is noMatch if there is none, at is
@@ -759,9 +893,7 @@ func (e *expr) search(s string, m *matching, groups bool) (at, end int) {
 			}
 		}
 		if groups {
-			for i := range m.loc {
-				m.loc[i] = -1
-			}
+			copy(m.loc, m.none)
 		}
 		end := e.run(s, at, m, groups, &steps)
 		switch {
@@ -800,7 +932,7 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			m.stack, *steps = stack[:0], left
 			return pos
 		case instLit:
-			if len(s)-pos >= len(i.lit) && s[pos:pos+len(i.lit)] == i.lit {
+			if i.follows(s, pos) {
 				pos += len(i.lit)
 				pc++
 			} else {
@@ -827,34 +959,49 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 			pos += len(i.sets)
 			pc++
 		case instField:
-			from := pos
-			if i.lead != nil && pos < len(s) && i.lead[s[pos]] {
-				pos++
-			}
-			start, end := pos, len(s)
-			if i.until {
-				end = skipTo(s, pos, i.stop, i.stop2)
-			} else {
-				if i.max >= 0 {
-					end = min(end, pos+int(i.max))
+			for { // they mostly come one after the other
+				from := pos
+				if i.set != nil {
+					if i.lead != nil && pos < len(s) && i.lead[s[pos]] {
+						pos++
+					}
+					start, end := pos, len(s)
+					if i.until {
+						pos = skipTo(s, pos, i.stop, i.stop2)
+					} else {
+						if i.max >= 0 {
+							end = min(end, pos+int(i.max))
+						}
+						for pos < end && i.set[s[pos]] {
+							pos++
+						}
+					}
+					if pos-start < int(i.min) {
+						ok = false
+						break
+					}
 				}
-				for pos < end && i.set[s[pos]] {
-					pos++
+				if !i.follows(s, pos) {
+					ok = false
+					break
 				}
-				end = pos
-			}
-			if end-start < int(i.min) || len(s)-end < len(i.lit) || s[end:end+len(i.lit)] != i.lit {
-				ok = false
-				break
-			}
-			if groups {
-				if len(stack) > 0 {
-					stack = append(stack, choice{kind: restore, pc: i.n, pos: loc[i.n]}, choice{kind: restore, pc: i.y, pos: loc[i.y]})
+				if groups {
+					if len(stack) > 0 {
+						for _, slot := range [...]int32{i.n, i.n2, i.y, i.y2} {
+							if slot != e.spare {
+								stack = append(stack, choice{kind: restore, pc: slot, pos: loc[slot]})
+							}
+						}
+					}
+					loc[i.n], loc[i.n2], loc[i.y], loc[i.y2] = from, from, pos, pos
 				}
-				loc[i.n], loc[i.y] = from, end
+				pos += len(i.lit)
+				pc++
+				if i = &e.prog[pc]; i.op != instField {
+					break
+				}
+				left--
 			}
-			pos = end + len(i.lit)
-			pc++
 		case instRune:
 			switch {
 			case pos >= len(s) || !i.set[s[pos]]:
@@ -1014,6 +1161,17 @@ func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int 
 	}
 }
 
+// follows says whether the instruction's text stands at a place of s.
+func (i *inst) follows(s string, pos int) bool {
+	switch len(i.lit) {
+	case 0:
+		return true
+	case 1:
+		return pos < len(s) && s[pos] == i.lit[0]
+	}
+	return strings.HasPrefix(s[pos:], i.lit)
+}
+
 // Eight bytes at a time: ones*b has b in each, highs the high bit of each.
 const (
 	ones  = 0x0101010101010101
@@ -1023,19 +1181,43 @@ const (
 // skipTo gives the first place from i on at which a or b stands, the end if there is none.
 func skipTo(s string, i int, a, b byte) int {
 	wa, wb := ones*uint64(a), ones*uint64(b)
-	for i+8 <= len(s) {
+	for near := i + 32; i+8 <= len(s); i += 8 {
+		if i >= near {
+			return skipFar(s, i, a, b)
+		}
 		w := binary.LittleEndian.Uint64(bytesOf(s[i : i+8]))
 		x, y := w^wa, w^wb
 		// The lowest byte that is zero has the lowest bit.
 		if hit := (x-ones)&^x&highs | (y-ones)&^y&highs; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
-		i += 8
 	}
 	for i < len(s) && s[i] != a && s[i] != b {
 		i++
 	}
 	return i
+}
+
+// skipFar is skipTo for a stretch that is long, by what package strings does with wide registers: for one byte after the other in
+// so much text that looking for the one that is far costs little.
+func skipFar(s string, i int, a, b byte) int {
+	const stretch = 256
+	for i < len(s) {
+		part := s[i:min(i+stretch, len(s))]
+		n := strings.IndexByte(part, a)
+		if a != b {
+			if n < 0 {
+				n = strings.IndexByte(part, b)
+			} else if k := strings.IndexByte(part[:n], b); k >= 0 {
+				n = k
+			}
+		}
+		if n >= 0 {
+			return i + n
+		}
+		i += len(part)
+	}
+	return len(s)
 }
 
 // shorter gives the last place from pos back to least at which what follows the run i may

@@ -75,6 +75,67 @@ func TestExpr(t *testing.T) {
 	}
 }
 
+// TestExprHead looks at what matches begin with: a text that is excluded by it is in none.
+func TestExprHead(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		no   []string
+	}{
+		{`^(?i:stopped|shutdown complete|bye)\b`, 3, []string{"", "by", "start", "Ready"}},
+		{`^\d{4}-\d\d-\d\d`, 8, []string{"2026/03/01", "2026-03"}},
+		{`^a+b?$`, 1, []string{"b", ""}},
+		{`^a{2,3}(?:xy|z)`, 3, []string{"ab", "aay", "aa"}},
+		{`^[^ ]é`, 1, []string{" "}},
+		{`^(?:\[x\] )?(?:GET|PUT) /`, 5, []string{"GEX /", "[y] GET /"}},
+	} {
+		e, err := compileExpr(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := e.head.Load()
+		if h == nil || h.n != c.n {
+			t.Errorf("%s: %+v, want %d places", c.text, h, c.n)
+			continue
+		}
+		for _, s := range c.no {
+			if !h.excludes(s) {
+				t.Errorf("%s: %q is not excluded", c.text, s)
+			}
+		}
+	}
+}
+
+// TestSkip finds a byte at every place of short and long stretches.
+func TestSkip(t *testing.T) {
+	for n := range 700 {
+		s := strings.Repeat("x", n)
+		for _, tail := range []string{"", "\"", "\\\"y", "a\"\\"} {
+			text := s + tail
+			want := strings.IndexAny(text, "\"\\")
+			if want < 0 {
+				want = len(text)
+			}
+			if got := skipTo(text, 0, '"', '\\'); got != want {
+				t.Fatalf("%d and %q: skipTo finds %d", n, tail, got)
+			}
+			end, escaped := scanString(text, 0)
+			wantEnd, wantEscaped := n, false
+			switch tail {
+			case "":
+				wantEnd = -1
+			case "\\\"y":
+				wantEnd, wantEscaped = -1, true
+			case "a\"\\":
+				wantEnd = n + 1
+			}
+			if end != wantEnd || escaped != wantEscaped {
+				t.Fatalf("%d and %q: scanString finds %d, %v", n, tail, end, escaped)
+			}
+		}
+	}
+}
+
 func FuzzExpr(f *testing.F) {
 	for _, s := range [][2]string{
 		{`^(?P<a>\S+) "((?:[^"\\]|\\.)*)" (\d{3})$`, `x "a\"b" 200`},

@@ -21,17 +21,28 @@ func (d *decoding) decodeRegexp(c *compiled, rec []byte) bool {
 		d.reset()
 		s := string(rec)
 		d.own = s
-		for g, t := range p.targets() {
-			if t != nil && loc[2*g] >= 0 {
-				d.put(c, t, t.name, s[loc[2*g]:loc[2*g+1]])
-			}
-		}
+		d.putAll(c, p, loc, s)
 		if len(rest) > 0 {
 			d.rest(c, s[len(s)-len(rest):])
 		}
 		return true
 	}
 	return false
+}
+
+// putAll puts the groups of p, which matched in s at loc.
+func (d *decoding) putAll(c *compiled, p *pattern, loc []int, s string) {
+	for _, g := range p.groups() {
+		from, to := loc[g.at], loc[g.at+1]
+		if from < 0 {
+			continue
+		}
+		if t, v := g.target, s[from:to]; t.op != opAttr {
+			d.put(c, t, t.name, v)
+		} else if v != "" && v != "-" {
+			d.attrAt(t.name, t.slot, v)
+		}
+	}
 }
 
 // rest reads the lines after the first: stretches that the format's continuations
@@ -53,16 +64,17 @@ func (d *decoding) rest(c *compiled, s string) {
 			tail = text
 			return
 		}
-		for g, t := range cur.p.targets() {
-			if t == nil || cur.loc[2*g] < 0 {
+		for _, g := range cur.p.groups() {
+			from, to := cur.loc[g.at], cur.loc[g.at+1]
+			if from < 0 {
 				continue
 			}
-			v := text[cur.loc[2*g]:cur.loc[2*g+1]]
-			if cur.loc[2*g+1] == cur.loc[1] {
+			v := text[from:to]
+			if to == cur.loc[1] {
 				// The last group goes on over the lines that follow.
-				v = strings.TrimPrefix(text[cur.loc[2*g]:], "\n")
+				v = strings.TrimPrefix(text[from:], "\n")
 			}
-			d.put(c, t, t.name, v)
+			d.put(c, g.target, g.target.name, v)
 		}
 	}
 	for i := 0; i < len(s); {

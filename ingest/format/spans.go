@@ -245,10 +245,14 @@ func (t *tree) put(name, v string) {
 		}
 		switch to {
 		case "address":
-			d.address(side+to, v)
+			if side == "client." {
+				d.addressOf(clientAddress, v)
+			} else {
+				d.addressOf(serverAddress, v)
+			}
 		case "ip":
 			if side == "client." && d.ev.Attrs.Get("client.address") == "" {
-				d.address("client.address", v)
+				d.addressOf(clientAddress, v)
 			}
 			d.attr("network.peer.address", v)
 		case "port":

@@ -235,9 +235,15 @@ type compiled struct {
 
 // A pattern is an expression whose groups have targets.
 type pattern struct {
-	re      *expr
-	targets func() []*target // by group; nil where a group has no name
-	prefix  func() prefix
+	re     *expr
+	groups func() []groupTarget // those that have targets, in order
+	prefix func() prefix
+}
+
+// A groupTarget is a group of an expression: where its value goes.
+type groupTarget struct {
+	at     int // of its begin among the places of a match
+	target *target
 }
 
 type requirement struct {
@@ -564,22 +570,24 @@ func (k *compiler) pattern(path []string, p string, c *compiled) *pattern {
 		return nil
 	}
 	q := &pattern{re: re, prefix: sync.OnceValue(re.prefix)}
-	q.targets = sync.OnceValue(func() []*target { return c.groupTargets(re, nil) })
+	q.groups = sync.OnceValue(func() []groupTarget { return c.groupTargets(re, nil) })
 	if !k.trusted {
 		c.groupTargets(re, func(group string) { k.fail(path, "group %q has no target: name it in fields", group) })
 	}
 	return q
 }
 
-// groupTargets gives the targets of an expression's groups; missing is told the names
+// groupTargets gives the groups of an expression that have targets; missing is told the names
 // that have none.
-func (c *compiled) groupTargets(re *expr, missing func(group string)) []*target {
-	out := make([]*target, len(re.groups()))
+func (c *compiled) groupTargets(re *expr, missing func(group string)) []groupTarget {
+	var out []groupTarget
 	for i, n := range re.groups() {
 		if n == "" {
 			continue
 		}
-		if out[i] = c.targetOf(n); out[i] == nil && missing != nil {
+		if t := c.targetOf(n); t != nil {
+			out = append(out, groupTarget{2 * i, t})
+		} else if missing != nil {
 			missing(n)
 		}
 	}
@@ -619,6 +627,13 @@ func (k *compiler) identity(names list, c *compiled) {
 	}
 }
 
+// timeTarget gives the target of a stamp, or of a part of one, that is at this place in time.field.
+func timeTarget(o op, name string, idx int) *target {
+	t := newTarget(o, name)
+	t.idx = idx
+	return t
+}
+
 func (k *compiler) time(sp *spec, c *compiled) {
 	ts := &sp.Time
 	c.timeNames = ts.Field
@@ -634,14 +649,14 @@ func (k *compiler) time(sp *spec, c *compiled) {
 			break
 		}
 		if date, clock, ok := strings.Cut(n, " "); ok {
-			c.table[date] = &target{op: opTimePart, name: date, idx: i}
-			c.table[clock] = &target{op: opTimePart, name: clock, idx: i}
+			c.table[date] = timeTarget(opTimePart, date, i)
+			c.table[clock] = timeTarget(opTimePart, clock, i)
 			continue
 		}
-		c.table[n] = &target{op: opTime, name: n, idx: i}
+		c.table[n] = timeTarget(opTime, n, i)
 	}
 	if ts.Nanos != "" {
-		c.table[ts.Nanos] = &target{op: opTimeNanos, name: ts.Nanos}
+		c.table[ts.Nanos] = newTarget(opTimeNanos, ts.Nanos)
 	}
 	if len(ts.Field) > 0 && len(ts.Layout) == 0 {
 		k.fail(at("time"), "layout is missing")
@@ -742,9 +757,9 @@ func (k *compiler) wraps(sp *spec, c *compiled) {
 			continue
 		}
 		if i == 0 {
-			c.table[name] = &target{op: opBody, name: "body"}
+			c.table[name] = newTarget(opBody, "body")
 		} else {
-			c.table[name] = &target{op: opAttr, name: name}
+			c.table[name] = newTarget(opAttr, name)
 		}
 	}
 	targetOf := func(name string) *target {

@@ -12,10 +12,10 @@ const attrSQLState = "db.response.status_code"
 // application, where no field tells it.
 func (d *decoding) sqlState() {
 	e := &d.ev
-	if e.Role == timeline.RoleDependency || e.Attrs.Get(attrSQLState) != "" {
+	if e.Role == timeline.RoleDependency || d.said(attrSQLState) != "" {
 		return
 	}
-	texts := [...]string{e.Body, d.exc.Message, e.Attrs.Get("error.message")}
+	texts := [...]string{e.Body, d.exc.Message, d.said("error.message")}
 	for _, text := range texts {
 		if s := sqlStateIn(text); s != "" {
 			d.attr(attrSQLState, s)
@@ -24,10 +24,10 @@ func (d *decoding) sqlState() {
 	}
 	// Npgsql begins the message with it, and node-postgres puts it into a field of its own.
 	switch {
-	case strings.HasSuffix(d.exc.Type, "PostgresException") && len(d.exc.Message) > 5 && d.exc.Message[5] == ':' && isSQLState(d.exc.Message[:5]):
+	case d.exc.Type != "" && strings.HasSuffix(d.exc.Type, "PostgresException") && len(d.exc.Message) > 5 && d.exc.Message[5] == ':' && isSQLState(d.exc.Message[:5]):
 		d.attr(attrSQLState, d.exc.Message[:5])
-	case e.System == "node" && isSQLState(e.Attrs.Get("error.type")):
-		d.attr(attrSQLState, e.Attrs.Get("error.type"))
+	case e.System == "node" && isSQLState(d.said("error.type")):
+		d.attr(attrSQLState, d.said("error.type"))
 	}
 }
 
@@ -35,7 +35,7 @@ func (d *decoding) sqlState() {
 // frameworks announce it: "(SQLSTATE 57014)", "SQLSTATE[57014]", "SQLState: 57014",
 // "SQL state [57014]".
 func sqlStateIn(text string) string {
-	for {
+	for text != "" {
 		i := strings.Index(text, "SQL")
 		if i < 0 {
 			return ""
@@ -54,6 +54,7 @@ func sqlStateIn(text string) string {
 		}
 		return trimmed[:5]
 	}
+	return ""
 }
 
 // isSQLState says whether s is five digits and capitals, not all of them capitals.

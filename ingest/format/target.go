@@ -71,6 +71,29 @@ type target struct {
 	name string        // OpenTelemetry name of opAttr, opIdentity and opAddress
 	unit time.Duration // of a duration written as a bare number; 0: the text must say it
 	idx  int           // of opTime: its place in time.field
+	port string        // of opAddress: the name of the port that stands with the address
+	slot uint8         // nameSlot of name
+}
+
+// newTarget gives the target with this operation and name.
+func newTarget(o op, name string) *target {
+	t := &target{op: o, name: name, slot: nameSlot(name)}
+	if o == opAddress {
+		t.port = strings.TrimSuffix(name, ".address") + ".port"
+	}
+	return t
+}
+
+// nameSlots is the number of slots by which names of attributes are found: many more than a record has attributes.
+const nameSlots = 256
+
+// nameSlot gives the slot of a name, which it may share with others.
+func nameSlot(name string) uint8 {
+	n := uint32(len(name))
+	if n == 0 {
+		return 0
+	}
+	return uint8((n | uint32(name[0])<<8 | uint32(name[n/2])<<16 | uint32(name[n-1])<<24) * 0x9e3779b1 >> 24)
 }
 
 // targetOps are the targets that are more than an attribute of that name.
@@ -134,8 +157,7 @@ func parseTarget(s string) (*target, error) {
 	if name == "" {
 		return nil, fmt.Errorf("the target is empty")
 	}
-	t := &target{name: name}
-	t.op = targetOps[name] // opAttr if it is none of them
+	t := newTarget(targetOps[name], name) // opAttr if it is none of them
 	if unit != "" {
 		u, ok := units[unit]
 		if !ok {

@@ -143,6 +143,87 @@ func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, b
 	return parseGo(l, s, loc, ref)
 }
 
+// A lastStamp remembers a stamp, for the next one is mostly of the same minute. The zero value remembers none.
+type lastStamp struct {
+	kind   layoutKind
+	size   int      // of the stamp; 0: there is none
+	text   [40]byte // the stamp
+	sec    int      // where its seconds stand
+	digits int      // of its fraction
+	zone   int      // where what it says of its zone stands
+	minute int64    // Unix time of its minute
+	res    time.Duration
+	source timeline.ZoneSource
+	loc    *time.Location
+}
+
+// read reads s if it differs from the stamp that is remembered in seconds and fraction alone.
+func (m *lastStamp) read(l layout, s string, loc *time.Location) (stamp, bool) {
+	if len(s) != m.size || l.kind != m.kind || m.size == 0 || s[:m.sec] != string(m.text[:m.sec]) || s[m.zone:] != string(m.text[m.zone:m.size]) ||
+		m.zone == m.size && loc != nil {
+		return stamp{}, false
+	}
+	sec := two(s[m.sec], s[m.sec+1])
+	if uint(sec) > 59 {
+		return stamp{}, false
+	}
+	ns := 0
+	if at := m.sec + 2; at < m.zone {
+		if s[at] != m.text[at] {
+			return stamp{}, false
+		}
+		for _, c := range []byte(s[at+1 : m.zone]) {
+			if c -= '0'; c > 9 {
+				return stamp{}, false
+			}
+			ns = ns*10 + int(c)
+		}
+		ns *= pow10[9-m.digits]
+	}
+	return stamp{t: time.Unix(m.minute+int64(sec), int64(ns)).In(m.loc), res: m.res, zone: m.source}, true
+}
+
+// remember remembers the stamp that s was read as, if the one that follows can be told by it: the whole of it is digits but for what
+// parts them, and its zone is an offset or is not known.
+func (m *lastStamp) remember(l layout, s string, st *stamp) {
+	m.size = 0
+	sec := 0
+	switch {
+	case len(s) < 19 || len(s) > len(m.text) || st.zone == timeline.ZoneConfig:
+		return
+	case l.kind == layoutCLF && s[11] == ':':
+		sec = len("01/Mar/2026:12:00:")
+	case (l.kind == layoutISO || l.kind == layoutAuto) && (s[4] == '-' || s[4] == '/') && s[7] == s[4] && s[13] == ':':
+		sec = len("2026-03-01T12:00:")
+	default:
+		return
+	}
+	if len(s) < sec+2 || s[sec-1] != ':' {
+		return
+	}
+	ns, digits, zone := fraction(s, sec+2)
+	seconds := num(s, sec, 2)
+	if digits > 9 || seconds < 0 || seconds > 59 || st.t.Nanosecond() != ns {
+		return
+	}
+	switch rest := strings.TrimPrefix(s[zone:], " "); {
+	case zone == len(s):
+		if st.zone != timeline.ZoneUnknown {
+			return
+		}
+	case rest == "Z" && st.zone == timeline.ZoneWritten:
+	case rest != "" && (rest[0] == '+' || rest[0] == '-') && st.zone == timeline.ZoneWritten:
+		if _, n := parseOffset(rest); n != len(rest) {
+			return
+		}
+	default:
+		return
+	}
+	copy(m.text[:], s)
+	m.kind, m.size, m.sec, m.digits, m.zone = l.kind, len(s), sec, digits, zone
+	m.minute, m.res, m.source, m.loc = st.t.Unix()-int64(seconds), st.res, st.zone, st.t.Location()
+}
+
 // parseAuto finds by a glance which of the layouts s is in.
 func parseAuto(s string, loc *time.Location, ref time.Time) (stamp, bool) {
 	if len(s) < 9 {
@@ -584,6 +665,9 @@ func parseEpoch(k layoutKind, s string) (stamp, bool) {
 		return stamp{}, false
 	}
 	// The digits, and how many of them stand before the point.
+	if len(s) > 2 && s[2] > '9' && s[2]|0x20 != 'e' || len(s) > 2 && s[2] == '/' {
+		return stamp{}, false // mostly a date of another form
+	}
 	var digits [40]byte
 	n, whole, exp := 0, -1, 0
 	for i := 0; i < len(s); i++ {

@@ -212,6 +212,70 @@ func BenchmarkStamp(b *testing.B) {
 	}
 }
 
+// likeLast remembers a stamp and changes a byte after the other: what is read of it by the one that is remembered is what is read of it alone.
+func likeLast(t *testing.T, l layout, s string, loc *time.Location) (times int) {
+	t.Helper()
+	st, ok := parseStamp(l, s, loc, testReference)
+	if !ok {
+		return 0
+	}
+	var last lastStamp
+	last.remember(l, s, &st)
+	for i := range len(s) {
+		for _, c := range "0569:.Z+ " {
+			b := []byte(s)
+			b[i] = byte(c)
+			for _, in := range []*time.Location{loc, time.UTC, nil} {
+				got, ok := last.read(l, string(b), in)
+				if !ok {
+					continue
+				}
+				times++
+				if want, ok := parseStamp(l, string(b), in, testReference); !ok || got != want {
+					t.Errorf("%q after %q: %+v, alone %+v, %v", b, s, got, want, ok)
+				}
+			}
+		}
+	}
+	return times
+}
+
+func TestLastStamp(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		layout, text string
+		remembered   bool
+	}{
+		{"iso8601", "2026-03-01T12:00:07.655Z", true},
+		{"iso8601", "2026-03-01 12:00:07,655", true},
+		{"rfc3339", "2026-03-01T12:00:07.655123456+01:00", true},
+		{"auto", "2026/03/01 12:00:07", true},
+		{"auto", "01/Mar/2026:12:00:07 +0000", false},
+		{"clf", "01/Mar/2026:12:00:07 +0000", true},
+		{"clf", "01/Mar/2026:12:00:07.655", true},
+		{"clf", "01/Mar/2026 12:00:07", false},
+		{"iso8601", "2026-03-01 12:00:07 PM", false},
+		{"iso8601", "2026-03-29 01:59:07 Europe/Berlin", false},
+		{"iso8601", "2026-03-01 12:00:60", false},
+		{"iso8601", "20260301T120007Z", false},
+		{"epoch", "1772366407.123456789", false},
+		{"syslog", "Mar  1 12:00:07", false},
+	} {
+		l, err := parseLayout(c.layout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, loc := range []*time.Location{nil, berlin} {
+			if n := likeLast(t, l, c.text, loc); loc == nil && (n > 0) != c.remembered {
+				t.Errorf("%s %q: %d are read by the last one, want some: %v", c.layout, c.text, n, c.remembered)
+			}
+		}
+	}
+}
+
 // FuzzStamp reads any text in every layout: nothing breaks, what is read is a stamp, and
 // what package time reads too is the same moment.
 func FuzzStamp(f *testing.F) {
@@ -243,6 +307,7 @@ func FuzzStamp(f *testing.F) {
 		for _, l := range layouts {
 			for _, loc := range []*time.Location{nil, berlin} {
 				st, ok := parseStamp(l, s, loc, testReference)
+				likeLast(t, l, s, loc)
 				if ok && (st.res <= 0 || st.t.Year() < 1899 || st.t.Year() > 10000 || loc == nil && st.zone == timeline.ZoneConfig) {
 					t.Errorf("%q: resolution %s, time %s, zone %s", s, st.res, st.t, st.zone)
 				}

@@ -129,6 +129,20 @@ func (v number) times(unit time.Duration, digits int) (d, res time.Duration, ok 
 	if digits == 0 {
 		return d, res, true
 	}
+	// Mostly the unit is a power of ten with more zeros than there are digits.
+	zeros := -1
+	switch unit {
+	case time.Second:
+		zeros = 9
+	case time.Millisecond:
+		zeros = 6
+	case time.Microsecond:
+		zeros = 3
+	}
+	if zeros >= digits {
+		res = time.Duration(pow10[zeros-digits])
+		return d + time.Duration(v.frac)*res, res, true
+	}
 	// Digit by digit: units of 60 have no decimal places below some.
 	frac, scale := v.frac, int64(1)
 	for range digits {

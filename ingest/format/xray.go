@@ -102,7 +102,7 @@ func (t *tree) segment(s *segment, v *fastjson.Value, parent string, sub bool, d
 		if u := member(q, "url", "connection_string"); u != "" {
 			if i := strings.Index(u, "://"); i >= 0 {
 				host, _, _ := strings.Cut(u[i+3:], "/")
-				d.address("server.address", host)
+				d.addressOf(serverAddress, host)
 			}
 		}
 	}

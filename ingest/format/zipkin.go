@@ -68,7 +68,7 @@ func (t *tree) remote(e *fastjson.Value) {
 	if ip := member(e, "ipv4", "ipv6"); ip != "" {
 		t.put("peer.ipv4", ip)
 		if t.kind == "client" || t.kind == "producer" {
-			t.d.address("server.address", ip)
+			t.d.addressOf(serverAddress, ip)
 		}
 		if p := member(e, "port"); p != "" && p != "0" {
 			t.put("peer.port", p)
