@@ -67,7 +67,7 @@ func (s *Set) caseFiles() []*CaseFile {
 
 // builtinCaseFiles are those that come with the program. Only tests ask for them.
 var builtinCaseFiles = sync.OnceValue(func() []*CaseFile {
-	set, err := loadRules(builtinCases, nil, nil)
+	set, err := loadRules(builtinCases, nil, nil, true)
 	if err != nil {
 		panic(err) // the files are part of the program and its tests load them
 	}

@@ -223,9 +223,29 @@ type expression struct {
 	checked *ast.AST
 	quick   *quick // nil: only CEL can evaluate it
 
+	check    func() (*expression, []celError) // gives the two when they are first asked for; nil: they are there
+	checking sync.Once
+	checkErr error
+
 	plan    sync.Once
 	program cel.Program
 	planErr error
+}
+
+// ready checks what was left to be checked until it is asked for.
+func (x *expression) ready() error {
+	if x.check == nil {
+		return nil
+	}
+	x.checking.Do(func() {
+		made, errs := x.check()
+		if len(errs) > 0 {
+			x.checkErr = fmt.Errorf("compile %q: %s", shorten(x.source, 80), errs[0].what)
+			return
+		}
+		x.checked, x.quick, x.program = made.checked, made.quick, made.program
+	})
+	return x.checkErr
 }
 
 // A celError is a complaint about an expression, at a place in it.
@@ -275,7 +295,13 @@ func checkType(language func() (*cel.Env, error), source string, want *cel.Type)
 
 // planned makes the program by which CEL evaluates x, which is of a language, once.
 func (x *expression) planned(language func() (*cel.Env, error)) error {
+	if err := x.ready(); err != nil {
+		return err
+	}
 	x.plan.Do(func() {
+		if x.program != nil {
+			return // it was made when x was checked
+		}
 		env, err := language()
 		if err != nil {
 			x.planErr = err
@@ -370,6 +396,9 @@ func (x *expression) truth(ctx context.Context, of *subject) (bool, error) {
 
 // text evaluates what gives a text.
 func (x *expression) text(ctx context.Context, of *subject) (string, error) {
+	if err := x.ready(); err != nil {
+		return "", err
+	}
 	if x.quick != nil && x.quick.text != nil {
 		return x.quick.text(of), nil
 	}
@@ -382,6 +411,9 @@ func (x *expression) text(ctx context.Context, of *subject) (string, error) {
 
 // events evaluates what gives events.
 func (x *expression) events(ctx context.Context, of *subject) ([]*EventView, error) {
+	if err := x.ready(); err != nil {
+		return nil, err
+	}
 	if x.quick != nil && x.quick.events != nil {
 		return x.quick.events(of), nil
 	}

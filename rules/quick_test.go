@@ -41,6 +41,9 @@ func TestQuickIsCEL(t *testing.T) {
 				if x == nil {
 					continue
 				}
+				if err := x.ready(); err != nil {
+					t.Fatal(err)
+				}
 				byCEL := &expression{source: x.source, checked: x.checked}
 				switch {
 				case name == "when":

@@ -85,7 +85,7 @@ type ruleFile struct {
 }
 
 var builtin = sync.OnceValue(func() *Set {
-	set, err := loadRules(builtinFiles, builtinSignals(), nil)
+	set, err := loadRules(builtinFiles, builtinSignals(), nil, true)
 	if err != nil {
 		panic(err) // the files are part of the program and its tests load them
 	}
@@ -101,11 +101,12 @@ func Builtin() *Set { return builtin() }
 // with the program. The error joins all complaints about all files, each with file:line:col.
 func Load(fsys fs.FS) (*Set, error) {
 	signals, errs := loadSignals(fsys, builtinSignals())
-	return loadRules(fsys, signals, errs)
+	return loadRules(fsys, signals, errs, false)
 }
 
-// loadRules reads the rules of fsys; errs are complaints that there are already.
-func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
+// loadRules reads the rules of fsys; errs are complaints that there are already. Of sound files, which were seen to be without
+// fault, expressions are checked when they are first evaluated: most never are, and to parse them all takes a tenth of a second.
+func loadRules(fsys fs.FS, signals []*Signal, errs []error, sound bool) (*Set, error) {
 	s := &Set{signals: newSignalTable(signals)}
 	err := walkYAML(fsys, func(name, folder string) {
 		switch folder {
@@ -117,7 +118,7 @@ func loadRules(fsys fs.FS, signals []*Signal, errs []error) (*Set, error) {
 			s.cases = append(s.cases, g)
 			return
 		}
-		r, b, problems := readRule(fsys, name, s.signals.byID)
+		r, b, problems := readRule(fsys, name, s.signals.byID, sound)
 		errs = append(errs, problems...)
 		if err := s.add(r, b); err != nil {
 			errs = append(errs, err)
@@ -258,7 +259,7 @@ func (s *Set) Signals() []Signal {
 var ruleName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // readRule reads a rule of scope request or of scope batch.
-func readRule(fsys fs.FS, name string, signals map[string]*Signal) (*rule, *batchRule, []error) {
+func readRule(fsys fs.FS, name string, signals map[string]*Signal, sound bool) (*rule, *batchRule, []error) {
 	data, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return nil, nil, []error{err}
@@ -268,7 +269,7 @@ func readRule(fsys fs.FS, name string, signals map[string]*Signal) (*rule, *batc
 	if err != nil {
 		return nil, nil, []error{err}
 	}
-	c := &ruleChecker{file: name, data: data, root: root, signals: signals}
+	c := &ruleChecker{file: name, data: data, root: root, signals: signals, sound: sound}
 	r, b := c.rule(&f)
 	if len(c.errs) > 0 {
 		return nil, nil, c.errs
@@ -287,6 +288,7 @@ type ruleChecker struct {
 	data    []byte
 	root    *yaml.Node
 	signals map[string]*Signal
+	sound   bool // expressions are checked later
 	errs    []error
 }
 
@@ -355,6 +357,11 @@ func (c *ruleChecker) rule(f *ruleFile) (*rule, *batchRule) {
 		next:      f.NextChecks,
 	}
 	if r.when != nil {
+		// It is asked of every hop.
+		if err := r.when.ready(); err != nil {
+			c.at([]string{"when"}, "%v", err)
+			return nil, nil
+		}
 		r.condition = conditionOf(r.when)
 	}
 	c.cases(r, f.Tests)
@@ -369,6 +376,9 @@ func (c *ruleChecker) compile(key, source string, want *cel.Type) *expression {
 func (c *ruleChecker) compileWith(key, source string, with func(source string) (*expression, []celError)) *expression {
 	if source == "" {
 		return nil
+	}
+	if c.sound {
+		return &expression{source: source, check: func() (*expression, []celError) { return with(source) }}
 	}
 	x, errs := with(source)
 	for _, e := range errs {

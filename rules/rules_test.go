@@ -7,3 +7,10 @@ func TestBuiltinCases(t *testing.T) {
 		t.Error(f)
 	}
 }
+
+// What the program holds to be sound is.
+func TestBuiltinIsSound(t *testing.T) {
+	if _, err := loadRules(builtinFiles, builtinSignals(), nil, false); err != nil {
+		t.Error(err)
+	}
+}

@@ -421,8 +421,8 @@ func (s *Source) inspect(ctx context.Context) error {
 			return
 		}
 		var hosts []string
-		oldest, newest := st.parts[0], st.parts[len(st.parts)-1]
-		for _, p := range []*filePart{oldest, newest} {
+		newest := st.parts[len(st.parts)-1]
+		for _, p := range st.ends() {
 			head, err := p.head()
 			if err != nil {
 				continue
@@ -434,8 +434,10 @@ func (s *Source) inspect(ctx context.Context) error {
 				}
 			})
 			if p == newest {
-				if tail := p.tail(); len(tail) > 0 {
-					_, to = s.stamps(p, st.format, tail, func(*timeline.Event) {})
+				if int64(len(head)) < p.size { // else the head is all
+					if tail := p.tail(); len(tail) > 0 {
+						_, to = s.stamps(p, st.format, tail, func(*timeline.Event) {})
+					}
 				}
 				looks[i].last = to
 			}
@@ -472,13 +474,18 @@ func (s *Source) inspect(ctx context.Context) error {
 		st := s.streams[i]
 		st.reference = latest
 		s.dateParts(st)
-		for _, p := range []*filePart{st.parts[0], st.parts[len(st.parts)-1]} {
+		for _, p := range st.ends() {
 			if head, err := p.head(); err == nil {
 				s.saw(s.stamps(p, st.format, head, func(*timeline.Event) {}))
 			}
 		}
 	}
 	return nil
+}
+
+// ends gives the oldest and the newest part of the stream, which may be one.
+func (st *stream) ends() []*filePart {
+	return slices.Compact([]*filePart{st.parts[0], st.parts[len(st.parts)-1]})
 }
 
 // chooseFormat takes for a stream the format of its newest part that has one.
