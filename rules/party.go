@@ -94,6 +94,9 @@ func (h *HopView) pointed(cause string) string {
 			}
 			return p
 		}
+		if p := h.elsewhere(e, cause); of == nil && p != "" {
+			return p
+		}
 		if p := h.calledFrom(e); of == nil && p != "" {
 			return p
 		}
@@ -285,6 +288,9 @@ func (h *HopView) named(cause string) string {
 			return h.FailedBy.Party
 		}
 		if p := h.called(e, nil); p != "" {
+			return p
+		}
+		if p := h.elsewhere(e, cause); p != "" {
 			return p
 		}
 	}

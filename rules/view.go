@@ -189,6 +189,7 @@ type views struct {
 	near    *NearView
 	hops    map[*timeline.Hop]*HopView
 	calls   map[*timeline.Call]*CallView
+	signals *signalTable
 	// inferred says that some event was joined by inference.
 	inferred bool
 	whole    bool // complete was called
@@ -256,17 +257,19 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 		all += len(h.Events)
 	}
 	events := make([]EventView, all) // all at once: there are many
-	return makeViews(r, nearView(near), func(h *HopView, e *timeline.Joined) *EventView {
+	v := makeViews(r, nearView(near), func(h *HopView, e *timeline.Joined) *EventView {
 		ev := &events[0]
 		events = events[1:]
 		ev.fill(e, h.hop, signals)
 		return ev
 	}, func(h *HopView) *EventView { return answerView(h, signals) })
+	v.signals = signals
+	return v
 }
 
 // certainly gives the same views without the events that were joined by inference.
 func (v *views) certainly(r *timeline.Request) *views {
-	return makeViews(r, v.near, func(h *HopView, e *timeline.Joined) *EventView {
+	w := makeViews(r, v.near, func(h *HopView, e *timeline.Joined) *EventView {
 		if e.Join == timeline.ByInferred {
 			return nil
 		}
@@ -277,6 +280,8 @@ func (v *views) certainly(r *timeline.Request) *views {
 		}
 		return v.hops[h.hop].answer
 	})
+	w.signals = v.signals
+	return w
 }
 
 // makeViews makes the views of a request, of its events by event and of the answers that

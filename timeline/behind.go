@@ -40,11 +40,13 @@ func (c *collector) occurrences() map[place][]occurrence {
 		}
 	}
 	for _, list := range out {
-		slices.SortFunc(list, func(a, b occurrence) int {
-			return cmp.Or(a.at.Time.Compare(b.at.Time), a.e.Pos.Compare(b.e.Pos))
-		})
+		slices.SortFunc(list, compareOccurrences)
 	}
 	return out
+}
+
+func compareOccurrences(a, b occurrence) int {
+	return cmp.Or(a.at.Time.Compare(b.at.Time), a.e.Pos.Compare(b.e.Pos))
 }
 
 // killers names, for each life, the request whose work ended it.

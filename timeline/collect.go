@@ -53,6 +53,7 @@ type Collection struct {
 
 	failures failures
 	failedAt map[place][]occurrence
+	byCode   map[codePlace][]occurrence // of these
 	workers  map[contextKey][]stay
 	holds    map[place][]hold
 	wentWell wentWell
@@ -315,6 +316,7 @@ func (c *collector) finish() *Collection {
 	}
 	out.failures = c.failuresSeen()
 	out.failedAt, out.workers = c.occurrences(), stays(c.drafts)
+	out.byCode = byCode(out.failedAt)
 	out.holds = holds(out.Requests)
 	out.wentWell = c.good
 	inFlight(out.Requests)

@@ -263,6 +263,8 @@ func joinContext(k contextKey, rs []contextRecord, g *aliasGraph) (found []conte
 		}
 	}
 	stints = slices.DeleteFunc(stints, func(s stint) bool { return s.nested })
+	// Of two that end in the same second the log tells which was over first.
+	rs = slices.SortedFunc(slices.Values(rs), func(a, b contextRecord) int { return a.e.Pos.Compare(b.e.Pos) })
 	for i := range rs {
 		if rs[i].form != "" {
 			continue

@@ -252,7 +252,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		if sp := h.span(); sp != nil && sp.caller != nil {
 			taken[h] = true // its caller is known
 			for _, c := range calls {
-				if c.Record != nil && c.Record.Kind == ClientSpan && c.Record.Pos == *sp.caller && c.Peer != "" && !c.Failed() {
+				if c.Record != nil && c.Record.Pos == *sp.caller && onlyCall(c, calls) && c.Peer != "" && !c.Failed() {
 					give(c, h, 3)
 				}
 			}
@@ -312,6 +312,11 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			}
 		}
 	}
+}
+
+// onlyCall says whether a record tells of no other call than this one: of those that a proxy made for one exchange it is not known which the callee's record is of.
+func onlyCall(c *Call, calls []*Call) bool {
+	return c.Record.Kind == ClientSpan || !slices.ContainsFunc(calls, func(o *Call) bool { return o != c && o.Record == c.Record })
 }
 
 // sameMethod says whether nothing that both ends of a call tell of its method differs: who stands between two passes it on.

@@ -47,14 +47,21 @@ func (b *EndpointBook) OnlyCallee(service string) string {
 		return ""
 	}
 	most, all := Edge{}, 0
+	var edges []Edge
 	for _, e := range b.Edges {
-		if e.Caller == service && e.Callee != service && e.Calls > most.Calls {
+		// Who calls it, through whichever others and much more often, is not called by it, but where a record says so.
+		if e.Caller == service && e.Callee != service && (e.Recorded > 0 || !b.leads(e.Callee, service, e.Calls*onlyCalleeOf)) {
+			edges = append(edges, e)
+		}
+	}
+	for _, e := range edges {
+		if e.Calls > most.Calls {
 			most = e
 		}
 	}
-	for _, e := range b.Edges {
+	for _, e := range edges {
 		// What stands behind its callee, and it has no record of calling, it called through that, which left no record then.
-		if e.Caller == service && e.Callee != service && (e.Callee == most.Callee || e.Recorded > 0 || !b.leads(most.Callee, e.Callee)) {
+		if e.Callee == most.Callee || e.Recorded > 0 || !b.leads(most.Callee, e.Callee, alikeLeast) {
 			all += e.Calls
 		}
 	}
@@ -64,12 +71,12 @@ func (b *EndpointBook) OnlyCallee(service string) string {
 	return most.Callee
 }
 
-// leads says whether what one service is asked comes to another one, through whichever others.
-func (b *EndpointBook) leads(from, to string) bool {
+// leads says whether what one service is asked comes to another one, through whichever others, by so many calls of each at least.
+func (b *EndpointBook) leads(from, to string, least int) bool {
 	seen := map[string]bool{from: true}
 	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
 		for _, e := range b.Edges {
-			if e.Caller != todo[0] || e.Calls < alikeLeast || seen[e.Callee] {
+			if e.Caller != todo[0] || e.Calls < least || seen[e.Callee] {
 				continue
 			}
 			if e.Callee == to {

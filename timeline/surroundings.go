@@ -21,6 +21,8 @@ type Surroundings struct {
 	// WentWell tells, of failing calls of the request, when a call from the same host to the
 	// same service last went well, as far as the sampled requests show it.
 	WentWell map[*Call]Instant
+
+	byCode map[codePlace][]occurrence // see Elsewhere
 }
 
 // Same says in how many other requests an exception of the same type and frame was logged.
@@ -41,6 +43,60 @@ func (x *Exception) stack() string {
 		return fmt.Sprintf("%s %s:%d %s", x.Function, x.File, x.Line, withoutNumbers(x.Message))
 	}
 	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
+}
+
+// A codePlace is where in its code a service reported an error: the function that failed, else the call that logged it and the words that it put
+// before what went wrong, as code does that wraps the errors of a call.
+type codePlace struct{ service, file, function, words string }
+
+// codePlaceOf tells where the error of e was reported; ok is false if neither a function nor words tell.
+func codePlaceOf(e *Event) (p codePlace, ok bool) {
+	x := e.Exception
+	if x == nil {
+		return p, false
+	}
+	p = codePlace{service: e.Service, file: x.File, function: x.Function}
+	if x.File != "" && x.Function != "" && !x.Logged {
+		return p, true
+	}
+	p.words, _, ok = strings.Cut(x.Message, ": ")
+	return p, ok && len(p.words) > 2 && len(p.words) < likeMost && !strings.ContainsAny(p.words, "0123456789")
+}
+
+// elsewhereMost bounds how many records Elsewhere gives.
+const elsewhereMost = 50
+
+// Elsewhere gives the records by which the code that reported the error of e reported errors before and after, the nearest in time, by
+// time; of which requests they are does not matter.
+func (s *Surroundings) Elsewhere(e *Event, at Instant) []*Event {
+	p, ok := codePlaceOf(e)
+	if s == nil || !ok {
+		return nil
+	}
+	list := s.byCode[p]
+	i, _ := slices.BinarySearchFunc(list, at.Time, func(o occurrence, t time.Time) int { return o.at.Time.Compare(t) })
+	lo := max(0, min(i-elsewhereMost/2, len(list)-elsewhereMost))
+	var out []*Event
+	for _, o := range list[lo:min(len(list), lo+elsewhereMost)] {
+		out = append(out, o.e)
+	}
+	return out
+}
+
+// byCode sorts the failed records by where in the code of their services they were reported, each list by time.
+func byCode(at map[place][]occurrence) map[codePlace][]occurrence {
+	out := map[codePlace][]occurrence{}
+	for _, list := range at {
+		for _, o := range list {
+			if p, ok := codePlaceOf(o.e); ok {
+				out[p] = append(out[p], o)
+			}
+		}
+	}
+	for _, list := range out {
+		slices.SortFunc(list, compareOccurrences)
+	}
+	return out
 }
 
 // likeMost bounds how much of a message is compared.
@@ -114,7 +170,7 @@ func inFlight(requests []*Request) {
 // elsewhere.
 func (c *Collection) Surroundings(r *Request) *Surroundings {
 	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}, SameStack: map[string]int{}}
-	s.WentWell = c.wentWell.near(r, c.Clocks)
+	s.WentWell, s.byCode = c.wentWell.near(r, c.Clocks), c.byCode
 	from, to := r.Start, r.Start
 	if root := r.Root(); root != nil && root.End.Known() {
 		to = root.End
