@@ -114,7 +114,7 @@ func (c *collector) mayBeAt(call *Call, lone []place) []place {
 	}
 	own, p := place{call.Caller.Service, call.Caller.Host}, place{h.Service, h.Host}
 	if h.Silent && c.places[p] {
-		if call.Method == "" || p == own {
+		if p == own {
 			return nil
 		}
 		return []place{p}
