@@ -204,7 +204,7 @@ func (h *HopView) unheard(cause string, e *EventView) string {
 		party := ""
 		for _, c := range h.Calls {
 			if r := c.call.Record; c.Answered && r != nil && r.ID < e.joined.ID {
-				party = c.Party
+				party = madeBelow(c)
 			}
 		}
 		return party
@@ -430,17 +430,19 @@ func (h *HopView) namedPeer(text string) string {
 	return ""
 }
 
-// refuser names the hop that made the refusal on which h's failure rests: hops that
+// refuser names the hop that made the answer, a refusal mostly, on which h's failure rests: hops that
 // passed it on are passed over.
-func (h *HopView) refuser() string {
-	c := h.FailedBy
+func (h *HopView) refuser() string { return madeBelow(h.FailedBy) }
+
+// madeBelow names the party that made the answer to a call: hops that passed it on, and proxies that had the same from below, are passed over.
+func madeBelow(c *CallView) string {
 	if c == nil {
 		return ""
 	}
 	party := c.Party
 	for range 64 { // a request's depth is bounded, a broken one's is not
 		callee := c.Callee
-		if callee == nil || callee.hop.Lineage != timeline.Relayed {
+		if callee == nil || callee.hop.Lineage != timeline.Relayed && callee.hop.Role != timeline.RoleGateway && callee.hop.Role != timeline.RoleProxy {
 			return party
 		}
 		var next *CallView

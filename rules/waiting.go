@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"time"
+
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -24,9 +26,10 @@ func (h *HopView) deepestWaiting() waiting {
 	if !gaveUp.Known() {
 		gaveUp = h.hop.End
 	}
+	wait := c.atMost()
 	at := c.Callee
 	for depth := 0; at != nil && depth < 64; depth++ {
-		next, sure := heldAt(at, gaveUp)
+		next, sure := heldAt(at, gaveUp, wait)
 		if next == nil {
 			break
 		}
@@ -56,8 +59,37 @@ func (h *HopView) alsoAtWork(c *CallView, gaveUp timeline.Instant) string {
 	return ""
 }
 
-// heldAt finds the call for which a hop waited at a moment, and whether the clocks make it certain.
-func heldAt(h *HopView, at timeline.Instant) (c *CallView, sure bool) {
+// atMost gives for how long the caller of c can have waited for it at most, by its own clock alone: as long as the exchange took for which it
+// made it, or from the first that it wrote of the request until it wrote of the call. 0 if that is not known.
+func (c *CallView) atMost() time.Duration {
+	r := c.call.Record
+	if r == nil {
+		return 0
+	}
+	if r.Stamp.HasDuration() {
+		return r.Duration + r.Stamp.DurationResolution
+	}
+	first := r.Time
+	for _, e := range c.call.Caller.Events {
+		if e.Join != timeline.ByInferred && !e.Undated() && timeline.ClockOf(e.Event) == timeline.ClockOf(r.Event) && e.Time.Before(first) {
+			first = e.Time
+		}
+	}
+	if r.Undated() || first.Equal(r.Time) {
+		return 0
+	}
+	return r.Time.Sub(first) + r.Stamp.Resolution
+}
+
+// outlasts says whether a call took longer, by its caller's own clock, than another one for whose sake it was made was waited for: whoever
+// gave up on that one did so while this one was not over, or had not begun.
+func (c *CallView) outlasts(wait time.Duration) bool {
+	r := c.call.Record
+	return wait > 0 && r != nil && r.Stamp.HasDuration() && r.Duration-r.Stamp.DurationResolution > wait && len(r.Calls) == 1
+}
+
+// heldAt finds the call for which a hop waited at a moment, and whether the clocks make it certain, or that it outlasted the wait of whoever gave up then.
+func heldAt(h *HopView, at timeline.Instant, wait time.Duration) (c *CallView, sure bool) {
 	var maybe *CallView
 	for _, k := range h.Calls {
 		if k.call.Purpose.Aside() {
@@ -68,7 +100,7 @@ func heldAt(h *HopView, at timeline.Instant) (c *CallView, sure bool) {
 			continue // began after, or was over before
 		}
 		began := start.CertainlyBefore(at)
-		pending := at.CertainlyBefore(end) || !end.Known() && unanswered(k.call)
+		pending := at.CertainlyBefore(end) || !end.Known() && unanswered(k.call) || k.outlasts(wait)
 		if began && pending {
 			return k, true
 		}
