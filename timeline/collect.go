@@ -95,6 +95,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.byKeys()
 	c.failures()
 	c.neighbourhoods()
+	c.ofPrograms()
 	if err := c.readAnchors(); err != nil {
 		return nil, err
 	}

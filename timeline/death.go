@@ -21,9 +21,13 @@ func workerDeath(e *Event) bool {
 	return worker && e.Exception == nil && e.Lifecycle.OfItsWork() && !undated(e)
 }
 
-// tellsLoss says whether e is the death of a worker at a moment that calls lost then can be held against.
+// tellsLoss says whether e is the death of a worker at a moment that calls lost then can be held against. The kernel tells of one by its process
+// alone.
 func (c *collector) tellsLoss(e *Event) bool {
-	if !workerDeath(e) {
+	if e.Exception != nil || !e.Lifecycle.OfItsWork() || undated(e) {
+		return false
+	}
+	if p := endOf(c.lives, e); !workerDeath(e) && (p == nil || !p.Worker) {
 		return false
 	}
 	return !vague(toldAt(e, nil, c.clocks))
@@ -36,6 +40,7 @@ const deathTakes = 2 * time.Second
 // A lostCall is a call whose connection broke before its callee had answered.
 type lostCall struct {
 	set      string
+	pid      string  // of its callee's process, "" if it is not known
 	from, to Instant // its callee was at work
 }
 
@@ -58,7 +63,7 @@ func (c *collector) workersLost() map[string][]Joined {
 				}
 				p := place{h.Service, h.Host}
 				from, to := hopWindow(h)
-				lost[p] = append(lost[p], &lostCall{set, from, to})
+				lost[p] = append(lost[p], &lostCall{set, h.pid(), from, to})
 			}
 		}
 	}
@@ -68,8 +73,9 @@ func (c *collector) workersLost() map[string][]Joined {
 			continue
 		}
 		at := toldAt(e, nil, c.clocks)
+		pid, _ := subjectOf(e)
 		for _, x := range lost[place{e.Service, e.Host}] {
-			if !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
+			if (pid == "" || x.pid == "" || pid == x.pid) && !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
 				pairs = append(pairs, lostWith{x, e})
 			}
 		}

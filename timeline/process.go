@@ -63,6 +63,36 @@ func byTelling(events []*Event) {
 	slices.SortStableFunc(events, func(a, b *Event) int { return at[a].Compare(at[b]) })
 }
 
+// ofPrograms gives what the kernel tells of processes, which it calls by their programs, to the services as which these processes log on the
+// same host.
+func (c *collector) ofPrograms() {
+	type process struct{ host, pid string }
+	services := map[process]map[string]bool{}
+	for _, e := range c.life {
+		if e.Lifecycle == ProcessOOMKilled && e.Attrs.Get(KeyPID) != "" {
+			services[process{e.Host, e.Attrs.Get(KeyPID)}] = map[string]bool{}
+		}
+	}
+	if len(services) == 0 {
+		return
+	}
+	for _, e := range slices.Concat(c.sortedEvents(), c.failed, c.life) {
+		pid, _ := subjectOf(e)
+		if known := services[process{e.Host, pid}]; known != nil && e.Lifecycle != ProcessOOMKilled {
+			known[e.Service] = true
+		}
+	}
+	for _, e := range c.life {
+		known := services[process{e.Host, e.Attrs.Get(KeyPID)}]
+		if e.Lifecycle != ProcessOOMKilled || len(known) != 1 || known[e.Service] {
+			continue
+		}
+		for s := range known {
+			e.Service = s
+		}
+	}
+}
+
 // homesOf gives, for the places of which only lifecycle records tell, the one host on which the service logs else.
 func homesOf(life, others []*Event) map[place]string {
 	hosts := map[string]map[string]bool{}
@@ -118,6 +148,9 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 		pid, worker := subjectOf(e)
 		life := lifeAmong(out, pid, worker)
 		ended := life == nil || life.End.Known()
+		if life != nil && worker && pid != "" && life.PID == pid {
+			life.Worker = true // whoever told of it first did not know
+		}
 		switch e.Lifecycle {
 		case ProcessStarting, ProcessReady:
 			if ended || life.Ready.Known() || life.Stopping.Known() {
@@ -151,6 +184,8 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 			}
 			if !life.End.Known() {
 				life.End, life.HowEnded = when, e.Lifecycle
+			} else if e.Lifecycle == ProcessOOMKilled && life.HowEnded == ProcessKilled {
+				life.HowEnded = ProcessOOMKilled // whoever saw the signal alone does not know why
 			}
 			if e.Lifecycle == ProcessStopped && !life.Stopping.Known() {
 				life.Stopping = when
