@@ -695,6 +695,9 @@ func (n *noter) add(h *timeline.Hop, e timeline.Event, start, end timeline.Insta
 		e.System = h.System
 	}
 	e.Time = start.Time
+	if e.Kind != timeline.LogRecord && start.Known() && end.Known() {
+		e.Duration, e.Stamp.DurationResolution = end.Time.Sub(start.Time), time.Microsecond
+	}
 	n.offset++
 	e.Pos = timeline.Pos{Path: h.Service + ".log", Offset: n.offset, Line: int(n.offset)}
 	j := &timeline.Joined{Event: &e, ID: len(n.events) + 1, Hop: h, Start: start, End: end, Join: timeline.ByKey, Candidates: 1}

@@ -28,7 +28,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 	origin := j.trail.Origin
 	c := origin.FailedBy
 	if c == nil {
-		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause)) {
+		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause) || j.views.hops[origin].says("no_healthy_upstream", false)) {
 			return "not_started", name(origin) + " refused it before it asked anybody"
 		}
 		return "unknown", j.done(nil)

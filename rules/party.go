@@ -414,6 +414,9 @@ func (h *HopView) usualCallee() string {
 	}
 	for _, e := range h.Events {
 		if name := e.joined.Attrs.Get("haproxy.backend"); name != "" {
+			if known, ok := h.from.near.near.Book.Lookup("", name); ok {
+				return known.Service
+			}
 			return name
 		}
 	}

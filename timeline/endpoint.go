@@ -242,6 +242,13 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		}
 		d.votes[at][place{h.Service, h.Host}] += weight
 		d.total[at] += weight
+		if g := (peerAt{peer: groupOf(c)}); g.peer != "" {
+			if d.votes[g] == nil {
+				d.votes[g] = map[place]int{}
+			}
+			d.votes[g][place{service: h.Service}] += weight
+			d.total[g] += weight
+		}
 	}
 	type pair struct {
 		c   *Call
@@ -312,6 +319,14 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			}
 		}
 	}
+}
+
+// groupOf is the name of the group of servers to which a call's peer belongs, where the caller's record tells it beside the peer; "" if it does not.
+func groupOf(c *Call) string {
+	if c.Record == nil || strings.Contains(c.Peer, "/") {
+		return ""
+	}
+	return c.Record.Attrs.Get("haproxy.backend")
 }
 
 // onlyCall says whether a record tells of no other call than this one: of those that a proxy made for one exchange it is not known which the callee's record is of.

@@ -115,7 +115,7 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 	var died []*Hop // one for each further death
 	spans, ofWorkers := spansOf(events), hopsOfWorkers(hops, rest)
 	for _, e := range rest {
-		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e])
+		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e], hopOfProcess(hops, e))
 		if h == nil {
 			h = cmp.Or(hopAt(hops, e), writtenLate(hops, e))
 		}
@@ -207,6 +207,26 @@ func hopOfSpan(hops []*Hop, spans map[string]*Joined, e *Joined) *Hop {
 		id = s.ParentSpanID
 	}
 	return nil
+}
+
+// hopOfProcess finds, where the records of several exchanges of one service name the processes that worked at them, and each another one, that of a
+// record's process; nil if it is not so.
+func hopOfProcess(hops []*Hop, e *Joined) *Hop {
+	pid := e.Attrs.Get(KeyPID)
+	if pid == "" || len(hops) < 2 {
+		return nil
+	}
+	var of *Hop
+	for i, h := range hops {
+		own := h.span().Attrs.Get(KeyPID)
+		if own == "" || slices.ContainsFunc(hops[:i], func(o *Hop) bool { return o.span().Attrs.Get(KeyPID) == own }) {
+			return nil
+		}
+		if own == pid {
+			of = h
+		}
+	}
+	return of
 }
 
 // hopsOfWorkers tells failed exchanges of one service that were at work at once apart, as the attempts of a caller that tries again: where as

@@ -15,6 +15,8 @@ func TestOnlyCallee(t *testing.T) {
 		{"two between left no record of some", []Edge{behind, {Caller: "cache", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "cache", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10}}, "cache"},
 		{"the one between left no record of some", []Edge{behind, {Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10}}, "lb"},
 		{"it calls itself what stands behind", []Edge{behind, {Caller: "edge", Callee: "lb", Calls: 50}, {Caller: "edge", Callee: "orders", Calls: 10, Recorded: 10}}, ""},
+		{"who calls it much more often is not called by it", []Edge{{Caller: "lb", Callee: "edge", Calls: 500}, {Caller: "edge", Callee: "lb", Calls: 8}}, ""},
+		{"a record says that it is", []Edge{{Caller: "lb", Callee: "edge", Calls: 500}, {Caller: "edge", Callee: "lb", Calls: 8, Recorded: 8}}, "lb"},
 	} {
 		if got := (&EndpointBook{Edges: c.edges}).OnlyCallee("edge"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)

@@ -277,6 +277,11 @@ func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (li
 		var left []*Event
 		for _, e := range open {
 			from, to := writtenBetween(e, stamped, clocks)
+			if p := toldElsewhere(all, e, from); p != nil {
+				_, worker := subjectOf(e)
+				p.Worker, p.Events = p.Worker || worker, append(p.Events, e)
+				continue
+			}
 			switch ended := endedBetween(all, e, from, to); len(ended) {
 			case 0:
 				if !from.Known() {
@@ -308,6 +313,17 @@ func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (li
 	}
 	slices.SortFunc(all, compareLives)
 	return all, ambiguous
+}
+
+// toldElsewhere gives the life of the process that e names and of whose end another record told, if that was not before e was written; nil if there is none.
+func toldElsewhere(all []*Process, e *Event, from Instant) *Process {
+	pid, _ := subjectOf(e)
+	for _, p := range all {
+		if pid != "" && p.PID == pid && p.Service == e.Service && p.Host == e.Host && p.endEvent() != nil && !p.End.CertainlyBefore(from) {
+			return p
+		}
+	}
+	return nil
 }
 
 // writtenBetween gives the stamped records of its stream between which e was written; its last record is taken to
