@@ -3,6 +3,7 @@
 package testserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type Options struct {
 	Files map[string][]byte
 	// Prepare is called before the start with the server's directory and that of its Java machine; nil does nothing.
 	Prepare func(ctx context.Context, home, java string) error
+	// Java are the options of its Java machine; "" is those of tests, which start fast and are small.
+	Java string
 	// Ready asks whether it answers; nil is by GET /_cluster/health.
 	Ready func(ctx context.Context, url string) error
 }
@@ -193,8 +196,8 @@ func (s *Server) start(ctx context.Context, k *Kind, o Options, java, archive st
 		args = append(args, "-E", name+"="+settings[name])
 	}
 	cmd := exec.Command(filepath.Join(home, "bin", k.Flavor()), args...)
-	const heap = "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1"
-	cmd.Env = append(os.Environ(), "ES_JAVA_HOME="+java, "OPENSEARCH_JAVA_HOME="+java, "JAVA_HOME="+java, "ES_JAVA_OPTS="+heap, "OPENSEARCH_JAVA_OPTS="+heap)
+	options := cmp.Or(o.Java, "-Xms512m -Xmx512m -XX:TieredStopAtLevel=1")
+	cmd.Env = append(os.Environ(), "ES_JAVA_HOME="+java, "OPENSEARCH_JAVA_HOME="+java, "JAVA_HOME="+java, "ES_JAVA_OPTS="+options, "OPENSEARCH_JAVA_OPTS="+options)
 	cmd.Dir = home
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if os.Getuid() == 0 {
