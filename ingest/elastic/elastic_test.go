@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -451,6 +452,59 @@ func TestHostileDocuments(t *testing.T) {
 			if name == "key" && (!told["d01"] || !told["d02"]) {
 				t.Errorf("%s: that records were cut is not told: %v", name, told)
 			}
+		}
+	})
+}
+
+// TestSampleTellsHowItWasDrawn: by what is told of the sample's events as many records are found to be there as there are, in a stream
+// of which each record has an ID and in one of which every fourth has; and if all are asked for, each stands for itself.
+func TestSampleTellsHowItWasDrawn(t *testing.T) {
+	const edge, app = 3000, 2000
+	var lines []string
+	for i := range edge {
+		status := 200
+		if i%100 == 7 {
+			status = 502 // it comes as a failure too
+		}
+		lines = append(lines, access(i%60, status, fmt.Sprintf("%032x", 0x5f0c9ad1e2b34c71+i)))
+	}
+	docs := lineDocs("edge-1", "/var/log/nginx/access.log", 0, lines...)
+	lines = lines[:0]
+	for i := range app {
+		if i%4 == 0 {
+			lines = append(lines, fmt.Sprintf("2026-03-01 12:%02d:%02d,100 INFO [orders] done request_id=%032x", i/60%60, i%60, 0x5f0c9ad1e2b34c71+i))
+		} else {
+			lines = append(lines, fmt.Sprintf("2026-03-01 12:%02d:%02d,100 INFO [orders] nothing to do", i/60%60, i%60))
+		}
+	}
+	docs = append(docs, lineDocs("app-1", "/var/log/orders.log", 0, lines...)...)
+	each(t, func(t *testing.T, flavor, base string) {
+		fill(t, base, "drawn", testserver.LineMapping, docs...)
+		drawn := func(perStream int) (records map[string]float64, n int) {
+			records = map[string]float64{}
+			for e, err := range openIndex(t, flavor, base, "drawn", ingest.Config{}).Events(t.Context(), timeline.Filter{Any: []timeline.Want{
+				{Failed: &timeline.Failed{}}, {Sample: &timeline.Sample{PerStream: perStream}},
+			}}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Drawn.Of > 0 {
+					n++
+					records[e.Host] += e.Drawn.Of / e.Drawn.Searched
+				}
+			}
+			return records, n
+		}
+		got, n := drawn(400)
+		// Four standard deviations of what is drawn without replacement.
+		if got["edge-1"] != edge || math.Abs(got["app-1"]-app/4) > 4*app*math.Sqrt(0.25*0.75/400*(1-400./app)) || n < 450 || n > 550 {
+			t.Errorf("by %d that were drawn there are %v, want %d and about %d", n, got, edge, app/4)
+		}
+		if again, _ := drawn(400); fmt.Sprint(again) != fmt.Sprint(got) {
+			t.Errorf("another time it is %v, not %v", again, got)
+		}
+		if got, n := drawn(timeline.AllRequests); got["edge-1"] != edge || got["app-1"] != app/4 || n != edge+app/4 {
+			t.Errorf("of all there are %v by %d", got, n)
 		}
 	})
 }

@@ -1,10 +1,12 @@
 package elastic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,11 +35,13 @@ const (
 )
 
 // Events gives the events that f wants, by the times of their documents: first those of all that is
-// asked for by what it holds, then a sample. Every pass is over a point in time of its own. A
+// asked for by what it holds, then a sample. What does not fit on a page comes from a point in time of the pass. Each event of
+// the sample tells how it was drawn. If all requests are to be sampled, all documents are read. A
 // *timeline.RecordError is about one document.
 func (s *Source) Events(ctx context.Context, f timeline.Filter) iter.Seq2[*timeline.Event, error] {
 	return func(yield func(*timeline.Event, error) bool) {
-		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, skipped: map[string]*timeline.Skipped{}}
+		p := &pass{s: s, plan: ingest.Select(f), yield: yield, seen: map[string]bool{}, drawn: map[string]timeline.Draw{}, skipped: map[string]*timeline.Skipped{}}
+		p.all = p.plan.PerStream >= timeline.AllRequests
 		err := ctx.Err()
 		if err == nil {
 			err = p.run(ctx)
@@ -58,8 +62,10 @@ type pass struct {
 	s       *Source
 	plan    *ingest.Selection
 	yield   func(*timeline.Event, error) bool
-	stopped bool            // the consumer has had enough
-	seen    map[string]bool // documents with which records begin that were looked at, true if an event of them was given
+	stopped bool                     // the consumer has had enough
+	all     bool                     // every record with an identity key is wanted
+	seen    map[string]bool          // documents with which records begin that were looked at, true if an event of them was given
+	drawn   map[string]timeline.Draw // documents of the sample
 	skipped map[string]*timeline.Skipped
 	parser  fastjson.Parser
 	point   *snapshot
@@ -73,19 +79,21 @@ func (p *pass) run(ctx context.Context) error {
 		}
 	}
 	from, to := s.bounds(p.plan)
+	sampled, err := p.draw(ctx, from, to)
+	if err != nil && !errors.Is(err, errDryRun) {
+		return err
+	}
 	queries := s.queries(p.plan)
+	if p.all {
+		queries = []query{{"match_all": query{}}}
+	}
 	if within := s.withinQuery(p.plan.Within); within != nil {
 		for i, q := range queries {
 			queries[i] = query{"bool": query{"filter": []any{q, within}}}
 		}
 	}
-	if len(queries) > 0 {
-		var err error
-		if p.point, err = s.open(ctx); err != nil {
-			return err
-		}
-		defer func() { p.point.close(ctx) }()
-	}
+	p.point = &snapshot{s: s}
+	defer func() { p.point.close(ctx) }()
 	for _, q := range queries {
 		s.records.Store(0)
 		s.found.Store(0)
@@ -99,8 +107,10 @@ func (p *pass) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.plan.PerStream > 0 {
-		return p.sample(ctx, from, to)
+	for _, hits := range sampled {
+		if err := p.page(ctx, hits, true); err != nil || p.stopped {
+			return err
+		}
 	}
 	return nil
 }
@@ -179,8 +189,10 @@ func (p *pass) give(ctx context.Context, st *stream, run []*document, sample boo
 			return true
 		}
 		want := p.plan.Wants(e)
-		if sample {
-			want = want || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity })
+		if draw, drawn := p.drawn[key]; (drawn || p.all) && slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity }) {
+			if want, e.Drawn = want || sample || p.all, draw; p.all {
+				e.Drawn = timeline.Draw{Stream: st.path, Of: 1, Searched: 1}
+			}
 		}
 		if want {
 			p.seen[key] = true
@@ -241,51 +253,51 @@ func (p *pass) sawTime(t time.Time) {
 	}
 }
 
-// sample takes documents of every stream at random, the same ones each time.
-func (p *pass) sample(ctx context.Context, from, to time.Time) error {
+// draw draws documents of every stream at random, the same ones each time, and gives them stream by stream. Each document of a stream
+// is drawn with the same chance, so that each that was drawn stands for as many as the stream has for each.
+func (p *pass) draw(ctx context.Context, from, to time.Time) (drawn [][]hit, err error) {
 	s := p.s
+	if p.plan.PerStream == 0 || p.all {
+		return nil, nil
+	}
 	if s.config.DryRun {
 		_, err := s.several(ctx, []query{s.sampleQuery(nil, from, to, p.plan.PerStream)})
-		return err
+		return nil, err
 	}
 	s.mu.Lock()
-	var streams []*stream
-	for _, st := range s.streams {
-		streams = append(streams, st)
-	}
+	names := slices.SortedFunc(maps.Keys(s.streams), func(a, b string) int {
+		return cmp.Or(strings.Compare(s.streams[a].path, s.streams[b].path), strings.Compare(a, b))
+	})
+	streams := maps.Clone(s.streams)
 	s.mu.Unlock()
-	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.path, b.path) })
-	each := min(ingest.SampleOf(p.plan.PerStream, p.plan.InAll, len(streams)), maxSample, max(allSamples/max(len(streams), 1), sampleStream))
+	each := min(ingest.SampleOf(p.plan.PerStream, p.plan.InAll, len(names)), maxSample, max(allSamples/max(len(names), 1), sampleStream))
 	// Few at once, as an answer holds them all.
-	group := max(1, min(atOnce, 2*pageSize/each))
-	for len(streams) > 0 {
-		n := min(len(streams), group)
+	for group := range slices.Chunk(names, max(1, min(atOnce, 2*pageSize/each))) {
 		var bodies []query
-		for _, st := range streams[:n] {
-			bodies = append(bodies, s.sampleQuery(st.query, from, to, each))
+		for _, name := range group {
+			bodies = append(bodies, s.sampleQuery(streams[name].query, from, to, each))
 		}
 		answers, err := s.several(ctx, bodies)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for i, hits := range answers {
+		for i, a := range answers {
+			hits := a.Hits.Hits
 			slices.SortFunc(hits, func(a, b hit) int { return strings.Compare(a.ID, b.ID) })
-			if err := p.page(ctx, answers[i], true); err != nil || p.stopped {
-				return err
+			of := float64(a.Hits.Total.Value) / float64(max(len(hits), 1))
+			for _, h := range hits {
+				p.drawn[h.Index+"/"+h.ID] = timeline.Draw{Stream: group[i], Of: max(of, 1), Searched: 1}
 			}
+			drawn = append(drawn, hits)
 		}
-		streams = streams[n:]
 	}
-	return nil
+	return drawn, nil
 }
 
-// sampleQuery asks for n documents that a hash of their number in the index chooses.
+// sampleQuery asks for n documents that a hash of their number in the index chooses, and how many there are.
 func (s *Source) sampleQuery(q query, from, to time.Time, n int) query {
-	if q == nil {
-		q = query{"match_all": query{}}
-	}
-	return query{"size": n, "track_total_hits": false, "query": query{"function_score": query{
-		"query":        s.bounded(q, from, to),
+	return query{"size": n, "track_total_hits": true, "query": query{"function_score": query{
+		"query":        s.bounded(orAll(q), from, to),
 		"random_score": query{"seed": 1, "field": "_seq_no"},
 		"boost_mode":   "replace",
 	}}}

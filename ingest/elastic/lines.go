@@ -267,7 +267,7 @@ func (s *Source) complete(ctx context.Context, all []*lines) error {
 		}
 		var p fastjson.Parser
 		for i, l := range of {
-			for _, d := range s.documents(answers[i], l.st, &p) {
+			for _, d := range s.documents(answers[i].Hits.Hits, l.st, &p) {
 				l.know(d)
 			}
 		}

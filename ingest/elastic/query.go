@@ -151,10 +151,9 @@ func (f *fields) bodies() []*field {
 // that stand in failed records of the formats in which the streams are written.
 func (f *fields) failedQuery(failed []*timeline.Failed, words *wordQuery) query {
 	var clauses []any
-	byFormat := false
+	byFormat := byFormat(failed)
 	var ranges []timeline.StatusRange
 	for _, w := range failed {
-		byFormat = byFormat || len(w.Status) == 0
 		ranges = append(ranges, w.Status...)
 	}
 	if byFormat {
@@ -207,6 +206,11 @@ func (f *fields) failedQuery(failed []*timeline.Failed, words *wordQuery) query 
 		}
 	}
 	return anyOf(orNothing(clauses))
+}
+
+// byFormat says whether the formats' own declarations decide what failed.
+func byFormat(failed []*timeline.Failed) bool {
+	return slices.ContainsFunc(failed, func(w *timeline.Failed) bool { return len(w.Status) == 0 })
 }
 
 // failedLevels are the names that loggers give to levels of failure, in the cases in which they write them.
@@ -406,10 +410,13 @@ func (s *Source) queries(p *ingest.Selection) []query {
 	var first []any
 	if len(p.Failed) > 0 {
 		words := s.failedWords()
-		first = append(first, s.fields.failedQuery(p.Failed, words))
 		s.tellUnasked(words)
+		if p.Lifecycle && byFormat(p.Failed) {
+			words.join(s.lifeWords()) // many are the same
+		}
+		first = append(first, s.fields.failedQuery(p.Failed, words))
 	}
-	if p.Lifecycle {
+	if p.Lifecycle && !byFormat(p.Failed) {
 		first = append(first, s.fields.lifeQuery(s.lifeWords()))
 	}
 	if p.Near {

@@ -137,7 +137,7 @@ func TestWords(t *testing.T) {
 		{`"level":3}`, "level 3"},
 		{`Traceback (most recent call last)`, "most recent call last"},
 		{`E0`, "e0[0-9][0-9][0-9]"},
-		{"m5", "[0-9]*m5[0-9][0-9]"},
+		{"m5", "[0-9]?[0-9]?[0-9]?m5[0-9][0-9]"},
 		{" TRACE ", ""},
 		{":in `", ""},
 		{`.js:`, `.*\.js`},

@@ -128,9 +128,9 @@ func (s *Source) toldOnly(method, path string, body []byte) error {
 const atOnce = 32
 
 // several sends searches of the indices together, in as few requests as may be, and
-// gives the hits of each. A search that fails alone is an error.
-func (s *Source) several(ctx context.Context, bodies []query) ([][]hit, error) {
-	var out [][]hit
+// gives the answer to each. A search that fails alone is an error.
+func (s *Source) several(ctx context.Context, bodies []query) ([]searchAnswer, error) {
+	var out []searchAnswer
 	for len(bodies) > 0 {
 		n := min(len(bodies), atOnce)
 		var text bytes.Buffer
@@ -167,7 +167,7 @@ func (s *Source) several(ctx context.Context, bodies []query) ([][]hit, error) {
 				return nil, &ingest.AnswerError{Status: r.Status, Text: reason([]byte(`{"error":` + string(r.Error) + `}`))}
 			}
 			s.tellAnswer(r)
-			out = append(out, r.Hits.Hits)
+			out = append(out, *r)
 		}
 		bodies = bodies[n:]
 	}

@@ -20,20 +20,18 @@ import (
 	"github.com/correlatehq/correlate/ingest"
 )
 
-// A snapshot is a point in time of the indices: what is asked of it stays the same.
+// A snapshot is a point in time of the indices: what is asked of it stays the same. It is opened once an answer
+// does not fit on one page, since to open and close it takes as long as most queries do.
 type snapshot struct {
 	s *Source
 
 	mu sync.Mutex
-	id string // the newest that the cluster gave
+	id string // the newest that the cluster gave; "" as long as it is not open
 }
 
 // open opens a point in time. Shards that cannot be had are left out and told when
 // they are asked.
 func (s *Source) open(ctx context.Context) (*snapshot, error) {
-	if s.config.DryRun {
-		return &snapshot{s: s, id: "POINT-IN-TIME"}, nil
-	}
 	var answer struct {
 		ID     string       `json:"id"`     // Elasticsearch
 		PIT    string       `json:"pit_id"` // OpenSearch
@@ -70,7 +68,7 @@ func (s *Source) partialPIT(yes *bool) *bool {
 
 // close gives the point in time up, also after the context has ended.
 func (p *snapshot) close(ctx context.Context) {
-	if p.s.config.DryRun {
+	if p.last() == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -107,9 +105,17 @@ func (p *snapshot) setID(id string) {
 	p.id = id
 }
 
-// order is how what comes in pages is sorted: by time, then place in the file, then by
+// order is how what comes in pages of a point in time is sorted: by time, then place in the file, then by
 // what no two documents share.
 func (s *Source) order() []any {
+	if s.product.flavor == OpenSearch {
+		return append(s.byPlace(), query{"_id": "asc"})
+	}
+	return append(s.byPlace(), query{"_shard_doc": "asc"})
+}
+
+// byPlace sorts by time, then place in the file.
+func (s *Source) byPlace() []any {
 	out := []any{query{s.fields.time: query{"order": "asc", "missing": "_last"}}}
 	if s.fields.nanos {
 		out[0].(query)[s.fields.time].(query)["numeric_type"] = "date_nanos"
@@ -120,10 +126,7 @@ func (s *Source) order() []any {
 			break
 		}
 	}
-	if s.product.flavor == OpenSearch {
-		return append(out, query{"_id": "asc"})
-	}
-	return append(out, query{"_shard_doc": "asc"})
+	return out
 }
 
 // rank is where a hit stands in the order, but for what no two documents share.
@@ -159,25 +162,63 @@ const maxSlices = 4
 var errShards = errors.New("shards did not answer")
 
 // pages gives all documents that a query finds, page by page in their order, until each returns false.
-// Where a point in time is lost in the middle, some documents may be given twice.
+// Behind the first page, and where a point in time is lost in the middle, some documents may be given twice.
 func (p *snapshot) pages(ctx context.Context, q query, each func(hits []hit, total int64) (bool, error)) error {
+	first, err := p.s.one(ctx, q)
+	if err != nil || len(first.Hits.Hits) == 0 {
+		return err
+	}
+	total := first.Hits.Total.Value
+	last := first.Hits.Hits[len(first.Hits.Hits)-1].Sort
+	if goOn, err := each(first.Hits.Hits, total); err != nil || !goOn || len(first.Hits.Hits) < pageSize {
+		return err
+	}
 	for left := reopens; ; left-- {
-		var last []json.RawMessage
-		err := p.read(ctx, q, left > 0, func(hits []hit, total int64) (bool, error) {
+		if p.last() == "" || left < reopens {
+			opened, err := p.s.open(ctx)
+			if err != nil {
+				return err
+			}
+			p.close(ctx)
+			p.setID(opened.id)
+		}
+		// What no two documents share means nothing in another point in time.
+		q = p.s.since(q, last)
+		err := p.read(ctx, q, left > 0, func(hits []hit, _ int64) (bool, error) {
 			last = hits[len(hits)-1].Sort
 			return each(hits, total)
 		})
 		if !lost(err) && !errors.Is(err, errShards) || left == 0 || ctx.Err() != nil {
 			return err
 		}
-		opened, openErr := p.s.open(ctx)
-		if openErr != nil {
-			return openErr
+	}
+}
+
+// one asks for a first page without a point in time. Of shards that do not answer copies are asked again once.
+func (s *Source) one(ctx context.Context, q query) (*searchAnswer, error) {
+	text, err := json.Marshal(query{"size": pageSize, "query": q, "sort": s.byPlace(), "track_total_hits": true})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.toldOnly(http.MethodPost, "/"+url.PathEscape(s.index)+"/_search?ignore_unavailable=true", text); err != nil {
+		return nil, err
+	}
+	answer := new(searchAnswer)
+	yes := true
+	for left := reopens; ; left-- {
+		if err := untilTaken(ctx, func(atOnce *int) (bool, error) {
+			*answer = searchAnswer{}
+			err := s.send(ctx, func() (*esapi.Response, error) {
+				return esapi.SearchRequest{Index: []string{s.index}, IgnoreUnavailable: &yes, Body: bytes.NewReader(text), MaxConcurrentShardRequests: atOnce}.Do(ctx, s)
+			}, answer)
+			return answer.refused(), err
+		}); err != nil {
+			return nil, err
 		}
-		p.close(ctx)
-		p.setID(opened.id)
-		// What no two documents share means nothing in another point in time.
-		q = p.s.since(q, last)
+		if answer.Shards.Failed == 0 || left == 0 {
+			s.tellAnswer(answer)
+			return answer, nil
+		}
 	}
 }
 
@@ -312,7 +353,8 @@ func (p *snapshot) page(ctx context.Context, q query, size int, part query, afte
 	return answer, nil
 }
 
-// since narrows a query to what stands at the time of a document, by what it is sorted by, or later.
+// since narrows a query to what does not stand before the time of a document, by what it is sorted by: what has no time
+// stands last.
 func (s *Source) since(q query, sort []json.RawMessage) query {
 	if len(sort) == 0 {
 		return q
@@ -321,11 +363,15 @@ func (s *Source) since(q query, sort []json.RawMessage) query {
 	if err != nil || at < 0 {
 		return q
 	}
-	t := time.UnixMilli(at)
-	if s.fields.nanos {
-		t = time.Unix(0, at)
+	late := []any{query{"bool": query{"must_not": query{"exists": query{"field": s.fields.time}}}}}
+	if at < math.MaxInt64 { // which stands for none
+		t := time.UnixMilli(at)
+		if s.fields.nanos {
+			t = time.Unix(0, at)
+		}
+		late = append(late, s.fields.during(t, time.Time{}))
 	}
-	return s.bounded(q, t, time.Time{})
+	return query{"bool": query{"filter": []any{q, anyOf(late)}}}
 }
 
 // lost says whether an error of a search means that the point in time is gone.

@@ -270,7 +270,7 @@ func (s *Source) look(ctx context.Context, streams []*stream) error {
 	}
 	var p fastjson.Parser
 	for i, st := range todo {
-		s.detect(st, s.documents(answers[2*i], st, &p), s.documents(answers[2*i+1], st, &p))
+		s.detect(st, s.documents(answers[2*i].Hits.Hits, st, &p), s.documents(answers[2*i+1].Hits.Hits, st, &p))
 	}
 	s.mu.Lock()
 	s.nameStreams()

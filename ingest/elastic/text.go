@@ -102,7 +102,11 @@ func (q *wordQuery) add(literal string) {
 			n = 0
 		}
 		if n > 0 {
-			all = append(all, t)
+			u := t
+			if i == 0 && literal[0] >= 'A' && literal[0] <= 'Z' && j < len(l) && l[j] == ' ' {
+				u.before = false // a sentence begins with it
+			}
+			all = append(all, u)
 		}
 		if slices.Contains(common, t.run) {
 			n = min(n, 1)
@@ -180,7 +184,7 @@ func (t token) covers(u token) bool {
 func (t token) pattern() string {
 	left, right := "", ""
 	if t.digits > 0 && t.before {
-		left = "[0-9]*"
+		left = "[0-9]?[0-9]?[0-9]?"
 	}
 	switch {
 	case t.fewer:
@@ -203,8 +207,9 @@ func (t token) open() (sides [2]string) {
 }
 
 const (
-	// perPattern is how many tokens stand in one regular expression, whose length servers bound.
-	perPattern = 25
+	// maxPattern is how long the alternatives of one regular expression are, whose length servers bound by 1,000. Each that is
+	// open at its beginning takes a look at every term that there is, so that there are to be few.
+	maxPattern = 900
 	// maxStates is how much work a server may put into one: ten times what it does if nothing is said.
 	maxStates = 100_000
 )
@@ -263,12 +268,29 @@ func anyToken(field string, tokens []token) []any {
 		out = append(out, query{"terms": query{field: terms}})
 	}
 	for _, open := range [][2]string{{"", ""}, {"", ".*"}, {".*", ""}, {".*", ".*"}} {
-		for some := range slices.Chunk(patterns[open], perPattern) {
-			value := open[0] + "(" + strings.Join(some, "|") + ")" + open[1]
+		for _, some := range joined(patterns[open]) {
+			value := open[0] + "(" + some + ")" + open[1]
 			out = append(out, query{"regexp": query{field: query{"value": value, "flags": "NONE", "max_determinized_states": maxStates}}})
 		}
 	}
 	return append(out, phrases...)
+}
+
+// joined writes alternatives as expressions of at most maxPattern, as far as they are not longer themselves.
+func joined(patterns []string) (out []string) {
+	for _, p := range patterns {
+		if k := len(out); k > 0 && len(out[k-1])+1+len(p) <= maxPattern {
+			out[k-1] += "|" + p
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// join adds what another query asks for.
+func (q *wordQuery) join(o *wordQuery) {
+	q.tokens, q.together, q.unasked = append(q.tokens, o.tokens...), append(q.together, o.together...), append(q.unasked, o.unasked...)
 }
 
 // glued are the names of IDs that stand with the ID in one token, where a colon is all
