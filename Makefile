@@ -57,7 +57,8 @@ lint: ## run gofmt, vet, staticcheck and the project's own rules
 # SIZE is how large the generated logs are, BENCHFLAGS what else the comparison takes
 # (bench/README.md).
 SIZE   ?= 2GB
-bench: build ## time whole runs on generated logs next to the usual tools
+bench: build ## time the decoders, and whole runs on generated logs next to the usual tools
+	$(GO) test -run '^$$' -bench BenchmarkDecode -benchtime 200ms -cpu 1 ./ingest/format
 	$(GO) run ./bench/pairs -program $(BIN) -size $(SIZE) $(BENCHFLAGS)
 
 # The logs are those of bench, so many that they are a million documents.

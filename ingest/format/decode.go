@@ -31,7 +31,7 @@ type decoding struct {
 
 	match    matching
 	names    [64]knownName
-	outcomes [64]knownOutcome
+	outcomes [128]knownOutcome // each in its place or in the next one
 	levels   [16]knownLevel
 	last     lastStamp
 	text     []byte
@@ -499,9 +499,12 @@ func (d *decoding) outcome(rules []outcomeRule, v string) timeline.Outcome {
 	if len(v) > 0 {
 		h += uint(v[0])*7 + uint(v[len(v)-1])*3 + uint(v[len(v)/2])*11
 	}
-	k := &d.outcomes[h%uint(len(d.outcomes))]
+	k, next := &d.outcomes[h%uint(len(d.outcomes))], &d.outcomes[(h+1)%uint(len(d.outcomes))]
 	if k.table == &rules[0] && k.text == v {
 		return k.is
+	}
+	if next.table == &rules[0] && next.text == v {
+		return next.is
 	}
 	out := timeline.OutcomeUnknown
 	for i := range rules {
@@ -511,7 +514,7 @@ func (d *decoding) outcome(rules []outcomeRule, v string) timeline.Outcome {
 		}
 	}
 	if len(v) <= maxOutcome {
-		*k = knownOutcome{&rules[0], strings.Clone(v), out}
+		*k, *next = knownOutcome{&rules[0], strings.Clone(v), out}, *k // two tables may be asked in turn
 	}
 	return out
 }
