@@ -15,7 +15,7 @@ const leastMemory = 64 << 20
 // the same; one that ends with a heap of 80 MB else collects a dozen times on the way there. GOGC and GOMEMLIMIT of the
 // user's hold instead.
 //
-// Note: to raise GOGC for the whole run spares no more of its time and takes a third more memory (bench/README.md).
+// Note: to raise GOGC for the whole run spares a tenth of its time at most and takes a third more memory (bench/README.md).
 func collectSeldom() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
