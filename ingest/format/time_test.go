@@ -231,7 +231,12 @@ func likeLast(t *testing.T, l layout, s string, loc *time.Location) (times int) 
 					continue
 				}
 				times++
-				if want, ok := parseStamp(l, string(b), in, testReference); !ok || got != want {
+				want, ok := parseStamp(l, string(b), in, testReference)
+				_, offset := got.t.Zone()
+				_, wantOffset := want.t.Zone()
+				alike := got.t.Equal(want.t) && offset == wantOffset
+				got.t = want.t // zones of odd minutes are made anew for each stamp
+				if !ok || !alike || got != want {
 					t.Errorf("%q after %q: %+v, alone %+v, %v", b, s, got, want, ok)
 				}
 			}
