@@ -42,7 +42,7 @@ func cpu(b *testing.B) time.Duration {
 // hop.failed by CEL, made between the runs, take as long.
 func measure(b *testing.B, f func(i int)) {
 	r, near := parse(b, benchHops)
-	at := &subject{hop: newViews(r, near, Builtin().signals).request.Hops[0]}
+	at := &subject{hop: newViews(r, near, Builtin().signals, &room{}).request.Hops[0]}
 	env, err := language()
 	if err != nil {
 		b.Fatal(err)
@@ -87,21 +87,40 @@ func BenchmarkJudge(b *testing.B) {
 	})
 }
 
-// BenchmarkJudgeAlike judges failures that differ in IDs, values and times alone.
+// noServerHops is a failure of few records.
+const noServerHops = `
+request GET /api/stock/{}
+edge@edge-1 gateway 0ms +20ms 503 system=nginx
+  lb-1@lb-1 proxy 1ms +5ms 503 system=haproxy haproxy.termination_state=SC-- haproxy.server_name=<NOSRV> haproxy.backend=be_stock
+`
+
+// alike gives the i-th of failures that differ in IDs, words, values, times and durations.
+func alike(hops string, i int) string {
+	return strings.NewReplacer(
+		"order received", fmt.Sprintf("order o-%x received", i*7919), "GET /recs", fmt.Sprintf("GET /recs?sku=%d", 4000+i), "'12'", fmt.Sprintf("'%d'", 4000+i),
+		"+60ms", fmt.Sprintf("+6%d.%dms", i%9, i%7), "+55ms", fmt.Sprintf("+55.%dms", i%9), "+5ms", fmt.Sprintf("+5.%dms", i%7), "20ms", fmt.Sprintf("20.%dms", i%9),
+	).Replace(hops)
+}
+
+// BenchmarkJudgeAlike judges 5,000 failures that differ in IDs, words, values, times and durations alone.
 func BenchmarkJudgeAlike(b *testing.B) {
-	var all []*timeline.Request
-	var nears []*timeline.Surroundings
-	for i := range 500 {
-		hops := strings.NewReplacer("order received", fmt.Sprintf("order o-%x received", i*7919), "12ms", fmt.Sprintf("12.%dms", i%9), "GET /recs", fmt.Sprintf("GET /recs?sku=%d", 4000+i)).Replace(benchHops)
-		r, near := parse(b, hops)
-		all, nears = append(all, r), append(nears, near)
-	}
-	set := Builtin()
-	measure(b, func(i int) {
-		if _, err := set.Judge(b.Context(), all[i%len(all)], nears[i%len(all)]); err != nil {
-			b.Fatal(err)
+	for _, hops := range []string{benchHops, noServerHops} {
+		var all []*timeline.Request
+		var nears []*timeline.Surroundings
+		for i := range 5000 {
+			r, near := parse(b, alike(hops, i))
+			r.ID = fmt.Sprintf("%032x", i*7919)
+			all, nears = append(all, r), append(nears, near)
 		}
-	})
+		set := Builtin()
+		b.Run(fmt.Sprintf("records=%d", len(all[0].Events)), func(b *testing.B) {
+			measure(b, func(i int) {
+				if _, err := set.Judge(b.Context(), all[i%len(all)], nears[i%len(all)]); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
 }
 
 func BenchmarkSignals(b *testing.B) {

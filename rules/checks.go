@@ -125,7 +125,7 @@ func unknownPlaceholder(check string) string {
 // nextChecks gives what to look at next: what the rule says, then what the playbook says
 // of the cause, each with the values of this request.
 func (j *judgement) nextChecks(best *finding, v *Verdict) []string {
-	var out []string
+	out := make([]string, 0, checksMost)
 	add := func(c check) {
 		for _, text := range c {
 			if s := j.concrete(text, v); s != "" {
@@ -152,12 +152,13 @@ func (j *judgement) nextChecks(best *finding, v *Verdict) []string {
 
 // concrete puts the values of this request into a check; "" if one is not known.
 func (j *judgement) concrete(text string, v *Verdict) string {
-	var b strings.Builder
+	var room [256]byte
+	b := room[:0]
 	for {
 		before, rest, ok := strings.Cut(text, "{")
-		b.WriteString(before)
+		b = append(b, before...)
 		if !ok {
-			return b.String()
+			return string(b)
 		}
 		var name string
 		name, text, _ = strings.Cut(rest, "}")
@@ -165,7 +166,7 @@ func (j *judgement) concrete(text string, v *Verdict) string {
 		if value == "" {
 			return ""
 		}
-		b.WriteString(shorten(value, 300))
+		b = append(b, shorten(value, 300)...)
 	}
 }
 
@@ -217,7 +218,7 @@ func (j *judgement) value(placeholder string, v *Verdict) string {
 		}
 	case "{waited}":
 		if c != nil && (c.Ended == timeline.GaveUp || c.Ended == timeline.ConnectGaveUp) {
-			return durationWords(j.views.calls[c].Duration)
+			return durationWords(j.views.of(origin).FailedBy.Duration)
 		}
 	case "{worked}":
 		if component != nil && component != origin {

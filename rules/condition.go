@@ -21,6 +21,7 @@ type condition struct {
 	parts []*condition
 	quick func(*subject) bool // of a plain one; nil if only CEL can tell
 	fact  int                 // of a plain one: its number among all that differ
+	reads []read              // of a plain one: what tells it, where that is of few kinds; nil if it is not
 
 	whole       *ast.AST // of the rule's when
 	expr        ast.Expr
@@ -62,6 +63,7 @@ func conditionIn(whole *ast.AST, e ast.Expr) *condition {
 	}
 	if q := quicken(whole, e); q != nil && q.truth != nil {
 		c.quick, c.fact = q.truth, factOf(source(e, whole))
+		c.reads, _ = readsOf(whole, e)
 	}
 	return c
 }
@@ -107,7 +109,7 @@ func (c *condition) cheaply(at *subject) truth {
 		}
 		return open
 	}
-	if c.quick == nil {
+	if c.quick == nil || at.shaped && c.reads == nil {
 		return open
 	}
 	if c.fact < len(at.known) && at.known[c.fact] != open {

@@ -149,7 +149,7 @@ type assessment struct {
 
 // assess weighs grounds, tells what that is worth, and how it came about. It is the only place that does.
 func assess(g grounds) assessment {
-	d := &derivation{}
+	d := &derivation{steps: make([]Step, 0, 8)}
 	kinds := slices.Clone(g.kinds)
 	slices.SortStableFunc(kinds, func(a, b string) int { return slices.Index(evidenceKinds, a) - slices.Index(evidenceKinds, b) })
 	for i, k := range kinds {

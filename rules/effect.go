@@ -28,7 +28,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 	origin := j.trail.Origin
 	c := origin.FailedBy
 	if c == nil {
-		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause) || j.views.hops[origin].says("no_healthy_upstream", false)) {
+		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause) || j.views.of(origin).says("no_healthy_upstream", false)) {
 			return "not_started", name(origin) + " refused it before it asked anybody"
 		}
 		return "unknown", j.done(nil)
@@ -53,7 +53,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 	case c.Ended == timeline.Refused || c.Ended == timeline.ConnectGaveUp:
 		return "not_started", name(origin) + " had no connection to " + party(c)
 	case c.Received.Refused() && !c.OwnMade:
-		return "not_started", fmt.Sprintf("%s refused %s with %s", j.views.hops[origin].refuser(), what, c.Received)
+		return "not_started", fmt.Sprintf("%s refused %s with %s", j.views.of(origin).refuser(), what, c.Received)
 	}
 	return "unknown", ""
 }

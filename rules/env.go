@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -78,6 +79,11 @@ var (
 	nearTruths = map[string]func(*NearView, *timeline.Call) bool{
 		"refused_since_start": (*NearView).refusedSinceStart,
 	}
+	// nearMoments are what it may ask of them about a service on a host, "" for any, at a moment.
+	nearMoments = map[string]func(n *NearView, service, host string, at timeline.Instant) bool{
+		"was_restarting": (*NearView).wasRestarting,
+		"was_down":       (*NearView).downAt,
+	}
 	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "not_asked", "refuser", "stating", "telling", "hidden", "hidden_by", "lacking"}
 )
 
@@ -96,17 +102,6 @@ func newLanguage() (*cel.Env, error) {
 		cel.Variable("request", cel.ObjectType("rules.RequestView")),
 		cel.Variable("near", nearType),
 		cel.Variable("component", cel.StringType),
-
-		cel.Function("was_restarting", cel.MemberOverload("near_was_restarting", []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
-			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
-				at := value[MomentView](args[3]).instant
-				s, _ := value[NearView](args[0]).stateIn(text(args[1]), text(args[2]), at, at, false)
-				return types.Bool(s == stateRestarting)
-			}))),
-		cel.Function("was_down", cel.MemberOverload("near_was_down", []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
-			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
-				return types.Bool(value[NearView](args[0]).downAt(text(args[1]), text(args[2]), value[MomentView](args[3]).instant))
-			}))),
 
 		member("certainly_before", momentType, momentType, cel.BoolType, func(a, b *MomentView) ref.Val {
 			return types.Bool(a.instant.CertainlyBefore(b.instant))
@@ -138,6 +133,12 @@ func newLanguage() (*cel.Env, error) {
 	}
 	for name, f := range nearTruths {
 		options = append(options, member(name, nearType, callType, cel.BoolType, func(n *NearView, c *CallView) ref.Val { return types.Bool(f(n, c.call)) }))
+	}
+	for name, f := range nearMoments {
+		options = append(options, cel.Function(name, cel.MemberOverload("near_"+name, []*cel.Type{nearType, cel.StringType, cel.StringType, momentType}, cel.BoolType,
+			cel.FunctionBinding(func(args ...ref.Val) ref.Val {
+				return types.Bool(f(value[NearView](args[0]), text(args[1]), text(args[2]), value[MomentView](args[3]).instant))
+			}))))
 	}
 	for name, f := range nearTexts {
 		options = append(options, member(name, nearType, callType, cel.StringType, func(n *NearView, c *CallView) ref.Val { return types.String(f(n, c.call)) }))
@@ -436,7 +437,9 @@ func (x *expression) events(ctx context.Context, of *subject) ([]*EventView, err
 
 // shorten cuts a text to about n bytes, at the border of a rune.
 func shorten(s string, n int) string {
-	s = strings.Join(strings.Fields(s), " ")
+	if !inOneLine(s) {
+		s = strings.Join(strings.Fields(s), " ")
+	}
 	if len(s) <= n {
 		return s
 	}
@@ -444,4 +447,20 @@ func shorten(s string, n int) string {
 		n--
 	}
 	return s[:n] + "..."
+}
+
+// inOneLine says whether a text of ASCII has single spaces between its words and none around them.
+func inOneLine(s string) bool {
+	space := true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c > ' ' && c < utf8.RuneSelf:
+			space = false
+		case c != ' ' || space:
+			return false
+		default:
+			space = true
+		}
+	}
+	return !space || s == ""
 }

@@ -95,7 +95,7 @@ func (s *Set) explain(ctx context.Context, r *timeline.Request, near *timeline.S
 
 // explain tells of the rules that fired on a hop, of those that nearly did, and of those named in always.
 func (j *judgement) explain(ctx context.Context, h *timeline.Hop, v *Verdict, always []string) ([]RuleExplained, error) {
-	at := &subject{hop: j.views.hops[h]}
+	at := &subject{hop: j.views.of(h)}
 	found, err := j.findings(ctx, at.hop)
 	if err != nil {
 		return nil, err

@@ -24,9 +24,6 @@ type finding struct {
 	ambiguous bool
 	// place is that of the cause among what these signals may mean: 0 is the most likely.
 	place int
-	// unnamed says that it is an error in code of which neither type nor words are known; ofCall that these
-	// name somebody whom the hop calls.
-	unnamed, ofCall bool
 }
 
 // Judge says which hop turned r into a failure and why. A request that did not fail
@@ -36,6 +33,7 @@ type finding struct {
 // findings at that hop decide the cause. All rules run; none has a priority.
 func (s *Set) Judge(ctx context.Context, r *timeline.Request, near *timeline.Surroundings) (*Verdict, error) {
 	j := s.newJudgement(r, near)
+	defer j.in.leave()
 	switch {
 	case j.trail.Origin != nil:
 		return j.failed(ctx)
@@ -49,7 +47,8 @@ func (s *Set) newJudgement(r *timeline.Request, near *timeline.Surroundings) *ju
 	if near == nil {
 		near = &timeline.Surroundings{}
 	}
-	return &judgement{set: s, request: r, near: near, trail: timeline.TraceOrigin(r), views: newViews(r, near, s.signals)}
+	in := rooms.Get().(*room)
+	return &judgement{set: s, request: r, near: near, trail: timeline.TraceOrigin(r), views: newViews(r, near, s.signals, in), in: in}
 }
 
 // A judgement is one request while it is judged.
@@ -60,11 +59,15 @@ type judgement struct {
 	trail   timeline.Trail
 	doubts  []Missing // what would decide what the judge is not sure of, besides those of the trail
 	views   *views
-	certain *views // the same without inferred events; made when first needed
+	certain *views  // the same without inferred events; made when first needed
+	in      *room   // where the views stand
+	key     []byte  // of the shape of a hop
+	known   []truth // of a hop
+	firing  []*rule // on a hop
 }
 
 func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
-	origin := j.views.hops[j.trail.Origin]
+	origin := j.views.of(j.trail.Origin)
 	found, err := j.findings(ctx, origin)
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.kinds, g.fallback, g.tied = best.rule.RestsOn, best.rule.Fallback, tied
 		g.inferred, g.candidates, g.told = best.inferred, best.candidates, best.told
 		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
-		g.unnamed, g.ofCall = best.unnamed, best.ofCall
+		g.unnamed, g.ofCall = unnamed(best)
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: w.doubt})
@@ -215,22 +218,51 @@ func (j *judgement) openDeath() (int, Missing) {
 	return k, Missing{what, "it died with this request and others in flight"}
 }
 
-// findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
-func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error) {
+// fired gives the rules that fire on a hop, until it is called again: those that fire only as fallback if no other does.
+func (j *judgement) fired(ctx context.Context, at *subject) ([]*rule, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var out []*finding
-	at := &subject{hop: h, keep: true, known: make([]truth, 0, 128)}
-	for _, r := range j.set.rules {
+	rules := j.set.rules
+	if !j.set.shapes.off {
+		var of *shape
+		of, j.key = j.set.shapes.of(j.set, at, j.key)
+		rules, at.known = of.rules, append(j.known[:0], of.known...)
+		defer func() { j.known = at.known }()
+	}
+	out := j.firing[:0]
+	for _, r := range rules {
 		fired, err := r.fires(ctx, at)
 		if err != nil {
 			return nil, err
 		}
-		if !fired {
-			continue
+		if fired {
+			out = append(out, r)
 		}
-		f := &finding{rule: r, hop: h}
+	}
+	if slices.ContainsFunc(out, func(r *rule) bool { return !r.Fallback }) {
+		out = slices.DeleteFunc(out, func(r *rule) bool { return r.Fallback })
+	}
+	j.firing = out
+	return out, nil
+}
+
+// findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
+func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error) {
+	at := &subject{hop: h, keep: true}
+	rules, err := j.fired(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return j.findingsOf(ctx, at, rules)
+}
+
+// findingsOf makes the findings of rules that fired on a hop.
+func (j *judgement) findingsOf(ctx context.Context, at *subject, rules []*rule) ([]*finding, error) {
+	out := make([]*finding, 0, len(rules))
+	for _, r := range rules {
+		f := &finding{rule: r, hop: at.hop}
+		var err error
 		if r.component != nil {
 			if f.component, err = r.component.text(ctx, at); err != nil {
 				return nil, fmt.Errorf("rule %s: %w", r.Name, err)
@@ -244,10 +276,25 @@ func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error
 		}
 		out = append(out, f)
 	}
-	if slices.ContainsFunc(out, func(f *finding) bool { return !f.rule.Fallback }) {
-		out = slices.DeleteFunc(out, func(f *finding) bool { return f.rule.Fallback })
-	}
 	return out, nil
+}
+
+// cause gives the cause class that the rules show best at a hop; "" if they show none.
+func (j *judgement) cause(ctx context.Context, h *HopView) (string, error) {
+	at := &subject{hop: h, keep: true}
+	rules, err := j.fired(ctx, at)
+	if err != nil || len(rules) == 0 || rules[0].Fallback {
+		return "", err
+	}
+	if len(rules) == 1 {
+		return rules[0].CauseClass, nil
+	}
+	found, err := j.findingsOf(ctx, at, rules)
+	if err != nil {
+		return "", err
+	}
+	best, _ := choose(found)
+	return best.rule.CauseClass, nil
 }
 
 // fires says whether the rule's condition holds: by what can be told cheaply, else by CEL.
@@ -278,7 +325,10 @@ func (r *rule) cites(ctx context.Context, at *subject) ([]*timeline.Joined, erro
 }
 
 func joined(events []*EventView) []*timeline.Joined {
-	var out []*timeline.Joined
+	if len(events) == 0 {
+		return nil
+	}
+	out := make([]*timeline.Joined, 0, len(events))
 	for _, e := range events {
 		out = append(out, e.joined)
 	}
@@ -290,9 +340,9 @@ func joined(events []*EventView) []*timeline.Joined {
 func (j *judgement) weigh(ctx context.Context, f *finding) error {
 	if f.hop.from == j.views && hasInferred(f.hop) {
 		if j.certain == nil {
-			j.certain = j.views.certainly(j.request)
+			j.certain = j.views.certainly(j.request, j.in)
 		}
-		h := j.certain.hops[f.hop.hop]
+		h := j.certain.of(f.hop.hop)
 		again, err := f.rule.fires(ctx, &subject{hop: h})
 		if err != nil {
 			return err
@@ -308,7 +358,6 @@ func (j *judgement) weigh(ctx context.Context, f *finding) error {
 		}
 	}
 	f.place, f.ambiguous = meaning(f)
-	f.unnamed, f.ofCall = unnamed(f)
 	if f.place > 0 && f.rule.CauseClass != "unhandled_exception" {
 		// What the structure shows needs no signal: it does not matter what these may mean first.
 		again, err := f.rule.fires(ctx, &subject{hop: f.hop.withoutSignals()})
@@ -370,8 +419,8 @@ func meaning(f *finding) (place int, ambiguous bool) {
 		return 1, true
 	}
 	place = -1
-	for _, e := range f.hop.saying(f.rule.CauseClass, false) {
-		if !slices.Contains(f.evidence, e.joined) {
+	for e := range f.hop.signalled {
+		if !e.says(f.rule.CauseClass, false) || !slices.Contains(f.evidence, e.joined) {
 			continue
 		}
 		for _, s := range e.meaning {
@@ -483,7 +532,7 @@ func (j *judgement) contender(ctx context.Context, best *finding) (*finding, err
 		if c == nil || c.Record != nil || c.Kin || c.Callee == nil || c.Callee.End.CertainlyBefore(h.End) {
 			continue
 		}
-		alone := *j.views.hops[h]
+		alone := *j.views.of(h)
 		alone.FailedBy = nil
 		found, err := j.findings(ctx, &alone)
 		if err != nil {

@@ -15,11 +15,30 @@ import (
 // tried on a text and few regular expressions are ever run.
 type textSignals struct {
 	all    []textSignal
-	always []int            // indices of those without a literal of four bytes
-	folded []int            // of those whose literals are lower case, whatever the text's is
-	grams  map[uint32][]int // indices by four bytes of a literal in lower case
-	seen   [128]uint64      // a bit for each hash of these
+	always []int              // indices of those that no literal lets through
+	short  []spot             // literals of less than four bytes
+	folded []int              // of those whose literals are lower case, whatever the text's is
+	grams  map[uint32][]*spot // by four bytes of a literal in lower case
+	seen   [128]uint64        // a bit for each hash of these
 	known  remembered
+}
+
+// A spot is a literal of a signal, and the four bytes of it by which it is found.
+type spot struct {
+	signal  int // its index
+	literal string
+	folded  bool // the literal is lower case and the text may be in any case
+	end     int  // of the four bytes in the literal
+}
+
+// stands says whether the literal stands in value where its four bytes end at i.
+func (s *spot) stands(value string, i int) bool {
+	from := i - s.end
+	if from < 0 || from+len(s.literal) > len(value) {
+		return false
+	}
+	there := value[from : from+len(s.literal)]
+	return there == s.literal || s.folded && strings.EqualFold(there, s.literal)
 }
 
 // A textSignal is one of them.
@@ -31,11 +50,8 @@ type textSignal struct {
 	re       func() *regexp.Regexp // compiled when it is first run, most never are; nil: the literals decide
 }
 
-// mayMatch says whether the literals let value through.
+// mayMatch says whether value, which contains one of the literals, contains what else a match needs.
 func (s *textSignal) mayMatch(value string) bool {
-	if len(s.literals) > 0 && !s.folded && !containsOne(value, s.literals) {
-		return false
-	}
 	return s.re == nil || !slices.ContainsFunc(s.more(), func(l []string) bool { return !containsOne(value, l) })
 }
 
@@ -93,7 +109,7 @@ func (t *textSignals) add(s *Signal) {
 	}
 	i := len(t.all)
 	t.all = append(t.all, x)
-	if shortest(x.literals) < gramSize {
+	if n := shortest(x.literals); n == 0 || x.folded && n < gramSize {
 		t.always = append(t.always, i)
 		return
 	}
@@ -101,13 +117,17 @@ func (t *textSignals) add(s *Signal) {
 		t.folded = append(t.folded, i)
 	}
 	if t.grams == nil {
-		t.grams = map[uint32][]int{}
+		t.grams = map[uint32][]*spot{}
 	}
 	for _, l := range x.literals {
-		g := t.rarest(strings.ToLower(l))
-		if !slices.Contains(t.grams[g], i) {
-			t.grams[g] = append(t.grams[g], i)
+		at := spot{signal: i, literal: l, folded: x.folded}
+		if len(l) < gramSize {
+			t.short = append(t.short, at)
+			continue
 		}
+		var g uint32
+		g, at.end = t.rarest(l)
+		t.grams[g] = append(t.grams[g], &at)
 		h := gramHash(g)
 		t.seen[h/64] |= 1 << (h % 64)
 	}
@@ -118,35 +138,48 @@ const gramSize = 4
 
 func gramHash(g uint32) uint32 { return g * 2654435761 >> 19 }
 
-// rarest gives those four bytes of a literal that the fewest signals have so far.
-func (t *textSignals) rarest(literal string) uint32 {
-	best, fewest := uint32(0), -1
+// lower is a byte in lower case if it is a letter of ASCII.
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// rarest gives those four bytes of a literal, in lower case, that the fewest signals have so far, and where in it the last of them is.
+func (t *textSignals) rarest(literal string) (best uint32, end int) {
+	fewest := -1
 	var g uint32
 	for i := range len(literal) {
-		g = g>>8 | uint32(literal[i])<<24
+		g = g>>8 | uint32(lower(literal[i]))<<24
 		if n := len(t.grams[g]); i >= gramSize-1 && (fewest < 0 || n < fewest) {
-			best, fewest = g, n
+			best, end, fewest = g, i, n
 		}
 	}
-	return best
+	return best, end
 }
 
 // find appends the signals that stand in value, in the order in which they were added.
 func (t *textSignals) find(value string, found []*Signal) []*Signal {
 	var room [32]int
 	tried := append(room[:0], t.always...)
+	for i := range t.short {
+		if strings.Contains(value, t.short[i].literal) {
+			tried = append(tried, t.short[i].signal)
+		}
+	}
 	if len(t.grams) > 0 {
 		var g uint32
 		ascii := byte(0)
 		for i := range len(value) {
-			c := value[i]
-			ascii |= c
-			if c >= 'A' && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			g = g>>8 | uint32(c)<<24
+			ascii |= value[i]
+			g = g>>8 | uint32(lower(value[i]))<<24
 			if h := gramHash(g); i >= gramSize-1 && t.seen[h/64]&(1<<(h%64)) != 0 {
-				tried = append(tried, t.grams[g]...)
+				for _, s := range t.grams[g] {
+					if s.stands(value, i) {
+						tried = append(tried, s.signal)
+					}
+				}
 			}
 		}
 		if ascii >= utf8.RuneSelf {

@@ -138,6 +138,12 @@ func (n *NearView) stateIn(service, host string, start, end timeline.Instant, br
 	return stateUnknown, nil
 }
 
+// wasRestarting says whether a service on a host was being stopped or started on request at a moment.
+func (n *NearView) wasRestarting(service, host string, at timeline.Instant) bool {
+	state, _ := n.stateIn(service, host, at, at, false)
+	return state == stateRestarting
+}
+
 // downAt says whether a service on a host was down at a moment: a life had ended, for whatever reason, and the next one had not begun to
 // take requests.
 func (n *NearView) downAt(service, host string, at timeline.Instant) bool {

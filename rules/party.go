@@ -61,7 +61,10 @@ func (v *views) running(system string, shown map[string]string) string {
 // the hop itself, its configuration or nobody. A next hop that this request does not name
 // is the one that the hop usually calls.
 func (h *HopView) pointed(cause string) string {
-	for _, e := range h.saying(cause, false) {
+	for e := range h.signalled {
+		if !e.says(cause, false) {
+			continue
+		}
 		away, next := false, false
 		var of *Signal // by which the record tells the system
 		for _, s := range e.meaning {
@@ -230,10 +233,7 @@ func (h *HopView) unheard(cause string, e *EventView) string {
 // hop, where the hop has no word of its own for the cause. A dependency with whose failure it coped says nothing.
 func (h *HopView) told(cause string) []*EventView {
 	var out []*EventView
-	for _, c := range h.Callees {
-		if c.Role != timeline.RoleDependency.String() || c.HandledByCaller {
-			continue
-		}
+	for c := range h.dependencies {
 		for _, e := range c.Events {
 			if slices.ContainsFunc(e.meaning, func(s *Signal) bool { return s.MayMean[0] == cause }) {
 				out = append(out, e)
@@ -241,6 +241,15 @@ func (h *HopView) told(cause string) []*EventView {
 		}
 	}
 	return out
+}
+
+// dependencies goes over those that the hop called and with whose failure it did not cope.
+func (h *HopView) dependencies(yield func(*HopView) bool) {
+	for _, c := range h.Callees {
+		if c.Role == timeline.RoleDependency.String() && !c.HandledByCaller && !yield(c) {
+			return
+		}
+	}
 }
 
 // toldBy names the first dependency of which told has records, "" if there is none.

@@ -100,7 +100,7 @@ func (v *views) knows(service string) bool {
 			return true
 		}
 	}
-	for _, p := range v.near.Processes {
+	for _, p := range v.near.near.Processes {
 		if p.Service == service {
 			return true
 		}

@@ -12,7 +12,8 @@ const evidenceShown = 12
 // evidence gives the events that prove a verdict: what its claims cite, in their order, then, the most
 // certain first, what the rule cites, the origin's own records and what each caller logged of it.
 func (j *judgement) evidence(claims []Claim, best *finding, component string) []*timeline.Joined {
-	var cited, out []*timeline.Joined
+	var room, cite [16]*timeline.Joined
+	cited, out := cite[:0], room[:0]
 	for _, c := range claims {
 		cited = append(cited, c.Evidence...)
 	}
@@ -80,6 +81,9 @@ func record(h *timeline.Hop) *timeline.Joined {
 
 // unique gives the events in their order, each once. They are few.
 func unique(events []*timeline.Joined) []*timeline.Joined {
+	if len(events) == 1 {
+		return slices.Clip(events)
+	}
 	out := make([]*timeline.Joined, 0, len(events))
 	for _, e := range events {
 		if !slices.Contains(out, e) {
@@ -104,7 +108,7 @@ func (j *judgement) exception(v *Verdict) *timeline.Exception {
 			}
 		}
 	}
-	if e := j.views.hops[v.Origin].ownException(); e != nil && e.joined.Held() {
+	if e := j.views.of(v.Origin).ownException(); e != nil && e.joined.Held() {
 		return e.joined.Exception
 	}
 	return nil

@@ -34,8 +34,9 @@ type subject struct {
 	component string
 	element   reflect.Value // of the list over which exists or filter goes
 
-	keep  bool    // plain conditions are asked once: the hop stays the same
-	known []truth // of plain conditions, by their numbers
+	keep   bool    // plain conditions are asked once: the hop stays the same
+	known  []truth // of plain conditions, by their numbers
+	shaped bool    // only what the hop's shape tells is asked
 }
 
 // quicken makes Go functions of an expression within a checked one; nil where only CEL
@@ -207,7 +208,7 @@ func (q *quickener) moment(e ast.Expr) *quick {
 	case reflect.TypeFor[*HopView]():
 		return &quick{moment: func(x *subject) timeline.Instant {
 			if h := of.read(x).Interface().(*HopView); h != nil {
-				return pick(h.hop.Start, h.hop.End)
+				return pick(h.hop.Start, overAt(h.hop))
 			}
 			return timeline.Instant{}
 		}}
@@ -496,6 +497,9 @@ func (q *quickener) member(c ast.CallExpr) *quick {
 		})
 	}
 	if target.Kind() == ast.IdentKind && target.AsIdent() == "near" {
+		if len(args) == 3 {
+			return q.nearMoment(nearMoments[name], args)
+		}
 		if len(args) != 1 {
 			return nil
 		}
@@ -538,6 +542,15 @@ func (q *quickener) member(c ast.CallExpr) *quick {
 		return &quick{truth: func(x *subject) bool { return arg.moment(x).CertainlyBefore(of.moment(x)) }}
 	}
 	return nil
+}
+
+// nearMoment asks the surroundings about a service on a host at a moment.
+func (q *quickener) nearMoment(f func(n *NearView, service, host string, at timeline.Instant) bool, args []ast.Expr) *quick {
+	service, host, at := q.quicken(args[0]), q.quicken(args[1]), q.quicken(args[2])
+	if f == nil || service == nil || service.text == nil || host == nil || host.text == nil || at == nil || at.moment == nil {
+		return nil
+	}
+	return &quick{truth: func(x *subject) bool { return f(x.hop.from.near, service.text(x), host.text(x), at.moment(x)) }}
 }
 
 // hopMember is a function of a hop, with or without a text to ask for.

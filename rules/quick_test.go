@@ -5,21 +5,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/correlatehq/correlate/timeline"
 )
 
-// everyHop calls f with every hop of every case of the rules that come with the program.
-func everyHop(t testing.TB, f func(of string, h *HopView)) {
+// everyCase calls f with every case of the rules that come with the program.
+func everyCase(t testing.TB, f func(of string, r *timeline.Request, near *timeline.Surroundings)) {
 	set := Builtin()
 	look := func(name string, cases []*ruleCase) {
 		for _, k := range cases {
 			r, near := parse(t, k.hops)
-			v := newViews(r, near, set.signals)
-			for _, h := range v.request.Hops {
-				f(name+": "+k.name, h)
-				alone := *h
-				alone.FailedBy = nil
-				f(name+": "+k.name+", without the failed call", &alone)
-			}
+			f(name+": "+k.name, r, near)
 		}
 	}
 	for _, r := range set.rules {
@@ -28,6 +24,18 @@ func everyHop(t testing.TB, f func(of string, h *HopView)) {
 	for _, g := range set.caseFiles() {
 		look(g.Pos, g.cases)
 	}
+}
+
+// everyHop calls f with every hop of every case of the rules that come with the program.
+func everyHop(t testing.TB, f func(of string, h *HopView)) {
+	everyCase(t, func(of string, r *timeline.Request, near *timeline.Surroundings) {
+		for _, h := range newViews(r, near, Builtin().signals, &room{}).request.Hops {
+			f(of, h)
+			alone := *h
+			alone.FailedBy = nil
+			f(of+", without the failed call", &alone)
+		}
+	})
 }
 
 // What is evaluated without CEL is what CEL gives.
@@ -93,7 +101,7 @@ edge gateway 0ms +60ms 500
     inventory app 10ms +30ms 503 error="answered 503"
     - error 40ms exception="ValueError: x" "total"
 `)
-	v := newViews(r, near, Builtin().signals)
+	v := newViews(r, near, Builtin().signals, &room{})
 	orders := &subject{hop: v.request.Hops[1], component: "inventory"}
 	root := &subject{hop: v.request.Hops[0]}
 	deepest := &subject{hop: v.request.Hops[2]}

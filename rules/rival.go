@@ -15,13 +15,9 @@ func (j *judgement) rivals(ctx context.Context, origin *timeline.Hop) ([]Rival, 
 		if h == origin || !showsFailure(h) {
 			continue
 		}
-		found, err := j.findings(ctx, j.views.hops[h])
+		cause, err := j.cause(ctx, j.views.of(h))
 		if err != nil {
 			return nil, err
-		}
-		cause := ""
-		if best, _ := choose(found); best != nil && !best.rule.Fallback {
-			cause = best.rule.CauseClass
 		}
 		out = append(out, j.rival(h, cause, origin))
 	}
@@ -119,11 +115,11 @@ func passedOn(h, below *timeline.Hop) string {
 	got, sent := h.Received, h.Status()
 	switch {
 	case below.Lineage == timeline.Died:
-		return fmt.Sprintf("the connection to %s broke, and it answered %s for it", name(below), sent)
+		return "the connection to " + name(below) + " broke, and it answered " + sent.String() + " for it"
 	case got.Known() && sent.Known() && got != sent:
-		return fmt.Sprintf("it turned the %s that it received from %s into %s", got, name(below), sent)
+		return "it turned the " + got.String() + " that it received from " + name(below) + " into " + sent.String()
 	case got.Known():
-		return fmt.Sprintf("it passed on the %s that it received from %s", got, name(below))
+		return "it passed on the " + got.String() + " that it received from " + name(below)
 	}
 	return "its failure rests on that of " + name(below)
 }

@@ -35,6 +35,7 @@ type Set struct {
 	rules   []*rule      // by name
 	batch   []*batchRule // those of scope batch, by name
 	signals *signalTable
+	shapes  shapes
 	cases   []*CaseFile // by file, without those that come with the program
 	builtin bool        // it holds the rules that come with the program, and so their cases
 }

@@ -165,7 +165,7 @@ func (t *signalTable) find(e *timeline.Event) []*Signal {
 				value = m.value(e)
 			}
 			if value != "" {
-				found = append(found, m.find(value)...)
+				found = m.find(value, found)
 			}
 		}
 	}
@@ -202,8 +202,8 @@ func (m *matcher) value(e *timeline.Event) string {
 	if len(m.names) == 1 {
 		return fieldValue(e, m.names[0])
 	}
-	values := make([]string, len(m.names))
-	some := false
+	var room [8]string
+	values, some := append(room[:0], m.names...), false
 	for i, name := range m.names {
 		if values[i] = fieldValue(e, name); values[i] == "" {
 			values[i] = "-"
@@ -217,8 +217,9 @@ func (m *matcher) value(e *timeline.Event) string {
 	return strings.Join(values, " ")
 }
 
-func (m *matcher) find(value string) []*Signal {
-	return m.text.find(value, slices.Clone(m.exact[value]))
+// find appends the signals that value holds.
+func (m *matcher) find(value string, found []*Signal) []*Signal {
+	return m.text.find(value, append(found, m.exact[value]...))
 }
 
 // fieldValue gives the field of an event in which signals are looked for.
@@ -268,7 +269,7 @@ func (t *signalTable) findAnswer(e *timeline.Event, system string) []*Signal {
 				continue
 			}
 			if value := m.value(e); value != "" {
-				found = append(found, m.find(value)...)
+				found = m.find(value, found)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -19,7 +20,11 @@ type sentence []clause
 
 // claimsOf writes sentences as claims, each with the punctuation that ends it.
 func claimsOf(sentences ...sentence) []Claim {
-	var out []Claim
+	n := 0
+	for _, s := range sentences {
+		n += len(s)
+	}
+	out := make([]Claim, 0, n)
 	for _, s := range sentences {
 		for i, c := range s {
 			text, stop := c.text, "."
@@ -78,7 +83,7 @@ func known(events []*timeline.Joined) []*timeline.Joined {
 // happened: what came before, the origin's act, the way of the failure to the client,
 // and what came too late. text is what a rule says of the origin's act.
 func (j *judgement) claims(text, component string, cited []*timeline.Joined) []Claim {
-	var all []sentence
+	all := make([]sentence, 0, 4)
 	before, beside := j.handled(component)
 	if before = append(before, j.attempts(len(before) > 0)...); len(before) > 0 {
 		all = append(all, before)
@@ -184,11 +189,11 @@ func act(h, below *timeline.Hop) string {
 	case !sent.Known():
 		return ""
 	case got.Known() && got != sent:
-		return fmt.Sprintf("turned the %s into %s", got, sent)
+		return "turned the " + got.String() + " into " + sent.String()
 	case got.Known():
-		return fmt.Sprintf("passed the %s on", sent)
+		return "passed the " + sent.String() + " on"
 	case below.Lineage == timeline.Died || h.FailedBy != nil && h.FailedBy.Ended == timeline.Reset:
-		return fmt.Sprintf("lost the connection to %s and answered %s", name(below), sent)
+		return "lost the connection to " + name(below) + " and answered " + sent.String()
 	}
 	return "answered " + sent.String()
 }
@@ -224,7 +229,7 @@ func (j *judgement) handled(component string) (before, beside sentence) {
 	if st := first.Status(); st.Known() {
 		what = "answered " + st.String()
 	}
-	c := clause{text: fmt.Sprintf("%s %s, and %s handled it", name(first), what, name(caller)),
+	c := clause{text: name(first) + " " + what + ", and " + name(caller) + " handled it",
 		evidence: known([]*timeline.Joined{record(first), j.speaking(caller, first)})}
 	if more > 0 {
 		were := " were handled too"
@@ -365,7 +370,7 @@ func (h *HopView) errorText() string {
 func place(file string, line int) string {
 	at := file[strings.LastIndexByte(file, '/')+1:]
 	if line > 0 {
-		at = fmt.Sprintf("%s:%d", at, line)
+		at += ":" + strconv.Itoa(line)
 	}
 	return at
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -187,8 +188,6 @@ type NearView struct {
 type views struct {
 	request *RequestView
 	near    *NearView
-	hops    map[*timeline.Hop]*HopView
-	calls   map[*timeline.Call]*CallView
 	signals *signalTable
 	// inferred says that some event was joined by inference.
 	inferred bool
@@ -250,14 +249,66 @@ func momentView(a timeline.Instant) *MomentView {
 	return &MomentView{a.Earliest, a.Time, a.Latest, a.Known(), a}
 }
 
-// newViews makes the views of a request, without what only CEL reads of them: see complete.
-func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalTable) *views {
+// of gives the view of a hop; nil of none.
+func (v *views) of(h *timeline.Hop) *HopView {
+	if h == nil || h.ID < 1 || h.ID > len(v.request.Hops) || v.request.Hops[h.ID-1].hop != h {
+		return nil
+	}
+	return v.request.Hops[h.ID-1]
+}
+
+// A room is where views stand. It is used again for the next request.
+type room struct {
+	hops     []HopView
+	calls    []CallView
+	events   []EventView
+	ofHops   []*HopView
+	ofCalls  []*CallView
+	ofEvents []*EventView
+}
+
+var rooms = sync.Pool{New: func() any { return &room{} }}
+
+// roomMost bounds the events of a room that is kept.
+const roomMost = 4096
+
+// leave gives the room back: nothing may look at its views any more.
+func (r *room) leave() {
+	if cap(r.events) > roomMost {
+		return
+	}
+	empty(&r.hops)
+	empty(&r.calls)
+	empty(&r.events)
+	empty(&r.ofHops)
+	empty(&r.ofCalls)
+	empty(&r.ofEvents)
+	rooms.Put(r)
+}
+
+// take gives n places.
+func take[T any](from *[]T, n int) []T {
+	at := len(*from)
+	if cap(*from)-at < n {
+		*from, at = make([]T, 0, 2*cap(*from)+n), 0 // the places taken before stay where they are
+	}
+	*from = (*from)[:at+n]
+	return (*from)[at : at+n : at+n]
+}
+
+func empty[T any](s *[]T) {
+	clear(*s)
+	*s = (*s)[:0]
+}
+
+// newViews makes the views of a request in a room, without what only CEL reads of them: see complete.
+func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalTable, in *room) *views {
 	all := 0
 	for _, h := range r.Hops {
 		all += len(h.Events)
 	}
-	events := make([]EventView, all) // all at once: there are many
-	v := makeViews(r, nearView(near), func(h *HopView, e *timeline.Joined) *EventView {
+	events := take(&in.events, all)
+	v := makeViews(r, nearView(near), in, func(h *HopView, e *timeline.Joined) *EventView {
 		ev := &events[0]
 		events = events[1:]
 		ev.fill(e, h.hop, signals)
@@ -268,17 +319,17 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 }
 
 // certainly gives the same views without the events that were joined by inference.
-func (v *views) certainly(r *timeline.Request) *views {
-	w := makeViews(r, v.near, func(h *HopView, e *timeline.Joined) *EventView {
+func (v *views) certainly(r *timeline.Request, in *room) *views {
+	w := makeViews(r, v.near, in, func(h *HopView, e *timeline.Joined) *EventView {
 		if e.Join == timeline.ByInferred {
 			return nil
 		}
-		return v.hops[h.hop].view(e)
+		return v.of(h.hop).view(e)
 	}, func(h *HopView) *EventView {
 		if h.Caller == nil || h.Caller.call.Record == nil || h.Caller.call.Record.Join == timeline.ByInferred {
 			return nil
 		}
-		return v.hops[h.hop].answer
+		return v.of(h.hop).answer
 	})
 	w.signals = v.signals
 	return w
@@ -286,41 +337,42 @@ func (v *views) certainly(r *timeline.Request) *views {
 
 // makeViews makes the views of a request, of its events by event and of the answers that
 // callers kept by answer; those for which these give nil are left out.
-func makeViews(r *timeline.Request, near *NearView, event func(*HopView, *timeline.Joined) *EventView, answer func(*HopView) *EventView) *views {
-	v := &views{
-		hops:  make(map[*timeline.Hop]*HopView, len(r.Hops)),
-		calls: make(map[*timeline.Call]*CallView, len(r.Calls)),
-		near:  near,
-	}
+func makeViews(r *timeline.Request, near *NearView, in *room, event func(*HopView, *timeline.Joined) *EventView, answer func(*HopView) *EventView) *views {
+	v := &views{near: near}
+	hops, calls, callees, events := take(&in.hops, len(r.Hops)), 0, 0, 0
 	v.request = &RequestView{
 		ID:     r.ID,
 		HTTP:   HTTPView{Request: HTTPRequestView{r.Method}, Response: HTTPResponseView{r.Client.Code}, Route: r.Route},
 		URL:    URLView{r.Path},
 		Client: statusView(r.Client),
 		Failed: r.Failed,
-		Hops:   make([]*HopView, 0, len(r.Hops)),
+		Hops:   take(&in.ofHops, len(r.Hops)),
 	}
-	hops, calls := make([]HopView, len(r.Hops)), 0
 	for i, h := range r.Hops {
 		hv := &hops[i]
 		hv.fill(h)
 		hv.from = v
-		v.hops[h] = hv
-		calls += len(h.Calls)
-		v.request.Hops = append(v.request.Hops, hv)
+		v.request.Hops[i] = hv
+		calls, events = calls+len(h.Calls), events+len(h.Events)
+		for _, c := range h.Calls {
+			if c.Callee != nil {
+				callees++
+			}
+		}
 	}
 	if len(v.request.Hops) > 0 {
 		v.request.Root = v.request.Hops[0]
 	}
-	callViews := make([]CallView, calls)
+	callViews, ofCalls, ofHops, ofEvents := take(&in.calls, calls), take(&in.ofCalls, calls), take(&in.ofHops, callees), take(&in.ofEvents, events)
 	for _, hv := range v.request.Hops {
-		hv.Calls = make([]*CallView, 0, len(hv.hop.Calls))
-		for _, c := range hv.hop.Calls {
-			cv := &callViews[0]
-			callViews = callViews[1:]
+		n := len(hv.hop.Calls)
+		hv.Calls, ofCalls = ofCalls[:n:n], ofCalls[n:]
+		hv.Callees = ofHops[:0]
+		for i, c := range hv.hop.Calls {
+			cv := &callViews[i]
 			v.fillCall(cv, c, hv)
 			cv.Contradicted = slices.ContainsFunc(r.Contradictions, func(x timeline.Contradiction) bool { return x.Call == c })
-			hv.Calls = append(hv.Calls, cv)
+			hv.Calls[i] = cv
 			if cv.Callee != nil {
 				hv.Callees = append(hv.Callees, cv.Callee)
 				cv.Callee.Caller = cv
@@ -329,15 +381,20 @@ func makeViews(r *timeline.Request, near *NearView, event func(*HopView, *timeli
 				hv.FailedBy = cv
 			}
 		}
+		callViews = callViews[n:]
+		n = len(hv.Callees)
+		hv.Callees, ofHops = hv.Callees[:n:n], ofHops[n:]
 	}
 	for _, hv := range v.request.Hops {
-		hv.Events = make([]*EventView, 0, len(hv.hop.Events))
+		hv.Events = ofEvents[:0]
 		for _, e := range hv.hop.Events {
 			v.inferred = v.inferred || e.Join == timeline.ByInferred
 			if ev := event(hv, e); ev != nil {
 				hv.Events = append(hv.Events, ev)
 			}
 		}
+		n := len(hv.Events)
+		hv.Events, ofEvents = hv.Events[:n:n], ofEvents[n:]
 	}
 	for _, hv := range v.request.Hops {
 		hv.answer = answer(hv)
@@ -401,12 +458,11 @@ func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
 		}
 	}
 	if c.Callee != nil {
-		cv.Callee = v.hops[c.Callee]
+		cv.Callee = v.of(c.Callee)
 		if c.Callee.Service != "" {
 			cv.Party = c.Callee.Service
 		}
 	}
-	v.calls[c] = cv
 }
 
 func (ev *EventView) fill(e *timeline.Joined, h *timeline.Hop, signals *signalTable) {
@@ -500,8 +556,12 @@ func (e *EventView) complete() {
 // no more than that there was an error counts only where nothing says more. The words of a
 // remark for which no status was made, as of a caller that left, say nothing of that kind.
 func narrowest(signals []*Signal) []*Signal {
+	if len(signals) == 0 {
+		return nil
+	}
 	remark := slices.ContainsFunc(signals, func(s *Signal) bool { return s.MadeBy == madeByNobody && s.ofWords() })
-	var made []*Signal
+	var room [8]*Signal
+	made := room[:0]
 	for _, s := range signals {
 		if s.MadeBy == madeByWriter && !(remark && s.ofWords()) {
 			made = append(made, s)

@@ -268,9 +268,9 @@ func (s Status) String() string {
 	case !s.Known():
 		return "-"
 	case s.Protocol == "":
-		return fmt.Sprint(s.Code)
+		return strconv.Itoa(s.Code)
 	}
-	return s.Protocol + " " + fmt.Sprint(s.Code)
+	return s.Protocol + " " + strconv.Itoa(s.Code)
 }
 
 // Outcome says how an exchange ended, as one of its two sides knows it.

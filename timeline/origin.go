@@ -1,6 +1,9 @@
 package timeline
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Trail is the way of a failure through the hops of a request, from the outermost
 // hop down to the one that made it.
@@ -44,9 +47,8 @@ func TraceOrigin(r *Request) Trail {
 	if h == nil || !r.Failed && !hopFailed(h) {
 		return t
 	}
-	seen := map[*Hop]bool{}
-	for !seen[h] {
-		seen[h] = true
+	t.Path = make([]*Hop, 0, 8)
+	for !slices.Contains(t.Path, h) {
 		t.Path = append(t.Path, h)
 		next := t.below(h)
 		if next == nil {
