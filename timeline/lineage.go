@@ -168,12 +168,16 @@ func brokeThrough(c *Call) bool {
 }
 
 // brokeBelow gives the call of a proxy whose answer is known to have broken off, where the proxy had sent the same status and its record does
-// not tell how its own answer ended: the head had gone out, and the rest could not be had; nil if there is none.
+// not tell how its own answer ended: the head had gone out, and the rest could not be had; nil if there is none. That it broke off is told by the other end, or by
+// a message of the proxy.
 func brokeBelow(h *Hop) *Call {
 	if len(h.Calls) == 0 || !forwards(h) || h.Ended != OutcomeUnknown || h.Sent.Failed() || !h.Sent.Known() {
 		return nil
 	}
 	c := h.Calls[len(h.Calls)-1]
+	if c.Record != nil && c.Record.Kind == LogRecord && c.Ended == Truncated && c.Record.Held() {
+		return c // so says its own log
+	}
 	if c.Record != nil || c.Callee == nil || c.Callee.Ended != Truncated || c.Callee.Sent != h.Sent {
 		return nil
 	}
