@@ -97,6 +97,9 @@ func (h *HopView) pointed(cause string) string {
 			}
 			return p
 		}
+		if p := h.underWay(); of == nil && p != "" && cause == "upstream_timeout" {
+			return p
+		}
 		if p := h.elsewhere(e, cause); of == nil && p != "" {
 			return p
 		}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -81,11 +82,29 @@ func (c *CallView) atMost() time.Duration {
 	return r.Time.Sub(first) + r.Stamp.Resolution
 }
 
-// outlasts says whether a call took longer, by its caller's own clock, than another one for whose sake it was made was waited for: whoever
+// outlasts says whether a call took longer, by its caller's own clock or its callee's, than another one for whose sake it was made was waited for: whoever
 // gave up on that one did so while this one was not over, or had not begun.
 func (c *CallView) outlasts(wait time.Duration) bool {
-	r := c.call.Record
-	return wait > 0 && r != nil && r.Stamp.HasDuration() && r.Duration-r.Stamp.DurationResolution > wait && len(r.Calls) == 1
+	longer := func(e *timeline.Joined) bool {
+		return wait > 0 && e.Stamp.HasDuration() && e.Duration-e.Stamp.DurationResolution > wait
+	}
+	if r := c.call.Record; r != nil {
+		return longer(r) && len(r.Calls) == 1
+	}
+	return c.Callee != nil && slices.ContainsFunc(c.Callee.Events, func(e *EventView) bool { return e.joined.Kind == timeline.ServerSpan && longer(e.joined) })
+}
+
+// underWay names the party of a call of the hop that was not over when the hop was, "" if there is none: it went on with what nobody waited for
+// any more.
+func (h *HopView) underWay() string {
+	for _, c := range h.Calls {
+		start, end := callWindow(c.call)
+		if c.call.Record == nil && c.Callee != nil && c.Callee.Role == timeline.RoleDependency.String() && start.Known() && end.Known() &&
+			!h.hop.End.CertainlyBefore(start) && (h.hop.End.CertainlyBefore(end) || c.outlasts(h.hop.End.Time.Sub(h.hop.Start.Time))) {
+			return c.Party
+		}
+	}
+	return ""
 }
 
 // heldAt finds the call for which a hop waited at a moment, and whether the clocks make it certain, or that it outlasted the wait of whoever gave up then.

@@ -248,9 +248,8 @@ func (m *ClockModel) hostSpan(e *Event, s RawSpan) (string, RawSpan) {
 
 // instant puts a moment that e reports on the common time line.
 func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
+	m, n := m.nodeOf(ClockOf(e))
 	clock := ClockOf(e)
-	m = m.partOf(clock)
-	n := m.node(clock)
 	mid := s.Lo.Add(s.Hi.Sub(s.Lo) / 2)
 	if n == nil || !n.tied {
 		w := untiedSlack(clock)
@@ -313,11 +312,35 @@ func (m *ClockModel) offset(n *clockNode, run int, raw int64) (off, minus, plus 
 // looked for, in seconds.
 const stepDoubt = 3600
 
+// nodeOf gives what is known of a clock, and the part of the model that knows it. A host's stamps with zone of which nothing was learnt are those without zone
+// that it writes elsewhere, but for the zone: what these are off by in steps of zones.
+func (m *ClockModel) nodeOf(clock string) (*ClockModel, *clockNode) {
+	part := m.partOf(clock)
+	n := part.node(clock)
+	host, local := clockHost(clock)
+	if n != nil || local {
+		return part, n
+	}
+	part = m.partOf(host + localSuffix)
+	o := part.node(host + localSuffix)
+	if o == nil || !o.tied {
+		return part, nil
+	}
+	off := nanos(o.gross + o.ahead)
+	zone := off.Round(zoneStep)
+	if (off - zone).Abs() > time.Minute {
+		return part, nil
+	}
+	n = new(clockNode)
+	*n = *o
+	n.ahead -= micros(zone)
+	return part, n
+}
+
 // rawWindow gives the span of a clock's raw stamps that [from, to] on the common time
 // line may show as.
 func (m *ClockModel) rawWindow(clock string, from, to time.Time) (time.Time, time.Time) {
-	m = m.partOf(clock)
-	n := m.node(clock)
+	m, n := m.nodeOf(clock)
 	if n == nil || !n.tied {
 		w := untiedSlack(clock)
 		return from.Add(-w), to.Add(w)

@@ -500,6 +500,11 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		}
 	}
 	c.redraft(lost, extra)
+	asked := c.queries()
+	for set, add := range asked {
+		extra[set] = append(extra[set], add...)
+	}
+	c.redraft(asked, extra)
 }
 
 // redraft builds the drafts of changed sets anew, with what is joined to them.
