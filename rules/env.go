@@ -57,6 +57,7 @@ var (
 		"deepest_waiting": func(h *HopView, _ string) string { return h.deepestWaiting().name },
 		"usual_callee":    func(h *HopView, _ string) string { return h.usualCallee() },
 		"not_asked":       func(h *HopView, _ string) string { return h.notAsked() },
+		"under_way":       func(h *HopView, _ string) string { return h.underWay() },
 		"refuser":         func(h *HopView, _ string) string { return h.refuser() },
 		"hidden_by":       func(h *HopView, _ string) string { return h.hiddenBy() },
 		"lacking":         func(h *HopView, _ string) string { return h.lacking() },
@@ -84,7 +85,7 @@ var (
 		"was_restarting": (*NearView).wasRestarting,
 		"was_down":       (*NearView).downAt,
 	}
-	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "not_asked", "refuser", "stating", "telling", "hidden", "hidden_by", "lacking"}
+	unasked = []string{"own_exception", "error_text", "deepest_waiting", "usual_callee", "not_asked", "under_way", "refuser", "stating", "telling", "hidden", "hidden_by", "lacking"}
 )
 
 func newLanguage() (*cel.Env, error) {

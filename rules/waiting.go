@@ -97,10 +97,11 @@ func (c *CallView) outlasts(wait time.Duration) bool {
 // underWay names the party of a call of the hop that was not over when the hop was, "" if there is none: it went on with what nobody waited for
 // any more.
 func (h *HopView) underWay() string {
+	over := overAt(h.hop)
 	for _, c := range h.Calls {
 		start, end := callWindow(c.call)
 		if c.call.Record == nil && c.Callee != nil && c.Callee.Role == timeline.RoleDependency.String() && start.Known() && end.Known() &&
-			!h.hop.End.CertainlyBefore(start) && (h.hop.End.CertainlyBefore(end) || c.outlasts(h.hop.End.Time.Sub(h.hop.Start.Time))) {
+			!over.CertainlyBefore(start) && (over.CertainlyBefore(end) || h.hop.Start.Known() && c.outlasts(over.Time.Sub(h.hop.Start.Time))) {
 			return c.Party
 		}
 	}

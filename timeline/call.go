@@ -204,11 +204,17 @@ func (d *draft) tieKin() {
 // callOf gives the call of p of which the record at a position tells, else one that may be that to h.
 func (d *draft) callOf(p, h *Hop, at Pos) *Call {
 	for _, c := range p.Calls {
-		if c.Callee == nil && c.Record != nil && c.Record.Kind == ClientSpan && c.Record.Pos == at {
+		if c.Callee == nil && c.Record != nil && c.Record.Kind == ClientSpan && c.Record.Pos == at && !otherProtocol(c, h) {
 			return c
 		}
 	}
 	return d.callFor(p, h)
+}
+
+// otherProtocol says whether the caller's record of a call is of an HTTP request and the callee's exchange is none, as a query is.
+func otherProtocol(c *Call, h *Hop) bool {
+	sp := h.span()
+	return c.Method != "" && sp != nil && sp.Attrs.Get("http.request.method") == "" && sp.Attrs.Get("db.query.text") != ""
 }
 
 // matchCalls gives calls their callees: by the parent's span ID, else by what the book

@@ -36,7 +36,7 @@ func (c *collector) queries() map[string][]Joined {
 			for _, list := range askers {
 				for _, a := range list {
 					from, to := c.clocks.rawWindow(clock, a.from.Earliest, a.to.Latest)
-					byHost[host] = append(byHost[host], Window{host, from.Add(-time.Second), to})
+					byHost[host] = append(byHost[host], Window{host, from.Add(-time.Second), to.Add(unknownLength)}) // some are stamped when they are over
 				}
 			}
 		}
