@@ -201,6 +201,7 @@ type bookDraft struct {
 	asked     map[peerAt]int           // requests in which the peer answered a call
 	present   map[peerAt]map[place]int // of these, those in which a place logged
 	said      map[peerAt]map[string]int
+	reached   map[peerAt]map[place]int // see reach
 	listeners
 }
 
@@ -222,7 +223,7 @@ func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 	for p := range places {
 		besides[p.host]++
 	}
-	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, routes: map[routed]int{}, uses: map[useOf]*use{}, outermost: map[string]int{}}
+	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, reached: map[peerAt]map[place]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, routes: map[routed]int{}, uses: map[useOf]*use{}, outermost: map[string]int{}}
 }
 
 // vote learns from one whole request. A peer that spells a hop's host or service names
@@ -242,13 +243,6 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		}
 		d.votes[at][place{h.Service, h.Host}] += weight
 		d.total[at] += weight
-		if g := (peerAt{peer: groupOf(c)}); g.peer != "" {
-			if d.votes[g] == nil {
-				d.votes[g] = map[place]int{}
-			}
-			d.votes[g][place{service: h.Service}] += weight
-			d.total[g] += weight
-		}
 	}
 	type pair struct {
 		c   *Call
@@ -259,8 +253,15 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		if sp := h.span(); sp != nil && sp.caller != nil {
 			taken[h] = true // its caller is known
 			for _, c := range calls {
-				if c.Record != nil && c.Record.Pos == *sp.caller && onlyCall(c, calls) && c.Peer != "" && !c.Failed() {
+				switch {
+				case c.Record == nil || c.Record.Pos != *sp.caller || c.Peer == "" || c.Failed():
+				case c.Record.Kind == ClientSpan:
 					give(c, h, 3)
+				case onlyCall(c, calls):
+					d.reach(peerOf(c), place{h.Service, h.Host})
+					if g := groupOf(c); g != "" {
+						d.reach(peerAt{peer: g}, place{service: h.Service})
+					}
 				}
 			}
 		}
@@ -329,9 +330,43 @@ func groupOf(c *Call) string {
 	return c.Record.Attrs.Get("haproxy.backend")
 }
 
+// reach notes that a call to a peer was found, by what both ends logged of it, to be of an exchange at a place.
+func (d *bookDraft) reach(at peerAt, p place) {
+	if d.reached[at] == nil {
+		d.reached[at] = map[place]int{}
+	}
+	d.reached[at][p]++
+}
+
+// byReaching adds the peers of which nothing else tells who answers there and at which one service alone was found.
+func (d *bookDraft) byReaching(b *EndpointBook) {
+	known := map[peerAt]bool{}
+	for _, e := range b.Endpoints {
+		known[peerAt{e.Peer, e.From}] = true
+	}
+	for at, places := range d.reached {
+		e := Endpoint{Peer: at.peer, From: at.from}
+		one := !known[at]
+		for p, n := range places {
+			switch {
+			case e.Seen == 0:
+				e.Service, e.Host = p.service, p.host
+			case e.Service != p.service:
+				one = false
+			case e.Host != p.host:
+				e.Host = ""
+			}
+			e.Seen += n
+		}
+		if one && e.Seen >= saidLeast {
+			b.Endpoints = append(b.Endpoints, e)
+		}
+	}
+}
+
 // onlyCall says whether a record tells of no other call than this one: of those that a proxy made for one exchange it is not known which the callee's record is of.
 func onlyCall(c *Call, calls []*Call) bool {
-	return c.Record.Kind == ClientSpan || !slices.ContainsFunc(calls, func(o *Call) bool { return o != c && o.Record == c.Record })
+	return !slices.ContainsFunc(calls, func(o *Call) bool { return o != c && o.Record == c.Record })
 }
 
 // sameMethod says whether nothing that both ends of a call tell of its method differs: who stands between two passes it on.
@@ -535,6 +570,7 @@ func (d *bookDraft) book() *EndpointBook {
 		b.Endpoints = append(b.Endpoints, Endpoint{Peer: peer, Service: p.service, Host: p.host, Seen: 1})
 	}
 	d.bySaying(b)
+	d.byReaching(b)
 	slices.SortFunc(b.Endpoints, compareEndpoints)
 	for _, e := range d.edges {
 		b.Edges = append(b.Edges, *e)
