@@ -97,14 +97,18 @@ func (h *HopView) pointed(cause string) string {
 			}
 			return p
 		}
-		if p := h.underWay(); of == nil && p != "" && cause == "upstream_timeout" {
-			return p
-		}
-		if p := h.elsewhere(e, cause); of == nil && p != "" {
-			return p
-		}
-		if p := h.calledFrom(e); of == nil && p != "" {
-			return p
+		if of == nil {
+			if cause == "upstream_timeout" {
+				if p := h.underWay(); p != "" {
+					return p
+				}
+			}
+			if p := h.elsewhere(e, cause); p != "" {
+				return p
+			}
+			if p := h.calledFrom(e); p != "" {
+				return p
+			}
 		}
 		if p := h.usualCallee(); next && p != "" && !h.wouldTell(p) {
 			return p

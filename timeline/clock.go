@@ -248,8 +248,8 @@ func (m *ClockModel) hostSpan(e *Event, s RawSpan) (string, RawSpan) {
 
 // instant puts a moment that e reports on the common time line.
 func (m *ClockModel) instant(e *Event, s RawSpan) Instant {
-	m, n := m.nodeOf(ClockOf(e))
 	clock := ClockOf(e)
+	m, n := m.nodeOf(clock)
 	mid := s.Lo.Add(s.Hi.Sub(s.Lo) / 2)
 	if n == nil || !n.tied {
 		w := untiedSlack(clock)

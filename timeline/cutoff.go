@@ -15,7 +15,6 @@ func (c *collector) cutOff() {
 	windows := map[string][]Window{}
 	broke := map[place][]Window{} // when the end of an exchange is stamped that broke off
 	said := map[lineOf][]*Event{} // what names client and request
-	zones := c.zonesApart()
 	for _, e := range c.orphans {
 		if e.Kind != LogRecord {
 			continue
@@ -31,8 +30,16 @@ func (c *collector) cutOff() {
 			continue
 		}
 		windows[e.Host] = append(windows[e.Host], Window{e.Host, e.Time.Add(-unknownLength), end.To})
-		if z := zones[ClockOf(e)]; z != 0 {
-			windows[e.Host] = append(windows[e.Host], Window{e.Host, e.Time.Add(-z - unknownLength), end.To.Add(-z)})
+	}
+	var zones map[string]time.Duration
+	if len(said) > 0 {
+		zones = c.zonesApart()
+	}
+	for _, messages := range said {
+		for _, m := range messages {
+			if z := zones[ClockOf(m)]; z != 0 {
+				windows[m.Host] = append(windows[m.Host], Window{m.Host, m.Time.Add(-z - unknownLength), m.Time.Add(-z + max(lateLine, m.Stamp.Resolution))})
+			}
 		}
 	}
 	wants := nearWants(windows)
@@ -98,13 +105,17 @@ func (c *collector) zonesApart() map[string]time.Duration {
 	}
 	votes := map[string]map[time.Duration]int{}
 	for _, m := range c.orphans {
+		if m.Kind != LogRecord {
+			continue
+		}
+		clock := ClockOf(m)
 		for _, e := range failed[lineOfExchange(m)] {
 			d := m.Time.Sub(e.Time)
-			if zone := d.Round(zoneStep); m.Kind == LogRecord && ClockOf(m) != ClockOf(e) && (d-zone).Abs() <= unknownLength {
-				if votes[ClockOf(m)] == nil {
-					votes[ClockOf(m)] = map[time.Duration]int{}
+			if zone := d.Round(zoneStep); clock != ClockOf(e) && (d-zone).Abs() <= unknownLength {
+				if votes[clock] == nil {
+					votes[clock] = map[time.Duration]int{}
 				}
-				votes[ClockOf(m)][zone]++
+				votes[clock][zone]++
 				break
 			}
 		}

@@ -18,17 +18,24 @@ func processDeath(e *Event) bool {
 // workerDeath says whether e tells that one worker of several died of the work that it did.
 func workerDeath(e *Event) bool {
 	_, worker := subjectOf(e)
-	return worker && e.Exception == nil && e.Lifecycle.OfItsWork() && !undated(e)
+	return worker && toldDeath(e)
+}
+
+// toldDeath says whether e tells, as of another process, that one died of its work, and when.
+func toldDeath(e *Event) bool {
+	return e.Exception == nil && e.Lifecycle.OfItsWork() && !undated(e)
 }
 
 // tellsLoss says whether e is the death of a worker at a moment that calls lost then can be held against. The kernel tells of one by its process
 // alone.
 func (c *collector) tellsLoss(e *Event) bool {
-	if e.Exception != nil || !e.Lifecycle.OfItsWork() || undated(e) {
+	if !toldDeath(e) {
 		return false
 	}
-	if p := endOf(c.lives, e); !workerDeath(e) && (p == nil || !p.Worker) {
-		return false
+	if _, worker := subjectOf(e); !worker {
+		if p := endOf(c.lives, e); p == nil || !p.Worker {
+			return false
+		}
 	}
 	return !vague(toldAt(e, nil, c.clocks))
 }
@@ -82,14 +89,9 @@ func (c *collector) workersLost() map[string][]Joined {
 	}
 	out := map[string][]Joined{}
 	for _, group := range components(pairs, func(p lostWith) (a, b any) { return p.call, p.death }) {
-		with := map[*lostCall][]*Event{}
 		held := map[*Event]map[string]bool{} // requests
-		var calls []*lostCall
+		calls, with := choices(group, func(p lostWith) (*lostCall, *Event) { return p.call, p.death })
 		for _, p := range group {
-			if with[p.call] == nil {
-				calls = append(calls, p.call)
-			}
-			with[p.call] = append(with[p.call], p.death)
 			if held[p.death] == nil {
 				held[p.death] = map[string]bool{}
 			}
@@ -352,6 +354,19 @@ func pairAlike(events []*Event, joins [][]inferred, kind func(*Event) string, ea
 		}
 		each(list, len(sets[k]), of)
 	}
+}
+
+// choices gives the first sides of pairs, each once, in the order in which they come, and what each is paired with.
+func choices[T any, A comparable, B any](pairs []T, sides func(T) (A, B)) (list []A, with map[A][]B) {
+	with = map[A][]B{}
+	for _, p := range pairs {
+		a, b := sides(p)
+		if with[a] == nil {
+			list = append(list, a)
+		}
+		with[a] = append(with[a], b)
+	}
+	return list, with
 }
 
 // perfect pairs each of a list with one of what fits it, nothing twice, and in order: the first of the list with the first of what fits it that leaves

@@ -338,12 +338,18 @@ func (d *bookDraft) reach(at peerAt, p place) {
 	d.reached[at][p]++
 }
 
+// peers are those of which the book tells who answers there.
+func (b *EndpointBook) peers() map[peerAt]bool {
+	out := map[peerAt]bool{}
+	for _, e := range b.Endpoints {
+		out[peerAt{e.Peer, e.From}] = true
+	}
+	return out
+}
+
 // byReaching adds the peers of which nothing else tells who answers there and at which one service alone was found.
 func (d *bookDraft) byReaching(b *EndpointBook) {
-	known := map[peerAt]bool{}
-	for _, e := range b.Endpoints {
-		known[peerAt{e.Peer, e.From}] = true
-	}
+	known := b.peers()
 	for at, places := range d.reached {
 		e := Endpoint{Peer: at.peer, From: at.from}
 		one := !known[at]

@@ -111,10 +111,7 @@ func (b *EndpointBook) denies(c *Call, h *Hop) bool {
 
 // bySaying adds the peers of which nothing else tells who answers there, by the words of those who call them.
 func (d *bookDraft) bySaying(b *EndpointBook) {
-	known := map[peerAt]bool{}
-	for _, e := range b.Endpoints {
-		known[peerAt{e.Peer, e.From}] = true
-	}
+	known := b.peers()
 	for at, said := range d.said {
 		service, n := most(said)
 		all := 0

@@ -113,9 +113,9 @@ func (d *draft) hopsOf(p place, events []*Joined) []*Hop {
 	slices.SortStableFunc(hops, func(a, b *Hop) int { return rawStart(a).Compare(rawStart(b)) })
 	var lone *Hop
 	var died []*Hop // one for each further death
-	spans, ofWorkers := spansOf(events), hopsOfWorkers(hops, rest)
+	spans, ofWorkers, ofProcess := spansOf(events), hopsOfWorkers(hops, rest), hopsOfProcesses(hops)
 	for _, e := range rest {
-		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e], hopOfProcess(hops, e))
+		h := cmp.Or(hopOfSpan(hops, spans, e), ofWorkers[e], ofProcess[e.Attrs.Get(KeyPID)])
 		if h == nil {
 			h = cmp.Or(hopAt(hops, e), writtenLate(hops, e))
 		}
@@ -209,24 +209,21 @@ func hopOfSpan(hops []*Hop, spans map[string]*Joined, e *Joined) *Hop {
 	return nil
 }
 
-// hopOfProcess finds, where the records of several exchanges of one service name the processes that worked at them, and each another one, that of a
-// record's process; nil if it is not so.
-func hopOfProcess(hops []*Hop, e *Joined) *Hop {
-	pid := e.Attrs.Get(KeyPID)
-	if pid == "" || len(hops) < 2 {
+// hopsOfProcesses tells several exchanges of one service apart by the processes that worked at them, where the record of each names one, and each another
+// one; nil if it is not so.
+func hopsOfProcesses(hops []*Hop) map[string]*Hop {
+	if len(hops) < 2 {
 		return nil
 	}
-	var of *Hop
-	for i, h := range hops {
-		own := h.span().Attrs.Get(KeyPID)
-		if own == "" || slices.ContainsFunc(hops[:i], func(o *Hop) bool { return o.span().Attrs.Get(KeyPID) == own }) {
+	out := map[string]*Hop{}
+	for _, h := range hops {
+		pid := h.span().Attrs.Get(KeyPID)
+		if pid == "" || out[pid] != nil {
 			return nil
 		}
-		if own == pid {
-			of = h
-		}
+		out[pid] = h
 	}
-	return of
+	return out
 }
 
 // hopsOfWorkers tells failed exchanges of one service that were at work at once apart, as the attempts of a caller that tries again: where as

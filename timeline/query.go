@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -72,22 +73,18 @@ func (c *collector) queries() map[string][]Joined {
 	}
 	found := map[string][]Joined{}
 	for _, group := range components(fits, func(m may) (a, b any) { return m.a, m.q }) {
-		with := map[*asker][]*Event{}
-		var list []*asker
-		for _, m := range group {
-			if with[m.a] == nil {
-				list = append(list, m.a)
-			}
-			with[m.a] = append(with[m.a], m.q)
-		}
+		list, with := choices(group, func(m may) (*asker, *Event) { return m.a, m.q })
 		slices.SortStableFunc(list, func(a, b *asker) int {
 			return cmp.Or(a.to.Time.Compare(b.to.Time), strings.Compare(a.set, b.set))
 		})
-		for a, q := range perfect(list, func(a *asker) []*Event { return with[a] }) {
-			found[a.set] = append(found[a.set], Joined{
-				Event: q, Join: ByInferred, Candidates: 1, caller: &a.h.Events[0].Pos,
-				Reason: "a query of " + a.h.Service + ", under way when it was over with this request; no other one that was read fits better",
-			})
+		of := perfect(list, func(a *asker) []*Event { return with[a] })
+		for _, a := range list {
+			if q := of[a]; q != nil {
+				found[a.set] = append(found[a.set], Joined{
+					Event: q, Join: ByInferred, Candidates: 1, caller: &a.h.Events[0].Pos,
+					Reason: fmt.Sprintf("a query of %s, under way when it was over with this request; so far as they were read, %d such requests and at least as many such queries fit each other, paired in order", a.h.Service, len(list)),
+				})
+			}
 		}
 	}
 	return found
