@@ -852,7 +852,7 @@ func (d *decoding) addressOf(t *target, v string) {
 	}
 	d.attrAt(t.name, t.slot, host)
 	if port != "" {
-		d.attr(t.port, port)
+		d.attrAt(t.port, t.portSlot, port)
 	}
 }
 

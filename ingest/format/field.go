@@ -120,9 +120,9 @@ func (d *decoding) get(f field) string {
 		}
 		return d.line
 	case fieldClient:
-		return d.withPort("client.address", "client.port", d.client)
+		return d.withPort(clientAddress, d.client)
 	case fieldServer:
-		return d.withPort("server.address", "server.port", d.server)
+		return d.withPort(serverAddress, d.server)
 	case fieldCallPeer:
 		return d.call.peer
 	case fieldCallStatus:
@@ -183,12 +183,12 @@ func (d *decoding) has(f field) bool {
 
 // withPort joins an address and its port as they were in the record; text is how they
 // were written if that was in one piece.
-func (d *decoding) withPort(addr, port, text string) string {
-	a := d.said(addr)
+func (d *decoding) withPort(t *target, text string) string {
+	a := d.saidAt(t.name, t.slot)
 	if a == "" {
 		return ""
 	}
-	p := d.said(port)
+	p := d.saidAt(t.port, t.portSlot)
 	if p == "" {
 		return a
 	}

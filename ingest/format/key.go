@@ -216,8 +216,8 @@ func (d *decoding) captured(v string) {
 		switch {
 		case len(one) == 55 && one[2] == '-' && one[35] == '-' && one[52] == '-':
 			d.traceparent(one)
-		case len(one) < 11 || !mayBeID(one):
-		case generated(one), idShape.in(one, &d.match), uniqueID(one):
+		case len(one) < 11:
+		case generated(one), mayBeID(one) && (idShape.in(one, &d.match) || uniqueID(one)):
 			d.identity(timeline.KeyRequestID, one)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"regexp"
 	"regexp/syntax"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,8 +31,8 @@ type expr struct {
 	// Of the compiled expression, ready when once is done:
 
 	names []string // of the groups; names[0] is ""
-	prog  []inst   // nil: package regexp matches
-	spare int32    // exprCompiler.spare
+	prog  []inst
+	steps []step // which do what prog says; nil: package regexp matches
 	// anchored: a match begins where the text begins.
 	anchored bool
 	first    *[256]bool // what a match can begin with; nil: it may be of nothing at all
@@ -55,6 +54,10 @@ type exprHead struct {
 func (h *exprHead) excludes(s string) bool {
 	if len(s) < h.n {
 		return true
+	}
+	if h.n == 8 {
+		s = s[:8]
+		return h.set[s[0]]&1|h.set[s[1]]&2|h.set[s[2]]&4|h.set[s[3]]&8|h.set[s[4]]&16|h.set[s[5]]&32|h.set[s[6]]&64|h.set[s[7]]&128 != 255
 	}
 	for k := range h.n {
 		if h.set[s[k]]>>k&1 == 0 {
@@ -102,8 +105,8 @@ func (e *expr) compile() {
 	e.names = make([]string, re.MaxCap()+1)
 	copy(e.names, re.CapNames())
 	e.slow = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(e.text) })
-	c := &exprCompiler{spare: int32(2 * len(e.names))}
-	if c.emit(re); c.failed || len(c.prog) > 1<<14 {
+	c := &exprCompiler{}
+	if c.emit(re); c.failed || len(c.prog) > 1<<14 || 2*len(e.names) > spare || c.notesAgain() {
 		return
 	}
 	c.add(inst{op: instMatch})
@@ -116,8 +119,7 @@ func (e *expr) compile() {
 			e.head.Store(c.head())
 		}
 	}
-	c.fuse()
-	e.prog, e.spare = c.prog, c.spare
+	e.prog, e.steps = c.prog, c.steps()
 }
 
 // groups gives the names of the groups, "" of those without.
@@ -145,8 +147,6 @@ const (
 	instRune         // one rune: of set if it is ASCII, else any
 	instRun          // min to max bytes of set, as many as there are
 	instLazy         // min to max bytes of set, as few as will do
-	instSeq          // one byte of each of sets
-	instField        // the place noted in slots n and n2, one byte of lead if it is there, a sure run if there is a set, the place noted in slots y and y2, then lit
 	instSave         // notes the place in slot n
 	instSplit        // x, else y
 	instJump         // to x
@@ -162,12 +162,9 @@ type inst struct {
 	stop     byte
 	stop2    byte
 	x, y, n  int32
-	n2, y2   int32
 	min, max int32 // max < 0: no bound
 	lit      string
 	set      *[256]bool
-	lead     *[256]bool
-	sets     []*[256]bool
 	// next of a split: bit 0, x may go on with this byte; bit 1, y may; 256 is the
 	// end of the text. Of a run that is not sure, bit 0: what follows may begin so.
 	next *[257]uint8
@@ -178,7 +175,6 @@ type exprCompiler struct {
 	prog   []inst
 	failed bool
 	firsts map[int32]*first
-	spare  int32 // the slot behind those of the groups, of which nothing is asked
 }
 
 func (c *exprCompiler) add(i inst) int32 {
@@ -664,139 +660,6 @@ func (c *exprCompiler) share() {
 	}
 }
 
-// fuse makes one instruction of several where nothing jumps between them: of bytes and
-// texts in a row, and of a group that is one run.
-func (c *exprCompiler) fuse() {
-	target := make([]bool, len(c.prog)+1)
-	for _, i := range c.prog {
-		switch i.op {
-		case instSplit:
-			target[i.x], target[i.y] = true, true
-		case instJump:
-			target[i.x] = true
-		}
-	}
-	moved := make([]int32, len(c.prog)+1)
-	var out []inst
-	for pc := 0; pc < len(c.prog); {
-		moved[pc] = int32(len(out))
-		i := c.prog[pc]
-		if f, n := c.field(pc, target); n > 0 {
-			out = append(out, f)
-			pc += n
-			continue
-		}
-		sets := i.bytes()
-		end := pc + 1
-		for sets != nil && end < len(c.prog) && !target[end] && len(sets) < 64 {
-			more := c.prog[end].bytes()
-			if more == nil {
-				break
-			}
-			sets = append(sets, more...)
-			end++
-		}
-		if end > pc+1 || i.op == instRun && sets != nil {
-			i = inst{op: instSeq, sets: sets}
-		}
-		out = append(out, i)
-		pc = end
-	}
-	for k := range out {
-		if i := &out[k]; i.op == instSplit || i.op == instJump {
-			i.x, i.y = moved[i.x], moved[i.y]
-		}
-	}
-	c.prog = out
-}
-
-// field makes one instruction of a sure run, of the notes around it, of a byte that may stand before it, and of the text behind it,
-// or of those that are there; n is how many it takes the place of, 0 if that is no gain.
-func (c *exprCompiler) field(pc int, target []bool) (f inst, n int) {
-	at := func(op instOp) *inst {
-		if k := pc + n; k < len(c.prog) && (n == 0 || !target[k]) && c.prog[k].op == op {
-			return &c.prog[k]
-		}
-		return nil
-	}
-	notes := func() (a, b int32) {
-		slots := [2]int32{c.spare, c.spare}
-		for k := range slots {
-			save := at(instSave)
-			if save == nil {
-				break
-			}
-			slots[k] = save.n
-			n++
-		}
-		return slots[0], slots[1]
-	}
-	from, from2 := notes()
-	var lead *[256]bool
-	if run := at(instRun); run != nil && run.sure {
-		n++
-		if next := at(instRun); next != nil && next.sure && run.min == 0 && run.max == 1 && !run.until {
-			lead, run = run.set, next
-			n++
-		}
-		f = *run
-	}
-	to, to2 := notes()
-	f.op, f.n, f.n2, f.y, f.y2, f.lead = instField, from, from2, to, to2, lead
-	if lit := at(instLit); lit != nil {
-		f.lit = lit.lit
-		n++
-	}
-	if n == 1 {
-		return f, 0
-	}
-	return f, n
-}
-
-// bytes gives the sets of an instruction that takes a fixed number of bytes; nil if it
-// is none or takes many.
-func (i *inst) bytes() []*[256]bool {
-	switch {
-	case i.op == instSet:
-		return []*[256]bool{i.set}
-	case i.op == instLit && len(i.lit) <= 16:
-		var out []*[256]bool
-		for k := range len(i.lit) {
-			set := new([256]bool)
-			set[i.lit[k]] = true
-			out = append(out, set)
-		}
-		return out
-	case i.op == instRun && i.min == i.max && i.min > 0 && i.min <= 16:
-		return slices.Repeat([]*[256]bool{i.set}, int(i.min))
-	}
-	return nil
-}
-
-// A matching is the memory of one match, to be used again. The zero value is ready.
-type matching struct {
-	loc   []int // the places of the groups, as package regexp gives them
-	none  []int // so many -1 at least
-	stack []choice
-}
-
-// A choice is something to try if what was tried first fails.
-type choice struct {
-	kind choiceKind
-	pc   int32
-	pos  int // where to go on; the old place of a group
-	lim  int // of a run: the least place; of a lazy one: the greatest
-}
-
-type choiceKind uint8
-
-const (
-	tryAt      choiceKind = iota // go on at pc, pos
-	tryShorter                   // of a run: one byte less
-	tryLonger                    // of a lazy run: one byte more
-	restore                      // group pc was at pos
-)
-
 // bytesAsString gives b as a string without a copy: it must not outlive b.
 func bytesAsString(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
@@ -824,7 +687,7 @@ func (e *expr) in(s string, m *matching) bool {
 		return false
 	}
 	e.ready()
-	if e.prog == nil {
+	if e.steps == nil {
 		return e.slow().MatchString(s)
 	}
 	at, end := e.search(s, m, false)
@@ -860,14 +723,9 @@ func (e *expr) find(s string, m *matching) []int {
 		return nil
 	}
 	e.ready()
-	if e.prog == nil {
+	if e.steps == nil {
 		return e.slow().FindStringSubmatchIndex(s)
 	}
-	n := 2 * len(e.names)
-	if cap(m.loc) <= n {
-		m.loc, m.none = make([]int, n+1), slices.Repeat([]int{-1}, n+1)
-	}
-	m.loc = m.loc[:n+1]
 	at, end := e.search(s, m, true)
 	if at == tooManySteps {
 		return e.slow().FindStringSubmatchIndex(s)
@@ -876,13 +734,17 @@ func (e *expr) find(s string, m *matching) []int {
 		return nil
 	}
 	m.loc[0], m.loc[1] = at, end
-	return m.loc[:n]
+	return m.loc[:2*len(e.names)]
 }
 
 // search gives the places of the leftmost match; end is noMatch if there is none, at is
 // tooManySteps if it takes too many to know. groups asks to note theirs in m.loc.
 func (e *expr) search(s string, m *matching, groups bool) (at, end int) {
 	steps := 64*len(s) + 4096
+	loc := &m.loc
+	if !groups {
+		loc = &m.void
+	}
 	for ; at <= len(s); at++ {
 		if e.first != nil && !e.anchored {
 			for at < len(s) && !e.first[s[at]] {
@@ -893,9 +755,9 @@ func (e *expr) search(s string, m *matching, groups bool) (at, end int) {
 			}
 		}
 		if groups {
-			copy(m.loc, m.none)
+			copy(loc[:2*len(e.names)], nowhere[:])
 		}
-		end := e.run(s, at, m, groups, &steps)
+		end := e.run(s, at, m, loc, &steps)
 		switch {
 		case end >= 0:
 			return at, end
@@ -916,261 +778,6 @@ const (
 	noMatch      = -1
 	tooManySteps = -2
 )
-
-// run tries to match at one place of s; it gives the place of the match's end.
-func (e *expr) run(s string, pos int, m *matching, groups bool, steps *int) int {
-	pc := int32(0)
-	stack, loc, left := m.stack[:0], m.loc, *steps
-	for {
-		if left--; left < 0 {
-			return tooManySteps
-		}
-		i := &e.prog[pc]
-		ok := true
-		switch i.op {
-		case instMatch:
-			m.stack, *steps = stack[:0], left
-			return pos
-		case instLit:
-			if i.follows(s, pos) {
-				pos += len(i.lit)
-				pc++
-			} else {
-				ok = false
-			}
-		case instSet:
-			if pos < len(s) && i.set[s[pos]] {
-				pos++
-				pc++
-			} else {
-				ok = false
-			}
-		case instSeq:
-			if len(s)-pos < len(i.sets) {
-				ok = false
-				break
-			}
-			for k, set := range i.sets {
-				if !set[s[pos+k]] {
-					ok = false
-					break
-				}
-			}
-			pos += len(i.sets)
-			pc++
-		case instField:
-			for { // they mostly come one after the other
-				from := pos
-				if i.set != nil {
-					if i.lead != nil && pos < len(s) && i.lead[s[pos]] {
-						pos++
-					}
-					start, end := pos, len(s)
-					if i.until {
-						pos = skipTo(s, pos, i.stop, i.stop2)
-					} else {
-						if i.max >= 0 {
-							end = min(end, pos+int(i.max))
-						}
-						for pos < end && i.set[s[pos]] {
-							pos++
-						}
-					}
-					if pos-start < int(i.min) {
-						ok = false
-						break
-					}
-				}
-				if !i.follows(s, pos) {
-					ok = false
-					break
-				}
-				if groups {
-					if len(stack) > 0 {
-						for _, slot := range [...]int32{i.n, i.n2, i.y, i.y2} {
-							if slot != e.spare {
-								stack = append(stack, choice{kind: restore, pc: slot, pos: loc[slot]})
-							}
-						}
-					}
-					loc[i.n], loc[i.n2], loc[i.y], loc[i.y2] = from, from, pos, pos
-				}
-				pos += len(i.lit)
-				pc++
-				if i = &e.prog[pc]; i.op != instField {
-					break
-				}
-				left--
-			}
-		case instRune:
-			switch {
-			case pos >= len(s) || !i.set[s[pos]]:
-				ok = false
-			case s[pos] < utf8.RuneSelf:
-				pos++
-				pc++
-			default:
-				_, size := utf8.DecodeRuneInString(s[pos:])
-				pos += size
-				pc++
-			}
-		case instRun:
-			start, end := pos, len(s)
-			switch {
-			case i.until:
-				end = skipTo(s, pos, i.stop, i.stop2)
-			case i.max >= 0:
-				end = min(end, pos+int(i.max))
-				fallthrough
-			default:
-				j := pos
-				for j < end && i.set[s[j]] {
-					j++
-				}
-				end = j
-			}
-			if end-start < int(i.min) {
-				ok = false
-				break
-			}
-			pos = end
-			pc++
-			if !i.sure && end-start > int(i.min) {
-				// Only at some of its places may what follows the run begin: mostly at one.
-				least := start + int(i.min)
-				if pos = shorter(i, s, end, least); pos < least {
-					ok = false
-					break
-				}
-				if pos > least && shorter(i, s, pos-1, least) >= least {
-					stack = append(stack, choice{tryShorter, pc - 1, pos, least})
-				}
-			}
-		case instLazy:
-			start := pos
-			if len(s)-pos < int(i.min) {
-				ok = false
-				break
-			}
-			for pos < start+int(i.min) && i.set[s[pos]] {
-				pos++
-			}
-			if pos < start+int(i.min) {
-				ok = false
-				break
-			}
-			lim := len(s)
-			if i.max >= 0 {
-				lim = min(lim, start+int(i.max))
-			}
-			if pos, ok = longer(i, s, pos, lim); ok {
-				// As with runs: mostly there is no other place.
-				if pos < lim && i.set[s[pos]] {
-					if _, more := longer(i, s, pos+1, lim); more {
-						stack = append(stack, choice{tryLonger, pc, pos, lim})
-					}
-				}
-				pc++
-			}
-		case instSave:
-			if groups {
-				if len(stack) > 0 {
-					stack = append(stack, choice{kind: restore, pc: i.n, pos: loc[i.n]})
-				}
-				loc[i.n] = pos
-			}
-			pc++
-		case instSplit:
-			b := 256
-			if pos < len(s) {
-				b = int(s[pos])
-			}
-			switch i.next[b] {
-			case 0:
-				ok = false
-			case 1:
-				pc = i.x
-			case 2:
-				pc = i.y
-			default:
-				stack = append(stack, choice{kind: tryAt, pc: i.y, pos: pos})
-				pc = i.x
-			}
-		case instJump:
-			pc = i.x
-		case instBegin:
-			ok = pos == 0
-			pc++
-		case instEnd:
-			ok = pos == len(s)
-			pc++
-		case instWord:
-			before := pos > 0 && isWord(s[pos-1])
-			after := pos < len(s) && isWord(s[pos])
-			ok = before != after
-			pc++
-		}
-		if ok {
-			continue
-		}
-		// Back to the last choice.
-		for {
-			if len(stack) == 0 {
-				m.stack, *steps = stack, left
-				return noMatch
-			}
-			t := &stack[len(stack)-1]
-			if t.kind == restore {
-				loc[t.pc] = t.pos
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			if t.kind == tryAt {
-				pc, pos = t.pc, t.pos
-				stack = stack[:len(stack)-1]
-				break
-			}
-			i := &e.prog[t.pc]
-			if t.kind == tryShorter {
-				p := shorter(i, s, t.pos-1, t.lim)
-				left -= t.pos - p
-				if p < t.lim {
-					stack = stack[:len(stack)-1]
-					continue
-				}
-				pc, pos = t.pc+1, p
-				t.pos = p
-				if p == t.lim {
-					stack = stack[:len(stack)-1]
-				}
-				break
-			}
-			p, more := t.pos, false
-			if p < t.lim && i.set[s[p]] {
-				p, more = longer(i, s, p+1, t.lim)
-			}
-			left -= p - t.pos
-			if !more {
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			pc, pos = t.pc+1, p
-			t.pos = p
-			break
-		}
-	}
-}
-
-// follows says whether the instruction's text stands at a place of s.
-func (i *inst) follows(s string, pos int) bool {
-	switch len(i.lit) {
-	case 0:
-		return true
-	case 1:
-		return pos < len(s) && s[pos] == i.lit[0]
-	}
-	return strings.HasPrefix(s[pos:], i.lit)
-}
 
 // Eight bytes at a time: ones*b has b in each, highs the high bit of each.
 const (
@@ -1218,40 +825,6 @@ func skipFar(s string, i int, a, b byte) int {
 		i += len(part)
 	}
 	return len(s)
-}
-
-// shorter gives the last place from pos back to least at which what follows the run i may
-// begin; one less than least if there is none.
-func shorter(i *inst, s string, pos, least int) int {
-	for pos >= least {
-		b := 256
-		if pos < len(s) {
-			b = int(s[pos])
-		}
-		if i.next[b] != 0 && (b == 256 || utf8.RuneStart(byte(b))) {
-			return pos
-		}
-		pos--
-	}
-	return pos
-}
-
-// longer gives the first place from pos on, over bytes of the lazy run i, at which
-// what follows the run may begin.
-func longer(i *inst, s string, pos, lim int) (int, bool) {
-	for {
-		b := 256
-		if pos < len(s) {
-			b = int(s[pos])
-		}
-		if i.next[b] != 0 && (b == 256 || utf8.RuneStart(byte(b))) {
-			return pos, true
-		}
-		if pos >= lim || !i.set[s[pos]] {
-			return pos, false
-		}
-		pos++
-	}
 }
 
 func isWord(b byte) bool {
@@ -1325,20 +898,12 @@ func (e *expr) prefix() prefix {
 			}
 		case instSet:
 			out = append(out, i.set)
-		case instSeq:
-			out = append(out, i.sets...)
-		case instRun, instField:
-			if i.lead != nil {
-				return out
-			}
+		case instRun:
 			for range min(i.min, 64) {
 				out = append(out, i.set)
 			}
 			if i.min != i.max {
 				return out
-			}
-			for j := range len(i.lit) {
-				one(i.lit[j])
 			}
 		default:
 			return out

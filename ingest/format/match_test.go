@@ -136,6 +136,33 @@ func TestSkip(t *testing.T) {
 	}
 }
 
+// TestSteps matches texts cut at every place, with a byte changed at every place and with more behind them, so that what is compared
+// eight bytes at a time is also near the end.
+func TestSteps(t *testing.T) {
+	for _, c := range [][2]string{
+		{`^\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] `, "[01/Mar/2026:12:00:07 +0000] x"},
+		{`^(\d{3}) ([^ ]*) ("|-)(\w+)`, "200 application/json -GET"},
+		{`^(.*?) \[(\d+)\](: .*)?$`, "a [b [c] [12]: d [3]"},
+		{`^([^ "]+):(\d+) ((a|b):)?(c*)`, "2001:db8::1:443 b:cc"},
+		{`^"([^"]*)(?:" ([^ /]*)/(-?\d+)|"?)(?: (.*))?$`, "\"GET / x\" a/-1 and more"},
+		{`(\d+)-(\d{2,3})(?:x|(y))upstream timed out`, "7-77-888yupstream timed out"},
+		{`(?:(a)|b)+c`, "abbc"},
+	} {
+		e, err := compileExpr(c[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		re := regexp.MustCompile(c[0])
+		for k := range len(c[1]) {
+			for _, text := range []string{c[1][:k], c[1][:k] + "é" + c[1][k+1:], c[1][:k] + "0" + c[1][k:], c[1][:k] + " " + c[1], c[1] + c[1][k:]} {
+				if err := sameMatch(e, re, text); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
+
 func FuzzExpr(f *testing.F) {
 	for _, s := range [][2]string{
 		{`^(?P<a>\S+) "((?:[^"\\]|\\.)*)" (\d{3})$`, `x "a\"b" 200`},

@@ -33,13 +33,15 @@ func (d *decoding) decodeRegexp(c *compiled, rec []byte) bool {
 // putAll puts the groups of p, which matched in s at loc.
 func (d *decoding) putAll(c *compiled, p *pattern, loc []int, s string) {
 	for _, g := range p.groups() {
-		from, to := loc[g.at], loc[g.at+1]
+		from := loc[g.at]
 		if from < 0 {
 			continue
 		}
-		if t, v := g.target, s[from:to]; t.op != opAttr {
+		t, v := g.target, s[from:loc[g.at+1]]
+		switch {
+		case t.op != opAttr:
 			d.put(c, t, t.name, v)
-		} else if v != "" && v != "-" {
+		case len(v) > 1 || v != "" && v[0] != '-':
 			d.attrAt(t.name, t.slot, v)
 		}
 	}

@@ -217,9 +217,9 @@ func (t *tree) finishSpan() {
 		}
 		switch {
 		case n == "server.address":
-			v = d.withPort("server.address", "server.port", d.server)
+			v = d.withPort(serverAddress, d.server)
 		case strings.HasSuffix(n, ".address"):
-			v = d.withPort(n, strings.TrimSuffix(n, "address")+"port", v)
+			v = d.withPort(newTarget(opAddress, n), v)
 		case n == "db.namespace" && a.Get("db.system.name") != "":
 			v = a.Get("db.system.name") + "/" + v
 		case n == "messaging.destination.name" && a.Get("messaging.system") != "":

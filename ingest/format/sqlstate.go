@@ -8,16 +8,25 @@ import (
 
 const attrSQLState = "db.response.status_code"
 
+// What is looked for in each record.
+var (
+	sqlStateSlot     = nameSlot(attrSQLState)
+	errorMessageSlot = nameSlot("error.message")
+)
+
 // sqlState finds the SQLSTATE that a database's driver put into the words of an
 // application, where no field tells it.
 func (d *decoding) sqlState() {
 	e := &d.ev
-	if e.Role == timeline.RoleDependency || d.said(attrSQLState) != "" {
+	if e.Role == timeline.RoleDependency || d.saidAt(attrSQLState, sqlStateSlot) != "" {
 		return
 	}
-	texts := [...]string{e.Body, d.exc.Message, d.said("error.message")}
-	for _, text := range texts {
-		if s := sqlStateIn(text); s != "" {
+	texts := [...]string{e.Body, d.exc.Message, d.saidAt("error.message", errorMessageSlot)}
+	for i := range texts {
+		if texts[i] == "" {
+			continue
+		}
+		if s := sqlStateIn(texts[i]); s != "" {
 			d.attr(attrSQLState, s)
 			return
 		}

@@ -73,6 +73,8 @@ type target struct {
 	idx  int           // of opTime: its place in time.field
 	port string        // of opAddress: the name of the port that stands with the address
 	slot uint8         // nameSlot of name
+
+	portSlot uint8 // nameSlot of port
 }
 
 // newTarget gives the target with this operation and name.
@@ -80,6 +82,7 @@ func newTarget(o op, name string) *target {
 	t := &target{op: o, name: name, slot: nameSlot(name)}
 	if o == opAddress {
 		t.port = strings.TrimSuffix(name, ".address") + ".port"
+		t.portSlot = nameSlot(t.port)
 	}
 	return t
 }

@@ -11,6 +11,9 @@ const maxSpan = time.Duration(1e17)
 // parseDuration reads a duration: "12.3ms", "1m2s", "12.3 ms", "1 min 2 s", "PT0.5S",
 // "00:00:01.234", or a bare number of units. res is the resolution by the digits written.
 func parseDuration(s string, unit time.Duration) (d, res time.Duration, ok bool) {
+	if d, res, ok = bareDuration(s, unit); ok {
+		return d, res, true
+	}
 	for len(s) > 0 && s[0] == ' ' {
 		s = s[1:]
 	}
@@ -79,6 +82,50 @@ func parseDuration(s string, unit time.Duration) (d, res time.Duration, ok bool)
 	return d, res, true
 }
 
+// bareDuration reads what access logs mostly have: "41", or "0.041" with no more digits than its unit has nanoseconds. It is not ok
+// for anything else, and for what is long.
+func bareDuration(s string, unit time.Duration) (d, res time.Duration, ok bool) {
+	whole, i := 0, 0
+	for i < len(s) && s[i]-'0' <= 9 {
+		whole = whole*10 + int(s[i]-'0')
+		i++
+	}
+	if i == 0 || i > 7 || unit == 0 {
+		return 0, 0, false
+	}
+	d = time.Duration(whole) * unit
+	if i == len(s) {
+		return d, unit, true
+	}
+	digits, zeros := len(s)-i-1, zerosOf(unit)
+	if s[i] != '.' || digits == 0 || digits > zeros {
+		return 0, 0, false
+	}
+	frac := 0
+	for i++; i < len(s); i++ {
+		c := s[i] - '0'
+		if c > 9 {
+			return 0, 0, false
+		}
+		frac = frac*10 + int(c)
+	}
+	res = time.Duration(pow10[zeros-digits])
+	return d + time.Duration(frac)*res, res, true
+}
+
+// zerosOf gives the zeros of a unit in nanoseconds, -1 if it is no power of ten with some.
+func zerosOf(unit time.Duration) int {
+	switch unit {
+	case time.Second:
+		return 9
+	case time.Millisecond:
+		return 6
+	case time.Microsecond:
+		return 3
+	}
+	return -1
+}
+
 // A number is a decimal as written.
 type number struct {
 	whole  int64
@@ -130,16 +177,7 @@ func (v number) times(unit time.Duration, digits int) (d, res time.Duration, ok 
 		return d, res, true
 	}
 	// Mostly the unit is a power of ten with more zeros than there are digits.
-	zeros := -1
-	switch unit {
-	case time.Second:
-		zeros = 9
-	case time.Millisecond:
-		zeros = 6
-	case time.Microsecond:
-		zeros = 3
-	}
-	if zeros >= digits {
+	if zeros := zerosOf(unit); zeros >= digits {
 		res = time.Duration(pow10[zeros-digits])
 		return d + time.Duration(v.frac)*res, res, true
 	}
