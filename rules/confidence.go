@@ -124,7 +124,11 @@ type derivation struct {
 func (d *derivation) step(name string, p float64, format string, args ...any) {
 	if p != d.p {
 		d.p = p
-		d.steps = append(d.steps, Step{name, fmt.Sprintf(format, args...), math.Round(p*1000) / 1000})
+		why := format
+		if len(args) > 0 {
+			why = fmt.Sprintf(format, args...)
+		}
+		d.steps = append(d.steps, Step{name, why, math.Round(p*1000) / 1000})
 	}
 }
 

@@ -59,11 +59,8 @@ type judgement struct {
 	trail   timeline.Trail
 	doubts  []Missing // what would decide what the judge is not sure of, besides those of the trail
 	views   *views
-	certain *views  // the same without inferred events; made when first needed
-	in      *room   // where the views stand
-	key     []byte  // of the shape of a hop
-	known   []truth // of a hop
-	firing  []*rule // on a hop
+	certain *views // the same without inferred events; made when first needed
+	in      *room  // where the views stand
 }
 
 func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
@@ -226,11 +223,11 @@ func (j *judgement) fired(ctx context.Context, at *subject) ([]*rule, error) {
 	rules := j.set.rules
 	if !j.set.shapes.off {
 		var of *shape
-		of, j.key = j.set.shapes.of(j.set, at, j.key)
-		rules, at.known = of.rules, append(j.known[:0], of.known...)
-		defer func() { j.known = at.known }()
+		of, j.in.key = j.set.shapes.of(j.set, at, j.in.key)
+		rules, at.known = of.rules, append(j.in.known[:0], of.known...)
+		defer func() { j.in.known = at.known }()
 	}
-	out := j.firing[:0]
+	out := j.in.firing[:0]
 	for _, r := range rules {
 		fired, err := r.fires(ctx, at)
 		if err != nil {
@@ -243,7 +240,7 @@ func (j *judgement) fired(ctx context.Context, at *subject) ([]*rule, error) {
 	if slices.ContainsFunc(out, func(r *rule) bool { return !r.Fallback }) {
 		out = slices.DeleteFunc(out, func(r *rule) bool { return r.Fallback })
 	}
-	j.firing = out
+	j.in.firing = out
 	return out, nil
 }
 
@@ -259,9 +256,10 @@ func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error
 
 // findingsOf makes the findings of rules that fired on a hop.
 func (j *judgement) findingsOf(ctx context.Context, at *subject, rules []*rule) ([]*finding, error) {
-	out := make([]*finding, 0, len(rules))
-	for _, r := range rules {
-		f := &finding{rule: r, hop: at.hop}
+	out, all := make([]*finding, 0, len(rules)), make([]finding, len(rules))
+	for i, r := range rules {
+		f := &all[i]
+		f.rule, f.hop = r, at.hop
 		var err error
 		if r.component != nil {
 			if f.component, err = r.component.text(ctx, at); err != nil {
@@ -281,7 +279,8 @@ func (j *judgement) findingsOf(ctx context.Context, at *subject, rules []*rule) 
 
 // cause gives the cause class that the rules show best at a hop; "" if they show none.
 func (j *judgement) cause(ctx context.Context, h *HopView) (string, error) {
-	at := &subject{hop: h, keep: true}
+	at := &j.in.at
+	*at = subject{hop: h, keep: true}
 	rules, err := j.fired(ctx, at)
 	if err != nil || len(rules) == 0 || rules[0].Fallback {
 		return "", err

@@ -25,6 +25,52 @@ var closed = []string{
 	"refused", "own_made", "answered", "told", "used", "logged", "skips", "again",
 }
 
+// kept are the reads of a hop that are written of every hop, whether they are asked for or not, by [appendKept]: to
+// write them costs less than to find out.
+var kept = []string{
+	"has(hop.caller)", "has(hop.failed_by)", "hop.failed", "hop.handled_by_caller", "hop.silent", "hop.lineage", "hop.role", "hop.ended",
+	"hop.sent.code", "hop.sent.http", "hop.sent.protocol", "hop.sent.known", "hop.sent.failed", "hop.sent.refused", "hop.http.response.status_code",
+}
+
+// keptOfCall are those of the call on which its failure rests.
+var keptOfCall = []string{
+	"has(hop.failed_by.callee)", "hop.failed_by.ended", "hop.failed_by.purpose", "hop.failed_by.answered", "hop.failed_by.told", "hop.failed_by.logged",
+	"hop.failed_by.own_made", "hop.failed_by.used", "hop.failed_by.failed", "hop.failed_by.skips", "hop.failed_by.again",
+	"hop.failed_by.received.code", "hop.failed_by.received.http", "hop.failed_by.received.protocol", "hop.failed_by.received.known", "hop.failed_by.received.failed", "hop.failed_by.received.refused",
+	"hop.failed_by.callee.role", "hop.failed_by.callee.lineage", "hop.failed_by.callee.failed", "hop.failed_by.callee.silent",
+	"hop.failed_by.callee.sent.code", "hop.failed_by.callee.sent.http", "hop.failed_by.callee.sent.protocol", "hop.failed_by.callee.sent.known", "hop.failed_by.callee.sent.failed", "hop.failed_by.callee.sent.refused",
+}
+
+// appendKept writes all that is kept of a hop and of the call on which its failure rests.
+func appendKept(h *HopView, b []byte) []byte {
+	of := h.hop
+	b = append(b, bits(h.Caller != nil, h.FailedBy != nil, h.Failed, h.HandledByCaller, h.Silent), byte(of.Lineage), byte(of.Role), byte(of.Ended))
+	b = appendStatus(b, &h.Sent)
+	c := h.FailedBy
+	if c == nil {
+		return b
+	}
+	b = append(b, byte(c.call.Ended), byte(c.call.Purpose), bits(c.Answered, c.Told, c.Logged, c.OwnMade, c.Used, c.Failed, c.Skips, c.Again))
+	b = appendStatus(b, &c.Received)
+	if c.Callee == nil {
+		return append(b, 0)
+	}
+	b = append(b, 1, byte(c.Callee.hop.Role), byte(c.Callee.hop.Lineage), bits(c.Callee.Failed, c.Callee.Silent))
+	return appendStatus(b, &c.Callee.Sent)
+}
+
+// appendStatus writes a status, of which all else of its view follows.
+func appendStatus(b []byte, s *StatusView) []byte {
+	return appendText(binary.AppendVarint(b, int64(s.Code)), s.Protocol)
+}
+
+func bits(all ...bool) (b byte) {
+	for i, is := range all {
+		b |= bit(is) << i
+	}
+	return b
+}
+
 // readsOf gives what a plain condition asks of a hop; false if it asks for more than reads are.
 func readsOf(whole *ast.AST, e ast.Expr) ([]read, bool) {
 	q := &quickener{info: whole.SourceInfo()}
@@ -172,7 +218,7 @@ type shape struct {
 type shapes struct {
 	off   bool // every rule is put to every hop anew
 	once  sync.Once
-	reads []read // of all rules, each once, but for those
+	reads []read // of all rules, each once, but for those that are kept and for those
 	calls []read // of the call on which the failure rests
 
 	mu     sync.RWMutex
@@ -191,14 +237,16 @@ const shapesMost = 4096
 func (s *shapes) of(set *Set, at *subject, room []byte) (*shape, []byte) {
 	s.once.Do(func() {
 		for _, r := range set.reads() {
-			if strings.HasPrefix(r.name, ofCall) {
+			switch {
+			case slices.Contains(kept, r.name), slices.Contains(keptOfCall, r.name):
+			case strings.HasPrefix(r.name, ofCall):
 				s.calls = append(s.calls, r)
-			} else {
+			default:
 				s.reads = append(s.reads, r)
 			}
 		}
 	})
-	key := append(room[:0], bit(at.hop.FailedBy != nil))
+	key := appendKept(at.hop, room[:0])
 	for i := range s.reads {
 		key = s.reads[i].write(at, key)
 	}

@@ -109,7 +109,31 @@ type signalTable struct {
 	byID         map[string]*Signal
 	systems      map[string][]*matcher // one matcher for each field
 	applications []*matcher            // for the records of every application
+	looks        map[string]*look      // by system, for those that are no application's
+	appLooks     map[string]*look      // the same for applications'; "" for those of other systems
 }
+
+// A look is what is looked for in the records of a system: by all matchers, of which those of words are put to a text in one pass.
+type look struct {
+	matchers []*matcher
+	from     []int        // by matcher of words, where its signals stand among all
+	all      []textSignal // of all matchers of words
+	auto     lazyAutomaton
+}
+
+func newLook(matchers []*matcher) *look {
+	l := &look{matchers: matchers, from: make([]int, len(matchers))}
+	for i, m := range matchers {
+		l.from[i] = len(l.all)
+		if m.ofWords() {
+			l.all = append(l.all, m.text.all...)
+		}
+	}
+	return l
+}
+
+// ofWords says whether a matcher looks at what a writer says in words.
+func (m *matcher) ofWords() bool { return m.field == fieldText || m.field == fieldBody }
 
 // A matcher looks for all signals of one field of one system.
 type matcher struct {
@@ -132,6 +156,10 @@ func newSignalTable(signals []*Signal) *signalTable {
 			t.systems[system] = addSignal(t.systems[system], s)
 		}
 	}
+	t.looks, t.appLooks = map[string]*look{}, map[string]*look{"": newLook(t.applications)}
+	for system, matchers := range t.systems {
+		t.looks[system], t.appLooks[system] = newLook(matchers), newLook(slices.Concat(matchers, t.applications))
+	}
 	return t
 }
 
@@ -152,26 +180,66 @@ func addSignal(matchers []*matcher, s *Signal) []*matcher {
 }
 
 // find gives the signals of an event, by field, then ID.
-func (t *signalTable) find(e *timeline.Event) []*Signal {
-	var found []*Signal
-	text := "" // made once: several matchers look at it
-	look := func(matchers []*matcher) {
-		for _, m := range matchers {
-			if m.field == fieldText && text == "" {
-				text = eventText(e)
-			}
-			value := text
-			if m.field != fieldText {
-				value = m.value(e)
-			}
-			if value != "" {
+func (t *signalTable) find(e *timeline.Event) []*Signal { return t.findIn(e, eventText(e), nil) }
+
+// findIn is find for an event of which it is known what it says in words; it appends them.
+func (t *signalTable) findIn(e *timeline.Event, text string, found []*Signal) []*Signal {
+	l := t.looks[e.System]
+	if isApplication(e) {
+		if l = t.appLooks[e.System]; l == nil {
+			l = t.appLooks[""]
+		}
+	}
+	if l == nil {
+		return found
+	}
+	var rooms [2][32]int32
+	inText, told := l.hits(text, rooms[0][:0])
+	inBody, bodyTold := inText, told
+	if e.Body != text {
+		inBody, bodyTold = l.hits(e.Body, rooms[1][:0])
+	}
+	for i, m := range l.matchers {
+		switch {
+		case m.field == fieldText && told:
+			found = l.among(i, text, inText, found)
+		case m.field == fieldBody && bodyTold:
+			found = l.among(i, e.Body, inBody, found)
+		case m.field == fieldText:
+			found = m.text.search(text, append(found, m.exact[text]...))
+		case m.field == fieldBody:
+			found = m.text.search(e.Body, append(found, m.exact[e.Body]...))
+		default:
+			if value := m.value(e); value != "" {
 				found = m.find(value, found)
 			}
 		}
 	}
-	look(t.systems[e.System])
-	if isApplication(e) {
-		look(t.applications)
+	return found
+}
+
+// hits gives the places among all signals of words of those that stand in a text; false if that is not known in one pass.
+func (l *look) hits(text string, room []int32) ([]int32, bool) {
+	if len(l.all) == 0 || text == "" {
+		return nil, text == ""
+	}
+	if a := l.auto.get(l.all); a != nil {
+		return a.find(text, room)
+	}
+	return nil, false
+}
+
+// among appends the signals of a matcher that are among the hits in a text.
+func (l *look) among(matcher int, text string, hits []int32, found []*Signal) []*Signal {
+	if text == "" {
+		return found
+	}
+	m := l.matchers[matcher]
+	found = append(found, m.exact[text]...)
+	for _, i := range hits {
+		if at := int(i) - l.from[matcher]; at >= 0 && at < len(m.text.all) {
+			found = append(found, m.text.all[at].signal)
+		}
 	}
 	return found
 }
@@ -309,6 +377,8 @@ func eventText(e *timeline.Event) string {
 			add(x.Message)
 		case x.Message == "":
 			add(x.Type)
+		case !strings.Contains(text, x.Message):
+			text += "\n" + x.Type + ": " + x.Message
 		default:
 			add(x.Type + ": " + x.Message)
 		}

@@ -194,8 +194,11 @@ type views struct {
 	whole    bool // complete was called
 }
 
-func statusView(s timeline.Status) StatusView {
-	return StatusView{Code: s.Code, Protocol: s.Protocol, HTTP: asHTTP(s), Known: s.Known(), Failed: s.Failed(), Refused: s.Refused()}
+// fill fills in what is known of a status.
+func (v *StatusView) fill(s timeline.Status) {
+	if s.Known() {
+		*v = StatusView{Code: s.Code, Protocol: s.Protocol, HTTP: asHTTP(s), Known: true, Failed: s.Failed(), Refused: s.Refused()}
+	}
 }
 
 // asHTTP maps a gRPC code as gateways do (googleapis/googleapis google/rpc/code.proto).
@@ -265,6 +268,13 @@ type room struct {
 	ofHops   []*HopView
 	ofCalls  []*CallView
 	ofEvents []*EventView
+	signals  []*Signal
+
+	// For one hop after the other.
+	key    []byte  // of its shape
+	known  []truth // of the conditions on it
+	firing []*rule // on it
+	at     subject
 }
 
 var rooms = sync.Pool{New: func() any { return &room{} }}
@@ -283,6 +293,8 @@ func (r *room) leave() {
 	empty(&r.ofHops)
 	empty(&r.ofCalls)
 	empty(&r.ofEvents)
+	empty(&r.signals)
+	r.at = subject{}
 	rooms.Put(r)
 }
 
@@ -294,6 +306,16 @@ func take[T any](from *[]T, n int) []T {
 	}
 	*from = (*from)[:at+n]
 	return (*from)[at : at+n : at+n]
+}
+
+// keep gives a copy of some signals that stands in the room.
+func (r *room) keep(some []*Signal) []*Signal {
+	if len(some) == 0 {
+		return nil
+	}
+	out := take(&r.signals, len(some))
+	copy(out, some)
+	return out
 }
 
 func empty[T any](s *[]T) {
@@ -311,7 +333,7 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 	v := makeViews(r, nearView(near), in, func(h *HopView, e *timeline.Joined) *EventView {
 		ev := &events[0]
 		events = events[1:]
-		ev.fill(e, h.hop, signals)
+		ev.fill(e, h.hop, signals, in)
 		return ev
 	}, func(h *HopView) *EventView { return answerView(h, signals) })
 	v.signals = signals
@@ -344,10 +366,10 @@ func makeViews(r *timeline.Request, near *NearView, in *room, event func(*HopVie
 		ID:     r.ID,
 		HTTP:   HTTPView{Request: HTTPRequestView{r.Method}, Response: HTTPResponseView{r.Client.Code}, Route: r.Route},
 		URL:    URLView{r.Path},
-		Client: statusView(r.Client),
 		Failed: r.Failed,
 		Hops:   take(&in.ofHops, len(r.Hops)),
 	}
+	v.request.Client.fill(r.Client)
 	for i, h := range r.Hops {
 		hv := &hops[i]
 		hv.fill(h)
@@ -411,7 +433,7 @@ func answerView(h *HopView, signals *signalTable) *EventView {
 	}
 	e := h.Caller.call.Record
 	found := signals.findAnswer(e.Event, h.System)
-	meaning := narrowest(found)
+	meaning := narrowest(found, nil)
 	if h.Silent {
 		for _, s := range signals.find(e.Event) {
 			if s.MadeBy == madeByBelow {
@@ -427,13 +449,15 @@ func answerView(h *HopView, signals *signalTable) *EventView {
 	return ev
 }
 
+// fill fills in what is known of a hop, where nothing stands yet: views are large, and made for every request.
 func (hv *HopView) fill(h *timeline.Hop) {
-	*hv = HopView{
-		ID: h.ID, Service: h.Service, Host: h.Host, System: h.System, Role: h.Role.String(), Depth: h.Depth, Attempt: h.Attempt,
-		Lineage: h.Lineage.String(), Ended: h.Ended.String(), Sent: statusView(h.Status()), Received: statusView(h.Received),
-		Failed: h.Failed(), HandledByCaller: h.HandledByCaller, Silent: h.Silent,
-		hop: h,
-	}
+	hv.hop = h
+	hv.ID, hv.Depth, hv.Attempt = h.ID, h.Depth, h.Attempt
+	hv.Service, hv.Host, hv.System, hv.Role = h.Service, h.Host, h.System, h.Role.String()
+	hv.Lineage, hv.Ended = h.Lineage.String(), h.Ended.String()
+	hv.Sent.fill(h.Status())
+	hv.Received.fill(h.Received)
+	hv.Failed, hv.HandledByCaller, hv.Silent = h.Failed(), h.HandledByCaller, h.Silent
 	hv.HTTP.Response.StatusCode = hv.Sent.HTTP
 	if h.Start.Known() && h.End.Known() {
 		hv.Duration = h.End.Time.Sub(h.Start.Time)
@@ -441,12 +465,14 @@ func (hv *HopView) fill(h *timeline.Hop) {
 }
 
 func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
-	*cv = CallView{
-		Peer: c.Peer, Party: c.Peer, Caller: caller, Purpose: c.Purpose.String(), Attempt: c.Attempt, Method: c.Method, Target: c.Target,
-		Received: statusView(c.Received), Sent: statusView(c.Sent), OwnMade: c.OwnMade, Answered: c.Received.Known() && !c.OwnMade, Told: c.Ended != timeline.OutcomeUnknown || c.Received.Known() && !c.OwnMade,
-		Ended: c.Ended.String(), Error: c.Error, Used: c.Used, Failed: c.Failed(), Logged: c.Record != nil, Skips: c.Skips, Again: c.Again,
-		call: c,
-	}
+	cv.call, cv.Caller = c, caller
+	cv.Peer, cv.Party, cv.Method, cv.Target, cv.Error = c.Peer, c.Peer, c.Method, c.Target, c.Error
+	cv.Purpose, cv.Ended, cv.Attempt = c.Purpose.String(), c.Ended.String(), c.Attempt
+	cv.Received.fill(c.Received)
+	cv.Sent.fill(c.Sent)
+	cv.OwnMade, cv.Answered = c.OwnMade, c.Received.Known() && !c.OwnMade
+	cv.Told = c.Ended != timeline.OutcomeUnknown || cv.Answered
+	cv.Used, cv.Failed, cv.Logged, cv.Skips, cv.Again = c.Used, c.Failed(), c.Record != nil, c.Skips, c.Again
 	if c.Start.Known() && c.End.Known() {
 		cv.Duration = c.End.Time.Sub(c.Start.Time)
 	}
@@ -465,22 +491,22 @@ func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
 	}
 }
 
-func (ev *EventView) fill(e *timeline.Joined, h *timeline.Hop, signals *signalTable) {
-	ev.signals = signals.find(e.Event)
-	ev.meaning = narrowest(ev.signals)
+func (ev *EventView) fill(e *timeline.Joined, h *timeline.Hop, signals *signalTable, in *room) {
+	var some [8]*Signal
+	ev.Text = eventText(e.Event)
+	ev.signals = in.keep(signals.findIn(e.Event, ev.Text, some[:0]))
+	ev.meaning = in.keep(narrowest(ev.signals, some[:0]))
 	ev.record(e)
-	ev.Handled = tellsOfHandled(e, h)
+	ev.Handled = tellsOfHandled(e, ev.Text, h)
 }
 
-// record fills in what the event says by itself, without signals.
+// record fills in what the event says by itself, without signals, where nothing else stands yet.
 func (ev *EventView) record(e *timeline.Joined) {
-	*ev = EventView{
-		signals: ev.signals, meaning: ev.meaning,
-		Kind: e.Kind.String(), Service: e.Service, Host: e.Host, System: e.System, Severity: e.Severity, Body: e.Body,
-		HTTP:      HTTPView{Response: HTTPResponseView{e.StatusCode}},
-		Lifecycle: e.Lifecycle.String(), Join: e.Join.String(), Candidates: e.Candidates,
-		joined: e,
-	}
+	ev.joined = e
+	ev.Kind, ev.Service, ev.Host, ev.System = e.Kind.String(), e.Service, e.Host, e.System
+	ev.Severity, ev.Body = e.Severity, e.Body
+	ev.HTTP.Response.StatusCode = e.StatusCode
+	ev.Lifecycle, ev.Join, ev.Candidates = e.Lifecycle.String(), e.Join.String(), e.Candidates
 	if x := e.Exception; x != nil {
 		ev.Exception = &ExceptionView{x.Type, x.Message, x.File, x.Function, x.Line, x.Escaped}
 	}
@@ -555,9 +581,10 @@ func (e *EventView) complete() {
 // them the same. A wrapper says only that a call failed, what it wraps says how. What says
 // no more than that there was an error counts only where nothing says more. The words of a
 // remark for which no status was made, as of a caller that left, say nothing of that kind.
-func narrowest(signals []*Signal) []*Signal {
+// They are appended to out.
+func narrowest(signals, out []*Signal) []*Signal {
 	if len(signals) == 0 {
-		return nil
+		return out
 	}
 	remark := slices.ContainsFunc(signals, func(s *Signal) bool { return s.MadeBy == madeByNobody && s.ofWords() })
 	var room [8]*Signal
@@ -567,7 +594,6 @@ func narrowest(signals []*Signal) []*Signal {
 			made = append(made, s)
 		}
 	}
-	var out []*Signal
 	for _, s := range made {
 		if !slices.ContainsFunc(made, func(o *Signal) bool { return o.tellsMore(s) }) {
 			out = append(out, s)
@@ -594,13 +620,12 @@ func (s *Signal) onlyAnError() bool {
 	return s.MayMean[0] == "dependency_error" || s.MayMean[0] == "unhandled_exception" || s.MayMean[0] == "other"
 }
 
-// tellsOfHandled says whether an event of h tells of a call on which the failure of h
+// tellsOfHandled says whether an event of h, with its text, tells of a call on which the failure of h
 // does not rest: it is the record of such a call, or names its callee, its peer or its error.
-func tellsOfHandled(e *timeline.Joined, h *timeline.Hop) bool {
+func tellsOfHandled(e *timeline.Joined, text string, h *timeline.Hop) bool {
 	if e.Kind == timeline.ServerSpan {
 		return false
 	}
-	text := ""
 	handled := false
 	for _, c := range h.Calls {
 		if c == h.FailedBy {
@@ -616,12 +641,9 @@ func tellsOfHandled(e *timeline.Joined, h *timeline.Hop) bool {
 		if handled || !c.Failed() && !c.Received.Refused() && (c.Callee == nil || !c.Callee.Failed()) {
 			continue
 		}
-		if text == "" {
-			text = eventText(e.Event)
-		}
 		handled = names(text, c.Error) || names(text, c.Peer) || c.Callee != nil && names(text, c.Callee.Service)
 	}
-	if handled && h.FailedBy != nil && h.FailedBy.Callee != nil && names(eventText(e.Event), h.FailedBy.Callee.Service) && e.Kind != timeline.ClientSpan {
+	if handled && h.FailedBy != nil && h.FailedBy.Callee != nil && names(text, h.FailedBy.Callee.Service) && e.Kind != timeline.ClientSpan {
 		return false
 	}
 	return handled

@@ -267,11 +267,21 @@ func (s Status) String() string {
 	switch {
 	case !s.Known():
 		return "-"
+	case s.Protocol == "" && s.Code >= 0 && s.Code < len(codes):
+		return codes[s.Code]
 	case s.Protocol == "":
 		return strconv.Itoa(s.Code)
 	}
 	return s.Protocol + " " + strconv.Itoa(s.Code)
 }
+
+// codes are the codes of HTTP in digits: they are written many times for each request.
+var codes = func() (out [600]string) {
+	for i := range out {
+		out[i] = strconv.Itoa(i)
+	}
+	return out
+}()
 
 // Outcome says how an exchange ended, as one of its two sides knows it.
 type Outcome uint8
