@@ -93,6 +93,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.first()
 	c.cutOff()
 	c.byKeys()
+	c.sampleAround()
 	c.failures()
 	c.neighbourhoods()
 	c.ofPrograms()
@@ -198,7 +199,10 @@ func (c *collector) first() {
 	}
 	wants, sampled := slices.Clone(c.q.Any), c.lim.SampledRequests
 	var near map[string]bool // forms of the keys of the sample
-	if c.byID() {
+	switch {
+	case c.byID() && c.large():
+		// The sample is drawn once it is known when the request was there.
+	case c.byID():
 		// What the sample names is found together with what is wanted.
 		sampled /= sampleOf
 		c.chooseSample(c.read([]Want{c.sample(sampled)}, c.lim.WindowEvents, hasIdentity), sampled)
@@ -206,7 +210,7 @@ func (c *collector) first() {
 		if keys, near = c.asks(); len(keys) > 0 {
 			wants = append(wants, Want{Keys: keys})
 		}
-	} else {
+	default:
 		wants = append(wants, Want{Failed: &anyFailed}, Want{Lifecycle: true}, c.sample(sampled))
 	}
 	isWanted := func(e *Event) bool {

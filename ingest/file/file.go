@@ -216,7 +216,7 @@ func (s *Source) Hosts() []string {
 func (s *Source) Info() timeline.Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	info := timeline.Info{From: s.from, To: s.to}
+	info := timeline.Info{Scans: true, From: s.from, To: s.to}
 	sum := map[string]*timeline.Skipped{}
 	var order []string
 	for _, st := range s.streams {
