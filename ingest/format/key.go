@@ -157,11 +157,17 @@ func (d *decoding) freeKey(name, v string) {
 	}
 }
 
+// beginsKey are the bytes with which the names begin that nextKeyName looks for.
+var beginsKey = [256]bool{'r': true, 'R': true, 't': true, 'T': true, 'c': true, 'C': true}
+
 // nextKeyName gives the next place from i on at which a name of an ID may begin: "req",
 // "rid", "trace" or "corr" in upper or lower case, with "=", ":", "-" or a digit
 // not far behind. It keeps most messages away from the expressions; -1 if there is none.
 func nextKeyName(s string, i int) int {
 	for ; i+4 < len(s); i++ {
+		if !beginsKey[s[i]] {
+			continue
+		}
 		switch s[i] | 0x20 {
 		case 'r':
 			if !(s[i+1]|0x20 == 'e' && s[i+2]|0x20 == 'q' || s[i+1]|0x20 == 'i' && s[i+2]|0x20 == 'd') {

@@ -414,14 +414,12 @@ func (i *step) straight(s string, pos int, loc *[maxSlots]int, left *int) (at *s
 				return nil, from, pos
 			}
 		case stepUntil:
-			hit := uint64(0)
-			if len(s)-pos >= 8 {
-				hit = zeros(wordAt(s, pos)^i.stop) | zeros(wordAt(s, pos)^i.stop2)
-			}
-			if hit != 0 {
-				pos += bits.TrailingZeros64(hit) / 8
-			} else {
+			if len(s)-pos < 8 {
 				pos = skipTo(s, pos, byte(i.stop), byte(i.stop2))
+			} else if w := wordAt(s, pos); zeros(w^i.stop)|zeros(w^i.stop2) != 0 {
+				pos += bits.TrailingZeros64(zeros(w^i.stop)|zeros(w^i.stop2)) / 8
+			} else {
+				pos = skipTo(s, pos+8, byte(i.stop), byte(i.stop2))
 			}
 			if pos-from < int(i.min) {
 				*left = steps
