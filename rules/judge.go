@@ -164,7 +164,7 @@ func (j *judgement) behind(v *Verdict) []timeline.Behind {
 		for _, h := range j.near.Holders[:min(holdersShown, len(j.near.Holders))] {
 			out = append(out, timeline.Behind{
 				Hop: v.Origin, At: h.From, Request: h.Request, Candidates: len(j.near.Holders),
-				What: fmt.Sprintf("%s was at work at another request for %s", name(v.Origin), durationWords(h.For)),
+				What: fmt.Sprintf("%s had been at work at another request for %s when it had nothing left for this one", name(v.Origin), durationWords(h.For)),
 			})
 		}
 	}

@@ -510,3 +510,34 @@ edge gateway 0ms +30ms 502 system=caddy http.response.header.server=Caddy
 		t.Errorf("of its own: missing %v", own.Missing)
 	}
 }
+
+// Who lacked a resource of its own stands behind the requests at which it was at work; who died by another cause does not.
+func TestBehindWhatHeldThePool(t *testing.T) {
+	pool := `
+inventory app 2ms +30030ms 500 system=python
+  - error 30s exception="sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00" "unhandled error"
+`
+	own := `
+inventory app 2ms +30ms 500 system=python
+  - error 20ms exception="KeyError: 'sku'" "unhandled error"
+`
+	for hops, want := range map[string]int{pool: holdersShown, own: 0} {
+		r, near := parse(t, hops)
+		for i := range holdersShown + 1 {
+			near.Holders = append(near.Holders, timeline.Holder{Request: fmt.Sprint("r", i), For: time.Duration(60-i) * time.Second})
+		}
+		v, err := Builtin().Judge(t.Context(), r, near)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(v.Behind) != want {
+			t.Fatalf("%s: behind %+v, want %d", v.CauseClass, v.Behind, want)
+		}
+		for i, b := range v.Behind {
+			what := fmt.Sprintf("inventory had been at work at another request for %s when it had nothing left for this one", durationWords(near.Holders[i].For))
+			if b.Request != fmt.Sprint("r", i) || b.What != what || b.Candidates != len(near.Holders) || b.Hop != v.Origin {
+				t.Errorf("behind %+v, want %s of r%d", b, what, i)
+			}
+		}
+	}
+}

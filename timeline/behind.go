@@ -266,6 +266,23 @@ type Holder struct {
 type hold struct {
 	request  string
 	from, to Instant
+	process  string   // its ID where the records tell
+	errors   []string // the stacks of errors that it logged
+}
+
+// holdOf gives what one request was to a service.
+func holdOf(r *Request, h *Hop) hold {
+	x := hold{request: r.ID, from: h.Start, to: h.End}
+	for _, e := range h.Events {
+		if !e.Held() {
+			continue
+		}
+		x.process = cmp.Or(x.process, e.Attrs.Get(KeyPID))
+		if e.Exception != nil {
+			x.errors = append(x.errors, e.Exception.stack())
+		}
+	}
+	return x
 }
 
 // holds are those of the requests that failed, by place, each list by begin.
@@ -275,7 +292,7 @@ func holds(requests []*Request) map[place][]hold {
 		for _, h := range r.Hops {
 			if h.Start.Known() && h.End.Known() {
 				p := place{h.Service, h.Host}
-				out[p] = append(out[p], hold{r.ID, h.Start, h.End})
+				out[p] = append(out[p], holdOf(r, h))
 			}
 		}
 	}
@@ -288,15 +305,25 @@ func holds(requests []*Request) map[place][]hold {
 }
 
 // heldAgainst gives the failed requests at which the service of h was at work, on its host, when h ended: those that may
-// have held what it lacked, the longest first. Requests that did not fail are not all read and are left out.
+// have held what it lacked, the longest first. Those that failed by the same error lacked it too, however long they waited
+// for it. If some were of the same process, only they are given: others have a pool of their own. Requests that did not
+// fail are not all read and are left out.
 func (c *Collection) heldAgainst(r *Request, h *Hop) (out []Holder) {
 	end := firstKnown(h.End, h.Start)
+	own, near := holdOf(r, h), false
 	list := c.holds[place{h.Service, h.Host}]
 	i, _ := slices.BinarySearchFunc(list, end.Time.Add(-behindWithin), func(x hold, t time.Time) int { return x.from.Time.Compare(t) })
 	for ; end.Known() && i < len(list) && list[i].from.Time.Before(end.Time); i++ {
-		if x := list[i]; x.request != r.ID && !x.to.Time.Before(end.Time) {
-			out = append(out, Holder{x.request, x.from, end.Time.Sub(x.from.Time)})
+		x := list[i]
+		if x.request == r.ID || x.to.Time.Before(end.Time) || slices.ContainsFunc(x.errors, func(e string) bool { return slices.Contains(own.errors, e) }) {
+			continue
 		}
+		if same := own.process != "" && x.process == own.process; same && !near {
+			out, near = nil, true
+		} else if near && !same {
+			continue
+		}
+		out = append(out, Holder{x.request, x.from, end.Time.Sub(x.from.Time)})
 	}
 	return out
 }
