@@ -60,6 +60,7 @@ func TraceOrigin(r *Request) Trail {
 	if t.Origin.Silent {
 		t.doubt(DoubtUnread, "no log of %s was read: it may have passed on a failure of somebody else", t.Origin.Service)
 	}
+	t.unseen(t.Origin)
 	if r.CallerUsual {
 		t.doubt(DoubtCallerUsual, "%s usually has a caller in these logs, which is missing here: the status that the client saw is not known", r.Root().Service)
 	}
@@ -69,6 +70,20 @@ func TraceOrigin(r *Request) Trail {
 
 func (t *Trail) doubt(kind DoubtKind, format string, args ...any) {
 	t.Doubts = append(t.Doubts, Doubt{kind, fmt.Sprintf(format, args...)})
+}
+
+// unseen doubts an origin that logged an error and not how it ended. What its caller received may then be the word of a gateway between the two
+// that nobody logged: 502 and 504 are what a gateway answers (RFC 9110, 15.6.3 and 15.6.5). And if it is the outermost hop, nobody has seen that the request failed.
+func (t *Trail) unseen(h *Hop) {
+	if h.Silent || h.Sent.Known() || h.FailedBy != nil {
+		return
+	}
+	switch got := h.Status(); {
+	case h.Caller == nil && h.DiedOf() != nil && !h.DiedOf().Lifecycle.OfItsWork():
+		t.doubt(DoubtUntold, "no record tells how the request ended for the client: %s logged an error and no status", h.Service)
+	case h.Caller != nil && got.Protocol == "" && (got.Code == 502 || got.Code == 504):
+		t.doubt(DoubtUntold, "no record of %s tells that it answered %s, which may be that of a gateway between it and %s", h.Service, got, h.Caller.Caller.Service)
+	}
 }
 
 // below gives the callee whose failure h passed on, or nil if h is where it was made.
