@@ -18,7 +18,7 @@ EACH   := SourceContract|OneLineEach|Shippers|Fields|OpenErrors|Names|OfAllForma
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-code test-servers test-needs servers lint bench bench-cluster microbench accuracy clocklab update fuzz lab
+.PHONY: help demo build test test-needs servers lint bench bench-cluster microbench accuracy clocklab update fuzz lab
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,22 +29,15 @@ demo: build ## investigate one failing request of the shipped incident
 build: ## build bin/correlate
 	$(GO) build -o $(BIN) ./cmd/correlate
 
-# What servers are needed for runs beside the rest, since it waits more than it computes. The
-# capture of live traffic comes last and alone: its faults are those of time.
 test: test-needs ## run all tests, lint among them
-	$(MAKE) -j2 --output-sync=line test-code test-servers
-	$(GO) test -timeout 10m -tags live -run 'TestLive$$' -v ./fixtures
-
-test-code:
 	$(GO) test -timeout 20m ./...
 	$(GO) test -timeout 15m -race -skip '$(RACE_SKIP)' $(RACE)
-
-test-servers:
 	$(GO) test -timeout 60m -tags live -run TestLiveBuild -v ./internal/testserver
-	$(GO) test -timeout 15m -tags live -run TestLive ./ingest/loki ./ingest/trace
-	$(GO) test -timeout 15m -tags live -run 'TestLiveLoki|TestShopNodeDies' ./fixtures
+	$(GO) test -timeout 10m -tags live -run TestLive ./ingest/loki ./ingest/trace
+	$(GO) test -timeout 10m -tags live -run TestLive -v ./fixtures
 	$(MAKE) servers CMD='$(GO) test -timeout 15m -tags live -run . ./ingest/elastic && $(GO) test -timeout 15m -tags live -run TestShopInClusters ./fixtures'
 	$(MAKE) servers SERVERS='$(NEWEST)' CMD='$(GO) test -timeout 15m -tags live -run "$(EACH)" ./ingest/elastic'
+	$(GO) test -timeout 15m -tags live -run TestShopNodeDies ./fixtures
 
 # CMD finds them by its environment; without it they run until an interrupt.
 servers: ## fetch Elasticsearch and OpenSearch, start them on loopback, run CMD with them and stop them

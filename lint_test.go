@@ -34,9 +34,8 @@ func TestLint(t *testing.T) {
 		}
 	})
 	t.Run("vet", func(t *testing.T) {
-		// Vet finds what compiles and is wrong, and what does not compile: tests that need
-		// servers are built by make test alone, which comes to them after ten minutes.
-		runTool(t, nil, "go", "vet", "./...")
+		// Vet finds what compiles and is wrong, and what does not compile, the tests that need servers
+		// too, to which make test comes late. Nothing is left out with their tag.
 		runTool(t, nil, "go", "vet", "-tags", "live", "./...")
 	})
 	t.Run("staticcheck", func(t *testing.T) {
