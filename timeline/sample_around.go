@@ -15,8 +15,8 @@ const sampledWhole = 256 << 20
 // Around a request as many moments are sampled on either side, up to failuresAround from it, each for as long as it takes to
 // log sampledBytes.
 const (
-	sampledMoments = 4
-	sampledBytes   = 64 << 10
+	sampledMoments = 8
+	sampledBytes   = 128 << 10
 	leastSampled   = 500 * time.Millisecond
 	mostSampled    = time.Minute
 )
