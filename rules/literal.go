@@ -21,7 +21,6 @@ type textSignals struct {
 	grams  map[uint32][]*spot // by four bytes of a literal in lower case
 	seen   [128]uint64        // a bit for each hash of these
 	known  remembered
-	auto   lazyAutomaton
 }
 
 // A spot is a literal of a signal, and the four bytes of it by which it is found.
@@ -162,20 +161,6 @@ func (t *textSignals) rarest(literal string) (best uint32, end int) {
 
 // find appends the signals that stand in value, in the order in which they were added.
 func (t *textSignals) find(value string, found []*Signal) []*Signal {
-	if a := t.auto.get(t.all); a != nil {
-		var room [32]int32
-		if matched, ok := a.find(value, room[:0]); ok {
-			for _, i := range matched {
-				found = append(found, t.all[i].signal)
-			}
-			return found
-		}
-	}
-	return t.search(value, found)
-}
-
-// search is find without the automaton.
-func (t *textSignals) search(value string, found []*Signal) []*Signal {
 	var room [32]int
 	tried := append(room[:0], t.always...)
 	for i := range t.short {

@@ -37,7 +37,7 @@ func standing(all []textSignal, text string) (out []int32) {
 	return out
 }
 
-// What is found in one pass is what trying every signal finds, whether few texts were searched or many.
+// What is found in one pass is what trying every signal finds.
 func TestTextSignalsFindAll(t *testing.T) {
 	table := Builtin().signals
 	var matchers []*matcher
@@ -54,11 +54,8 @@ func TestTextSignalsFindAll(t *testing.T) {
 				want = append(want, m.text.all[i].signal)
 			}
 			some += len(want)
-			if got := m.text.search(text, nil); !slices.Equal(got, want) {
-				t.Fatalf("%s in %q: found %d signals, want %d", m.field, text, len(got), len(want))
-			}
 			if got := m.text.find(text, nil); !slices.Equal(got, want) {
-				t.Fatalf("%s in %q: found %d signals, want %d, after many texts", m.field, text, len(got), len(want))
+				t.Fatalf("%s in %q: found %d signals, want %d", m.field, text, len(got), len(want))
 			}
 		}
 	}

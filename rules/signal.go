@@ -200,19 +200,23 @@ func (t *signalTable) findIn(e *timeline.Event, text string, found []*Signal) []
 		inBody, bodyTold = l.hits(e.Body, rooms[1][:0])
 	}
 	for i, m := range l.matchers {
-		switch {
-		case m.field == fieldText && told:
-			found = l.among(i, text, inText, found)
-		case m.field == fieldBody && bodyTold:
-			found = l.among(i, e.Body, inBody, found)
-		case m.field == fieldText:
-			found = m.text.search(text, append(found, m.exact[text]...))
-		case m.field == fieldBody:
-			found = m.text.search(e.Body, append(found, m.exact[e.Body]...))
+		var value string
+		switch m.field {
+		case fieldText:
+			value = text
+		case fieldBody:
+			value = e.Body
 		default:
-			if value := m.value(e); value != "" {
-				found = m.find(value, found)
-			}
+			value = m.value(e)
+		}
+		switch {
+		case value == "":
+		case m.field == fieldText && told:
+			found = l.among(i, value, inText, found)
+		case m.field == fieldBody && bodyTold:
+			found = l.among(i, value, inBody, found)
+		default:
+			found = m.find(value, found)
 		}
 	}
 	return found
@@ -221,7 +225,7 @@ func (t *signalTable) findIn(e *timeline.Event, text string, found []*Signal) []
 // hits gives the places among all signals of words of those that stand in a text; false if that is not known in one pass.
 func (l *look) hits(text string, room []int32) ([]int32, bool) {
 	if len(l.all) == 0 || text == "" {
-		return nil, text == ""
+		return nil, false
 	}
 	if a := l.auto.get(l.all); a != nil {
 		return a.find(text, room)
@@ -231,9 +235,6 @@ func (l *look) hits(text string, room []int32) ([]int32, bool) {
 
 // among appends the signals of a matcher that are among the hits in a text.
 func (l *look) among(matcher int, text string, hits []int32, found []*Signal) []*Signal {
-	if text == "" {
-		return found
-	}
 	m := l.matchers[matcher]
 	found = append(found, m.exact[text]...)
 	for _, i := range hits {
