@@ -50,16 +50,21 @@ func (c *collector) chooseSample(events []*Event, sampled int) {
 	}
 	each := max(sampled/len(sample), sampledAtLeast)
 	for p, keys := range sample {
-		slices.SortFunc(keys, func(a, b sampleKey) int {
-			return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
-		})
-		keys = slices.CompactFunc(keys, func(a, b sampleKey) bool { return a.hash == b.hash })
+		keys = byHash(keys)
 		n := min(each, len(keys))
 		for _, k := range keys[:n] {
 			c.ask(k.key)
 		}
 		c.drawn.chosen[p] = choice{keys[n-1].hash, float64(len(keys)) / float64(n)}
 	}
+}
+
+// byHash puts keys in the order in which they are drawn, each once. It works on the list that it is given.
+func byHash(keys []sampleKey) []sampleKey {
+	slices.SortFunc(keys, func(a, b sampleKey) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
+	})
+	return slices.CompactFunc(keys, func(a, b sampleKey) bool { return a.hash == b.hash })
 }
 
 // A choice is which of the keys drawn at a place are read: those with a hash up to this one, each for so many.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -156,11 +155,7 @@ func (c *collector) drawMoments(moments []Window) (clocks map[string]bool, keys 
 	for _, d := range slices.SortedFunc(maps.Keys(sample), func(a, b drawn) int {
 		return cmp.Or(comparePlaces(a.place, b.place), cmp.Compare(a.moment, b.moment))
 	}) {
-		list := sample[d]
-		slices.SortFunc(list, func(a, b sampleKey) int {
-			return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
-		})
-		list = slices.CompactFunc(list, func(a, b sampleKey) bool { return a.hash == b.hash })
+		list := byHash(sample[d])
 		for _, k := range list[:min(each, len(list))] {
 			keys = append(keys, k.key)
 		}

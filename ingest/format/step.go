@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -251,11 +252,7 @@ func (i *inst) bytes() []*[256]bool {
 		}
 		return out
 	case i.op == instRun && i.min == i.max && i.min > 0 && i.min <= 16:
-		var out []*[256]bool
-		for range i.min {
-			out = append(out, i.set)
-		}
-		return out
+		return slices.Repeat([]*[256]bool{i.set}, int(i.min))
 	}
 	return nil
 }
