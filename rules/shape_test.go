@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,31 @@ func TestShapesDecideAsRulesDo(t *testing.T) {
 	})
 	if left*4 > all {
 		t.Errorf("of %d rules %d are left open", all, left)
+	}
+}
+
+// What is kept of a hop tells all that the reads do that it takes the place of.
+func TestKeptTellsWhatReadsDo(t *testing.T) {
+	set := &Set{rules: Builtin().rules, signals: Builtin().signals}
+	seen, compared := map[string]string{}, 0
+	everyHop(t, func(of string, h *HopView) {
+		at := &subject{hop: h}
+		var read []byte
+		for _, r := range set.reads() {
+			if slices.Contains(kept, r.name) || h.FailedBy != nil && slices.Contains(keptOfCall, r.name) {
+				read = r.write(at, read)
+			}
+		}
+		key := string(appendKept(h, nil))
+		if before, ok := seen[key]; ok {
+			if compared++; before != string(read) {
+				t.Errorf("%s: %s is kept like another hop of which rules read something else", of, h.Service)
+			}
+		}
+		seen[key] = string(read)
+	})
+	if compared < 100 {
+		t.Errorf("only %d hops were like one before", compared)
 	}
 }
 
