@@ -39,7 +39,7 @@ func (m memory) Events(ctx context.Context, f Filter) iter.Seq2[*Event, error] {
 //
 // kind is server, client, internal or log. Server and client records are stamped at their end;
 // dur= is their duration. rid= and tid= are the identity keys. call=PEER,STATUS,ENDED,DUR (repeated) is
-// what an access record says of its calls, with ,TARGET,ERROR if they matter; a status with ! was made by the writer. clock=+3s moves the stamp.
+// what an access record says of its calls, with ,TARGET,ERROR,METHOD if they matter; a status with ! was made by the writer. clock=+3s moves the stamp.
 func parseEvents(t *testing.T, text string) memory {
 	t.Helper()
 	var out memory
@@ -111,6 +111,8 @@ func parseEvents(t *testing.T, text string) memory {
 				e.Exception.Message = strings.ReplaceAll(v, "_", " ")
 			case "function":
 				e.Exception.Function = v
+			case "source":
+				e.Exception.File = v
 			case "escaped":
 				e.Exception.Escaped = true
 			case "call":
@@ -128,7 +130,7 @@ func parseEvents(t *testing.T, text string) memory {
 				e.Attrs.Set(name, v)
 			}
 		}
-		if e.Kind == ClientSpan && len(e.Calls) == 1 {
+		if e.Kind == ClientSpan && len(e.Calls) == 1 && e.Calls[0].Method == "" {
 			e.Calls[0].Method = e.Attrs.Get("http.request.method")
 		}
 		if e.Kind == ClientSpan && len(e.Calls) == 1 && e.Stamp.HasDuration() {
@@ -141,8 +143,8 @@ func parseEvents(t *testing.T, text string) memory {
 
 func parseCall(t *testing.T, v string) Outcall {
 	t.Helper()
-	p := append(strings.Split(v, ","), "", "", "", "", "")
-	o := Outcall{Peer: p[0], Target: p[4], Error: p[5]}
+	p := append(strings.Split(v, ","), "", "", "", "", "", "")
+	o := Outcall{Peer: p[0], Target: p[4], Error: p[5], Method: p[6]}
 	code, own := strings.CutSuffix(p[1], "!")
 	o.Status, _ = strconv.Atoi(code)
 	o.OwnMade = own

@@ -201,8 +201,9 @@ type inferred struct {
 	candidates int
 	told       bool // of several candidates it is the one that something tells apart
 	reason     string
-	apart      string    // see Joined
-	over       time.Time // when the exchange that it fits was over, for an order
+	apart      string      // see Joined
+	over       time.Time   // when the exchange that it fits was over, for an order
+	asked      []operation // of a process that died, what its service was asked for
 }
 
 // writtenAt is when e was written, and whether it bears a stamp of its own: the text of a
@@ -267,14 +268,14 @@ func (j *joiner) join(e *Event) []inferred {
 	if processDeath(e) {
 		working := atWork(fits, j.waitsAt(e))
 		if killer, words := killerOf(e, fits, working); killer != nil {
-			return []inferred{{killer.set, len(fits), true, why + "; " + words, words, killer.to.Time}}
+			return withOperations([]inferred{{set: killer.set, candidates: len(fits), told: true, reason: why + "; " + words, apart: words, over: killer.to.Time}}, fits)
 		}
-		fits = working
+		return withOperations(inferredOf(setsOf(working), why), working)
 	}
 	sets := setsOf(fits)
-	if within := setsOf(withinRaw(fits, clock, raw)); stamped && !processDeath(e) && !caughtDeath(e) && len(within) == 1 && len(sets) > 1 && len(sets) <= maxCandidates {
+	if within := setsOf(withinRaw(fits, clock, raw)); stamped && !caughtDeath(e) && len(within) == 1 && len(sets) > 1 && len(sets) <= maxCandidates {
 		for s, over := range within {
-			return []inferred{{s, len(sets), true, why + "; it lies within the exchange of this one alone", "", over}}
+			return []inferred{{set: s, candidates: len(sets), told: true, reason: why + "; it lies within the exchange of this one alone", over: over}}
 		}
 	}
 	return inferredOf(sets, why)

@@ -34,8 +34,13 @@ func (c *collector) neighbours() {
 		}
 		spans = append(spans, Window{From: w.From.Add(-nearby), To: w.To.Add(nearby)})
 	}
-	spans = merged(spans)
 	c.near = map[string]bool{}
+	c.failedWithin(spans)
+}
+
+// failedWithin reads the requests that failed within spans of the common time line, whole.
+func (c *collector) failedWithin(spans []Window) {
+	spans = merged(spans)
 	for _, e := range c.failed {
 		forms := c.graph.identityForms(e)
 		if len(forms) == 0 || carries(e, c.wanted) || len(c.near) > c.lim.Requests {
@@ -90,6 +95,10 @@ func (c *collector) windows() {
 		c.draft()
 	}
 	c.join(rivals, orphans)
+	if c.diedBefore() {
+		c.draft()
+		c.join(rivals, orphans)
+	}
 }
 
 // Bounds of what is read around the requests asked for by ID, to know the clocks of that
@@ -478,6 +487,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		}
 	}
 	sameWorker(list, joins)
+	killedAgain(list, joins)
 	pairDeaths(list, joins)
 	pairMessages(list, joins)
 	extra := map[string][]Joined{}

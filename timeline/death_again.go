@@ -1,0 +1,153 @@
+package timeline
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// An operation is what a request asks a service for, one among many like it: GET /orders/{}.
+type operation struct{ method, path string }
+
+func (o operation) String() string { return o.method + " " + o.path }
+
+// operation gives what x was asked for, by its own record or by its caller's; ok is false if neither tells.
+func (x *exchange) operation() (o operation, ok bool) {
+	o = operation{x.method, PathShape(x.path)}
+	if o.path == "" && x.hop != nil && x.hop.Caller != nil {
+		o = operation{x.hop.Caller.Method, PathShape(x.hop.Caller.Target)}
+	}
+	return o, o.method != "" && o.path != ""
+}
+
+// deathIn tells in which code a process died, if e is the record of that and names it. Of what ran out of memory, the code is only that which asked for
+// it last.
+func deathIn(e *Event) (p codePlace, ok bool) {
+	if e.Exception == nil || e.Lifecycle != ProcessCrashed {
+		return p, false
+	}
+	p, ok = codePlaceOf(e)
+	return p, ok && p.function != "" && p.words == ""
+}
+
+// killedAgain tells the killer from the victims where processes died several times in the same code. A place in code mostly serves one
+// operation: if only one was in flight each time, and of those that were at work at one death only one request asked for it, it is this. A request whose
+// operation is not known may have asked for any.
+func killedAgain(events []*Event, joins [][]inferred) {
+	deaths := map[codePlace][]int{}
+	for i, e := range events {
+		if p, ok := deathIn(e); ok && len(joins[i]) > 0 {
+			deaths[p] = append(deaths[p], i)
+		}
+	}
+	for _, list := range deaths {
+		var each map[operation]bool // asked for at each death
+		n, seen := 0, map[string]bool{}
+		for _, i := range list {
+			at := map[operation]bool{}
+			told, again := true, false
+			for _, in := range joins[i] {
+				again = again || seen[in.set]
+				told = told && len(in.asked) > 0
+				for _, o := range in.asked {
+					at[o] = true
+				}
+			}
+			if again || !told {
+				continue // told twice, or one that leaves everything open
+			}
+			for _, in := range joins[i] {
+				seen[in.set] = true
+			}
+			if n++; n == 1 {
+				each = at
+			} else {
+				maps.DeleteFunc(each, func(o operation, _ bool) bool { return !at[o] })
+			}
+		}
+		if n < 2 || len(each) != 1 {
+			continue
+		}
+		for o := range each {
+			for _, i := range list {
+				var by []inferred
+				for _, in := range joins[i] {
+					if len(in.asked) == 0 || slices.Contains(in.asked, o) {
+						by = append(by, in)
+					}
+				}
+				if len(joins[i]) < 2 || len(by) != 1 || len(by[0].asked) == 0 {
+					continue
+				}
+				in := by[0]
+				in.told = true
+				in.apart = fmt.Sprintf("of %d requests at work only this one asked for %.80q, which was in flight each of the %d times that it died in this code", in.candidates, o, n)
+				in.reason += "; " + in.apart
+				joins[i] = []inferred{in}
+			}
+		}
+	}
+}
+
+// diedBefore says whether a wanted request fits a death of which it is not known whose work it was, while there are other deaths in the same
+// code around it, and reads the requests that failed when these were.
+func (c *collector) diedBefore() bool {
+	if !c.byID() {
+		return false // all that failed is there
+	}
+	open := map[codePlace]bool{}
+	sets := c.sets()
+	for set, rs := range c.drafts {
+		if !c.isWanted(set, sets[set]) {
+			continue
+		}
+		for _, r := range rs {
+			for i := range r.Events {
+				if e := &r.Events[i]; e.Candidates > 1 && !e.Told {
+					if p, ok := deathIn(e.Event); ok {
+						open[p] = true
+					}
+				}
+			}
+		}
+	}
+	var spans []Window
+	j := &joiner{clocks: c.clocks, lives: c.lives, openEnds: c.openEnds}
+	for _, e := range c.life {
+		if p, ok := deathIn(e); !ok || !open[p] {
+			continue
+		}
+		ats, _ := j.writtenAt(e)
+		for _, at := range ats {
+			if at.Known() && !vague(at) {
+				spans = append(spans, Window{From: at.Earliest.Add(-nearby), To: at.Latest.Add(nearby)})
+			}
+		}
+	}
+	if len(spans) == 0 {
+		return false
+	}
+	before := len(c.near)
+	c.failedWithin(spans)
+	return len(c.near) > before
+}
+
+// withOperations gives joins the operations that exchanges of their sets were asked for; none for a set with one of which that is not known.
+func withOperations(joins []inferred, xs []*exchange) []inferred {
+	for i := range joins {
+		for _, x := range xs {
+			if x.set != joins[i].set {
+				continue
+			}
+			o, ok := x.operation()
+			if !ok {
+				joins[i].asked = nil
+				break
+			}
+			if !slices.Contains(joins[i].asked, o) {
+				joins[i].asked = append(joins[i].asked, o)
+			}
+		}
+	}
+	return joins
+}
