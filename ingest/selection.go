@@ -24,6 +24,7 @@ type Selection struct {
 	InAll     int // of all streams together that are enough; 0 if that is not known
 	Near      bool
 	Within    map[string][]timeline.Window // see [timeline.Filter]
+	Some      bool                         // the same
 
 	near   map[string][]timeline.Window // by host, in order, apart from each other
 	wanted map[string]bool              // forms of the keys
@@ -43,7 +44,7 @@ const prefixLength = 5
 
 // Select makes f ready.
 func Select(f timeline.Filter) *Selection {
-	s := &Selection{From: f.From, To: f.To, Within: f.Within, wanted: map[string]bool{}, prefixes: map[string][]spelling{}}
+	s := &Selection{From: f.From, To: f.To, Within: f.Within, Some: f.Some, wanted: map[string]bool{}, prefixes: map[string][]spelling{}}
 	near := map[string][]timeline.Window{}
 	seen := map[string]bool{}
 	for _, w := range f.Any {

@@ -102,9 +102,12 @@ type Filter struct {
 	Slack time.Duration
 	// Within are windows by clock (see [ClockOf]): of what a clock stamped that is named here
 	// only what lies in one of its windows is wanted, and what bears no stamp; of others all is. What by
-	// the stamps around it was written outside of the windows may be left out.
+	// the stamps around it was written outside of the windows may be left out, and what a server's own times put
+	// outside of them.
 	Within map[string][]Window
-	Any    []Want
+	// Some says of the windows of Any that they are of a sample: what a server's own times put outside of them may be left out.
+	Some bool
+	Any  []Want
 }
 
 // A Want asks for events in one of six ways; exactly one field is set.

@@ -131,12 +131,12 @@ func (c *collector) neighbourhoods() {
 		sampleKey
 		away time.Duration
 	}
-	parts := make([]map[place][]near, len(c.srcs))
+	var parts []map[place][]near
 	most := max(10, neighbourhoodOf/len(byHost))
 	less := func(a, b near) int {
 		return cmp.Or(cmp.Compare(a.away, b.away), cmp.Compare(a.hash, b.hash), strings.Compare(a.key.Value, b.key.Value))
 	}
-	c.scan(wants, func(i int, e *Event) {
+	keep := func(i int, e *Event) {
 		ids := identities(e)
 		if len(ids) == 0 {
 			return
@@ -158,11 +158,22 @@ func (c *collector) neighbourhoods() {
 			list = list[:min(len(list), most)]
 		}
 		parts[i][p] = list
-	})
+	}
 	all := map[place][]near{}
-	for _, part := range parts {
-		for p, list := range part {
-			all[p] = append(all[p], list...)
+	others := false
+	for _, some := range []bool{true, false} { // where a server's times lead to no others, all are looked at
+		parts = make([]map[place][]near, len(c.srcs))
+		f := c.widened(wants)
+		f.Some = some
+		c.scanWithin(f, keep)
+		for _, part := range parts {
+			for p, list := range part {
+				all[p] = append(all[p], list...)
+				others = others || slices.ContainsFunc(list, func(n near) bool { return !c.wanted[n.key.Form()] })
+			}
+		}
+		if others {
+			break
 		}
 	}
 	for _, p := range slices.SortedFunc(maps.Keys(all), comparePlaces) {

@@ -74,7 +74,7 @@ type pass struct {
 func (p *pass) run(ctx context.Context) error {
 	s := p.s
 	if !s.config.DryRun {
-		if err := s.list(ctx); err != nil {
+		if err := s.list(ctx, p.plan.From, p.plan.To); err != nil {
 			return err
 		}
 	}

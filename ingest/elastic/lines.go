@@ -64,12 +64,40 @@ func newLines(s *Source, st *stream, docs []*document) *lines {
 		}
 		l.know(d)
 	}
-	if !st.files || st.single {
-		for _, r := range l.runs {
+	all := !st.files || st.single
+	var alone map[*document]bool
+	if !all && !st.folds {
+		alone = l.alone(docs)
+	}
+	for _, r := range l.runs {
+		if all || !slices.ContainsFunc(r.docs, func(d *document) bool { return !alone[d] }) {
 			r.whole, r.ended = true, true
 		}
 	}
 	return l
+}
+
+// alone gives the lines that begin records of no failure. What is written on more lines is told of failures, but where a stream shows
+// otherwise.
+func (l *lines) alone(docs []*document) map[*document]bool {
+	out := map[*document]bool{}
+	l.s.decode(l.st.format, false, docs, func(e *timeline.Event, of []*document) bool {
+		out[of[0]] = len(of) == 1 && calm(e) && (ownStamp(e) || !l.st.stamped)
+		return true
+	}, func(*document, error) bool { return true })
+	return out
+}
+
+// calm says whether e tells of nothing that is told on several lines: no failure, and nothing of the life of a process.
+func calm(e *timeline.Event) bool {
+	if e.Failed || e.Exception != nil || e.Lifecycle != timeline.NoLifecycle {
+		return false
+	}
+	switch e.Severity {
+	case "", "trace", "debug", "info":
+		return true
+	}
+	return false
 }
 
 func (l *lines) know(d *document) {

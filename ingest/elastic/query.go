@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -147,25 +148,36 @@ func (f *fields) bodies() []*field {
 	return out
 }
 
-// failedQuery asks for candidates of failure: by fields that say so, and by the words
-// that stand in failed records of the formats in which the streams are written.
-func (f *fields) failedQuery(failed []*timeline.Failed, words *wordQuery) query {
-	var clauses []any
+// serverErrors are HTTP's statuses of failures by the server.
+var serverErrors = timeline.StatusRange{Lo: 500, Hi: 599}
+
+// codes writes the statuses of ranges, each once.
+func codes(ranges []timeline.StatusRange) []string {
+	all := map[string]bool{}
+	for _, r := range ranges {
+		for c := max(r.Lo, 0); c <= min(r.Hi, 999); c++ {
+			all[strconv.Itoa(c)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// failedClauses ask for candidates of failure by the fields that say so, and for the statuses that are wanted wherever they stand.
+func (f *fields) failedClauses(failed []*timeline.Failed) (clauses []any) {
 	byFormat := byFormat(failed)
 	var ranges []timeline.StatusRange
 	for _, w := range failed {
 		ranges = append(ranges, w.Status...)
 	}
-	if byFormat {
-		ranges = append(ranges, timeline.StatusRange{Lo: 500, Hi: 599})
-	}
-	codes := map[string]bool{}
-	for _, r := range ranges {
-		for c := max(r.Lo, 0); c <= min(r.Hi, 999); c++ {
-			codes[strconv.Itoa(c)] = true
+	if wanted := codes(ranges); len(wanted) > 0 {
+		for _, x := range f.bodies() {
+			clauses = append(clauses, x.in(query{"terms": query{x.name: wanted}}))
 		}
 	}
-	list := slices.Sorted(maps.Keys(codes))
+	if byFormat {
+		ranges = append(ranges, serverErrors)
+	}
+	list := codes(ranges)
 	for _, x := range f.status {
 		if x.kinds&number != 0 {
 			for _, r := range ranges {
@@ -180,11 +192,8 @@ func (f *fields) failedQuery(failed []*timeline.Failed, words *wordQuery) query 
 			clauses = append(clauses, x.in(query{"terms": query{x.name: list}}))
 		}
 	}
-	for _, x := range f.bodies() {
-		clauses = append(clauses, x.in(query{"terms": query{x.name: list}}))
-	}
 	if !byFormat {
-		return anyOf(orNothing(clauses))
+		return clauses
 	}
 	for _, x := range f.level {
 		switch {
@@ -200,12 +209,7 @@ func (f *fields) failedQuery(failed []*timeline.Failed, words *wordQuery) query 
 	for _, x := range f.errors {
 		clauses = append(clauses, x.in(query{"exists": query{"field": x.name}}))
 	}
-	for _, x := range f.bodies() {
-		for _, c := range words.clauses(x.name) {
-			clauses = append(clauses, x.in(c.(query)))
-		}
-	}
-	return anyOf(orNothing(clauses))
+	return clauses
 }
 
 // byFormat says whether the formats' own declarations decide what failed.
@@ -239,17 +243,6 @@ func orNothing(clauses []any) []any {
 	return clauses
 }
 
-// lifeQuery asks for records of process lives.
-func (f *fields) lifeQuery(words *wordQuery) query {
-	var clauses []any
-	for _, x := range f.bodies() {
-		for _, c := range words.clauses(x.name) {
-			clauses = append(clauses, x.in(c.(query)))
-		}
-	}
-	return anyOf(orNothing(clauses))
-}
-
 // The bounds of what a date of the servers can hold with a resolution of nanoseconds.
 var (
 	firstNanos = time.Unix(0, 0)
@@ -274,8 +267,13 @@ func (f *fields) during(from, to time.Time) query {
 // windowQuery asks for what hosts stamped in windows of their clocks.
 func (s *Source) windowQuery(sel *ingest.Selection) query {
 	var clauses []any
+	slack := lagSlack
+	if sel.Some {
+		slack = someLag
+	}
 	for _, host := range sel.WindowHosts() {
-		times := s.stamped(host, sel.Windows(host))
+		lo, hi := s.lag(host, slack)
+		times := s.written(sel.Windows(host), lo, hi)
 		if len(times) == 0 {
 			continue
 		}
@@ -288,9 +286,8 @@ func (s *Source) windowQuery(sel *ingest.Selection) query {
 	return anyOf(orNothing(clauses))
 }
 
-// stamped asks for documents at the times of records that a host stamped in windows of its clocks, which are in order.
-func (s *Source) stamped(host string, windows []timeline.Window) (times []any) {
-	lo, hi := s.lag(host)
+// written asks for documents at the times of records that were stamped in windows, which are in order, with times from lo to hi behind the stamps.
+func (s *Source) written(windows []timeline.Window, lo, hi time.Duration) (times []any) {
 	windows = slices.Clone(windows)
 	for i, w := range windows {
 		windows[i].From, windows[i].To = shift(w.From, lo), shift(w.To, hi)
@@ -302,49 +299,49 @@ func (s *Source) stamped(host string, windows []timeline.Window) (times []any) {
 }
 
 // withinQuery asks for what clocks stamped in their windows, and for what others stamped; nil asks for
-// everything. A host is narrowed if there are windows of all clocks that are seen to stamp its records.
+// everything. A stream is narrowed if there are windows of all clocks that are seen to stamp its records.
 func (s *Source) withinQuery(within map[string][]timeline.Window) query {
-	byHost := map[string][]timeline.Window{}
-	for _, ws := range within {
-		for _, w := range ws {
-			byHost[w.Host] = append(byHost[w.Host], w)
-		}
-	}
-	var clauses, named []any
-	for _, host := range slices.Sorted(maps.Keys(byHost)) {
-		of := s.hostQuery(host)
-		if of == nil || !s.stampedBy(host, within) {
-			continue
-		}
-		times := s.stamped(host, ingest.JoinWindows(byHost[host]))
-		named = append(named, of)
-		clauses = append(clauses, query{"bool": query{"filter": []any{of, anyOf(times)}}})
-	}
-	if len(named) == 0 {
+	if len(within) == 0 {
 		return nil
 	}
-	return anyOf(append(clauses, query{"bool": query{"must_not": named}}))
-}
-
-// stampedBy says whether all clocks that stamp the host's records are among those of within.
-func (s *Source) stampedBy(host string, within map[string][]timeline.Window) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := false
-	for _, st := range s.streams {
-		if st.host != host && !slices.Contains(st.hosts, host) {
+	streams := slices.SortedFunc(maps.Values(s.streams), func(a, b *stream) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.path, b.path))
+	})
+	var clauses, narrowed []any
+	for _, st := range streams {
+		windows, known := st.stampedIn(within)
+		if !known || st.query == nil || len(narrowed) == maxApart {
 			continue
 		}
-		if known = true; !st.looked {
-			return false
-		}
+		times := s.written(windows, st.earliest-someLag, st.latest+someLag)
+		narrowed = append(narrowed, st.query)
+		clauses = append(clauses, query{"bool": query{"filter": []any{st.query, anyOf(times)}}})
+	}
+	if len(narrowed) == 0 {
+		return nil
+	}
+	return anyOf(append(clauses, query{"bool": query{"must_not": narrowed}}))
+}
+
+// stampedIn gives the windows of the clocks that are seen to stamp the records of the stream; known is false if there are none of one of them.
+func (st *stream) stampedIn(within map[string][]timeline.Window) (windows []timeline.Window, known bool) {
+	hosts := st.hosts
+	if len(hosts) == 0 {
+		hosts = []string{st.host}
+	}
+	for _, host := range hosts {
 		for _, zone := range st.zones {
-			if e := (timeline.Event{Host: host, Stamp: timeline.Stamp{Zone: zone}}); len(within[timeline.ClockOf(&e)]) == 0 {
-				return false
+			e := timeline.Event{Host: host, Stamp: timeline.Stamp{Zone: zone}}
+			of := within[timeline.ClockOf(&e)]
+			if len(of) == 0 {
+				return nil, false
 			}
+			windows = append(windows, of...)
 		}
 	}
-	return known
+	return ingest.JoinWindows(windows), st.looked && len(windows) > 0
 }
 
 // shift moves a time of the model, which may be the first or the last that there is.
@@ -408,16 +405,12 @@ func (s *Source) hostQuery(host string) query {
 // where the keys are too many for one.
 func (s *Source) queries(p *ingest.Selection) []query {
 	var first []any
-	if len(p.Failed) > 0 {
-		words := s.failedWords()
-		s.tellUnasked(words)
-		if p.Lifecycle && byFormat(p.Failed) {
-			words.join(s.lifeWords()) // many are the same
-		}
-		first = append(first, s.fields.failedQuery(p.Failed, words))
+	first = append(first, s.fields.failedClauses(p.Failed)...)
+	if failed := byFormat(p.Failed); failed || p.Lifecycle {
+		first = append(first, s.wordClauses(failed, p.Lifecycle)...)
 	}
-	if p.Lifecycle && !byFormat(p.Failed) {
-		first = append(first, s.fields.lifeQuery(s.lifeWords()))
+	if len(p.Failed) > 0 || p.Lifecycle {
+		first = orNothing(first)
 	}
 	if p.Near {
 		first = append(first, s.windowQuery(p))
@@ -435,12 +428,12 @@ func (s *Source) queries(p *ingest.Selection) []query {
 }
 
 // tellUnasked tells of which failures the cluster cannot be asked.
-func (s *Source) tellUnasked(words *wordQuery) {
-	if len(words.unasked) == 0 {
+func (s *Source) tellUnasked(literals []string) {
+	if len(literals) == 0 {
 		return
 	}
-	quoted := make([]string, len(words.unasked))
-	for i, l := range words.unasked {
+	quoted := make([]string, len(literals))
+	for i, l := range literals {
 		quoted[i] = strconv.Quote(l)
 	}
 	s.tell(timeline.Skipped{Count: len(quoted), What: "signs of failure that are not asked for, as a text field is searched by words: " + strings.Join(quoted, " ")})
@@ -458,7 +451,7 @@ func (s *Source) bounded(q query, from, to time.Time) query {
 // bounds gives those of the documents for a filter's, which are about the stamps of
 // the records. Without From the configuration says how far back to look; what is left out so is told.
 func (s *Source) bounds(p *ingest.Selection) (from, to time.Time) {
-	lo, hi := s.lag("")
+	lo, hi := s.lag("", lagSlack)
 	switch {
 	case !p.From.IsZero():
 		from = shift(p.From, lo)

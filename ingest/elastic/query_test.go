@@ -146,6 +146,9 @@ func TestWords(t *testing.T) {
 		{" killed by signal 9", "killed by signal"},
 		{"fatal error: ", ".*fatal"},
 		{" with Bandit", "bandit.*"},
+		{"Node.js v", `.*node\.js`},
+		{"was reloaded.", `reloaded(\..*)?`},
+		{" done.error ", `done\.error`},
 	} {
 		q := &wordQuery{}
 		q.add(c.literal)

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -31,8 +33,8 @@ type stream struct {
 	zones   []timeline.ZoneSource // how its records' stamps tell their zones
 
 	format *format.Format
-	// single says that every line is a record.
-	single bool
+	// single says that every line is a record, folds that records that tell of no failure go over several.
+	single, folds bool
 	// life are literals of which each record of a process life has one, if lifeKnown.
 	life      []format.Literal
 	lifeKnown bool
@@ -60,9 +62,10 @@ const (
 )
 
 // How far the documents' times may be from the stamps of their records beyond what was
-// seen at both ends of a stream; and before anything is known.
+// seen at both ends of a stream, and where some of the records are enough; and before anything is known.
 const (
 	lagSlack   = 15 * time.Minute
+	someLag    = time.Minute
 	unknownLag = 26 * time.Hour
 )
 
@@ -136,8 +139,9 @@ func (s *Source) newStream(values []string) *stream {
 	return st
 }
 
-// list asks once for the streams of the indices, and looks at the largest.
-func (s *Source) list(ctx context.Context) error {
+// list asks once for the streams of the indices, and looks at the largest: those with records of the time that is asked for,
+// which is bounded generously, as nothing is known of how far the documents' times are from the stamps of their records.
+func (s *Source) list(ctx context.Context, from, to time.Time) error {
 	s.mu.Lock()
 	done := s.listed
 	s.mu.Unlock()
@@ -150,8 +154,11 @@ func (s *Source) list(ctx context.Context) error {
 		sources = append(sources, query{n: query{"terms": query{"field": s.fields.exact(n).name, "missing_bucket": true}}})
 	}
 	filter := query{"match_all": query{}}
-	if s.config.Since > 0 {
-		filter = s.fields.during(time.Now().Add(-s.config.Since), time.Time{})
+	switch {
+	case !from.IsZero():
+		filter = s.fields.during(from.Add(-unknownLag), shift(to, unknownLag))
+	case s.config.Since > 0:
+		filter = s.fields.during(time.Now().Add(-s.config.Since), shift(to, unknownLag))
 	}
 	found := map[string]*stream{}
 	var after map[string]any
@@ -268,10 +275,17 @@ func (s *Source) look(ctx context.Context, streams []*stream) error {
 	if err != nil {
 		return err
 	}
-	var p fastjson.Parser
+	var wg sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i, st := range todo {
-		s.detect(st, s.documents(answers[2*i].Hits.Hits, st, &p), s.documents(answers[2*i+1].Hits.Hits, st, &p))
+		free <- struct{}{}
+		wg.Go(func() {
+			var p fastjson.Parser
+			s.detect(st, s.documents(answers[2*i].Hits.Hits, st, &p), s.documents(answers[2*i+1].Hits.Hits, st, &p))
+			<-free
+		})
 	}
+	wg.Wait()
 	s.mu.Lock()
 	s.nameStreams()
 	s.mu.Unlock()
@@ -317,10 +331,12 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	own, records := 0, 0
 	var lo, hi time.Duration
 	hosts, zones := map[string]bool{}, map[timeline.ZoneSource]bool{}
+	folds := false
 	for _, part := range [][]*document{head, tail} {
 		slices.SortFunc(part, byOrder)
 		s.decode(f, false, part, func(e *timeline.Event, docs []*document) bool {
 			records++
+			folds = folds || len(docs) > 1 && calm(e)
 			if e.Host != "" {
 				hosts[e.Host] = true
 			}
@@ -339,6 +355,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.format, st.single, st.looked = f, single, true
+	st.folds = folds
 	st.life, st.lifeKnown = life, lifeKnown
 	st.raw, st.files = raw, offsets > 0
 	st.stamped = own*2 > records
@@ -347,8 +364,8 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 }
 
 // lag bounds how far the documents' times of a host are behind the stamps of its
-// records; of all hosts if it is "".
-func (s *Source) lag(host string) (lo, hi time.Duration) {
+// records, give or take what they may be beyond what was seen; of all hosts if it is "".
+func (s *Source) lag(host string, slack time.Duration) (lo, hi time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := false
@@ -361,74 +378,13 @@ func (s *Source) lag(host string) (lo, hi time.Duration) {
 		}
 		known = true
 		if st.earliest != 0 || st.latest != 0 {
-			lo, hi = min(lo, st.earliest-lagSlack), max(hi, st.latest+lagSlack)
+			lo, hi = min(lo, st.earliest-slack), max(hi, st.latest+slack)
 		}
 	}
 	if !known {
 		return -unknownLag, unknownLag
 	}
 	return lo - time.Second, hi + time.Second
-}
-
-// failedWords are the words by which failed records are asked for where these are text: those
-// of the formats of the streams, and the application loggers' if a stream's bytes tell nothing.
-func (s *Source) failedWords() *wordQuery {
-	q := &wordQuery{}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	general := !s.listed
-	seen := map[*format.Format]bool{}
-	var unasked []string // where nothing but the text tells
-	for _, st := range s.streams {
-		switch f := st.format; {
-		case f == nil || f.Literals == nil:
-			general = true
-		case !seen[f] || st.raw:
-			seen[f] = true
-			of := &wordQuery{}
-			for _, l := range f.Literals {
-				of.add(strings.ReplaceAll(string(l), `\"`, `"`))
-			}
-			q.tokens, q.together = append(q.tokens, of.tokens...), append(q.together, of.together...)
-			if st.raw {
-				unasked = append(unasked, of.unasked...)
-			}
-		}
-	}
-	if f := s.config.Formats.Lookup("json_lines"); general && f != nil {
-		for _, l := range f.Literals {
-			q.add(string(l))
-		}
-	}
-	slices.Sort(unasked)
-	q.unasked = slices.Compact(unasked)
-	return q
-}
-
-// lifeWords are the same for records of process lives.
-func (s *Source) lifeWords() *wordQuery {
-	q := &wordQuery{}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	general := !s.listed
-	seen := map[*format.Format]bool{}
-	for _, st := range s.streams {
-		general = general || !st.lifeKnown
-		if seen[st.format] {
-			continue
-		}
-		seen[st.format] = true
-		for _, l := range st.life {
-			q.add(l.Text)
-		}
-	}
-	if f := s.config.Formats.Lookup("json_lines"); general && f != nil {
-		life, _ := s.config.Formats.LifecycleLiterals(f)
-		for _, l := range life {
-			q.add(l.Text)
-		}
-	}
-	return q
 }
 
 func byOrder(a, b *document) int {

@@ -25,6 +25,7 @@ type token struct {
 	before, after bool
 	digits        int  // how many digits follow instead of anything
 	fewer         bool // or fewer
+	tail          byte // the token ends, or goes on with this
 	phrase        bool // run is several tokens that follow each other
 }
 
@@ -56,12 +57,15 @@ func (q *wordQuery) add(literal string) {
 			continue
 		}
 		j := i
-		for j < len(l) && alnum(l[j]) {
+		for j < len(l) && (alnum(l[j]) || within(l, j)) {
 			j++
 		}
 		t := token{run: l[i:j], before: glues(l, i-1, -1), after: glues(l, j, 1)}
+		if j == len(l)-1 && (l[j] == '.' || l[j] == ':') && letter(l[j-1]) {
+			t.after, t.tail = false, l[j]
+		}
 		n := len(t.run)
-		whole := !t.before && !t.after
+		whole := !t.before && !t.after && t.tail == 0
 		if !whole {
 			phrase = nil
 		} else if phrase = append(phrase, t.run); len(phrase) > 1 {
@@ -94,7 +98,7 @@ func (q *wordQuery) add(literal string) {
 		case isName(l[j:]):
 			n = 0 // its value tells
 		case i > 0 && l[i-1] == '.' && n <= 3:
-			t.run, t.after = "."+t.run, false // a file's extension
+			t.run, t.after, t.tail = "."+t.run, false, 0 // a file's extension
 		case n >= 4:
 		case n >= 2:
 			t.before = false
@@ -138,7 +142,7 @@ const (
 )
 
 // common are words of messages of any kind.
-var common = strings.Fields("a an and at by error failed for from in is new not of on or run sent the to was with")
+var common = strings.Fields("a an and at by complete completed error failed for from in is new not of on or run sent the to was with")
 
 // isName says whether what stands before rest is the name of a field.
 func isName(rest string) bool {
@@ -149,6 +153,13 @@ func isName(rest string) bool {
 // names are words that stand in records of any kind, most as names of fields. A literal that
 // is no more than such a word is not asked for: nearly everything would come back.
 var names = strings.Fields("trace line level status time message msg error.type code type in")
+
+// within says whether at i there is a dot that keeps the letters on both its sides together, as in node.js.
+func within(l string, i int) bool {
+	return l[i] == '.' && i > 0 && i+1 < len(l) && letter(l[i-1]) && letter(l[i+1])
+}
+
+func letter(c byte) bool { return c >= 'a' && c <= 'z' }
 
 // glues says whether a run of letters and digits may go on at i, where the literal ends or a
 // character stands that keeps what is on both its sides together; step is the direction.
@@ -168,7 +179,7 @@ func (t token) covers(u token) bool {
 	switch {
 	case t == u:
 		return true
-	case t.digits > 0 || u.digits > 0 || t.phrase || u.phrase || !t.before && u.before || !t.after && u.after:
+	case t.tail != 0 || u.tail != 0 || t.digits > 0 || u.digits > 0 || t.phrase || u.phrase || !t.before && u.before || !t.after && u.after:
 		return false
 	case t.before && t.after:
 		return strings.Contains(u.run, t.run)
@@ -191,6 +202,10 @@ func (t token) pattern() string {
 		right = strings.Repeat("[0-9]?", t.digits)
 	case t.digits > 0:
 		right = strings.Repeat("[0-9]", t.digits)
+	case t.tail == '.':
+		right = `(\..*)?`
+	case t.tail != 0:
+		right = "(" + string(t.tail) + ".*)?"
 	}
 	return left + strings.ReplaceAll(t.run, ".", `\.`) + right
 }
@@ -257,7 +272,7 @@ func anyToken(field string, tokens []token) []any {
 		switch {
 		case t.phrase:
 			phrases = append(phrases, query{"match_phrase": query{field: t.run}})
-		case t.before || t.after || t.digits > 0:
+		case t.before || t.after || t.digits > 0 || t.tail != 0:
 			patterns[t.open()] = append(patterns[t.open()], t.pattern())
 		default:
 			terms = append(terms, t.run)
@@ -286,11 +301,6 @@ func joined(patterns []string) (out []string) {
 		}
 	}
 	return out
-}
-
-// join adds what another query asks for.
-func (q *wordQuery) join(o *wordQuery) {
-	q.tokens, q.together, q.unasked = append(q.tokens, o.tokens...), append(q.together, o.together...), append(q.unasked, o.unasked...)
 }
 
 // glued are the names of IDs that stand with the ID in one token, where a colon is all
