@@ -68,9 +68,10 @@ type Source struct {
 	records, found atomic.Int64 // by the query that is asked: given so far, in all
 
 	mu       sync.Mutex
-	streams  map[string]*stream // by identity
-	listed   bool               // the streams of the index were asked for
-	from, to time.Time          // of the raw stamps seen
+	streams  map[string]*stream   // by identity
+	lags     map[string]*clockLag // by clock
+	listed   bool                 // the streams of the index were asked for
+	from, to time.Time            // of the raw stamps seen
 	bytes    int64
 	indices  map[string]bool
 	skipped  map[string]*timeline.Skipped
@@ -115,7 +116,7 @@ func Open(ctx context.Context, u *url.URL, c ingest.Config) (*Source, error) {
 		name: cmp.Or(c.Name, u.Redacted()), config: c, client: client, index: pattern,
 		addresses: []*url.URL{{Scheme: transport, Host: u.Host, User: u.User, Path: strings.TrimSuffix(dir, "/")}},
 		log:       c.Log,
-		streams:   map[string]*stream{}, indices: map[string]bool{}, skipped: map[string]*timeline.Skipped{},
+		streams:   map[string]*stream{}, lags: map[string]*clockLag{}, indices: map[string]bool{}, skipped: map[string]*timeline.Skipped{},
 	}
 	for _, a := range c.URLs {
 		s.addresses = append(s.addresses, &url.URL{Scheme: a.Scheme, Host: a.Host, Path: strings.TrimSuffix(a.Path, "/")})

@@ -183,7 +183,10 @@ func (p *pass) give(ctx context.Context, st *stream, run []*document, sample boo
 		if d.cut && !p.skip(timeline.Pos{Source: s.name, Path: st.path, Index: d.index, Doc: d.id, Offset: d.order}, ingest.WhatCut(s.config.MaxRecord), nil) {
 			return false
 		}
-		s.fill(e, docs)
+		stamped := !e.Undated()
+		if s.fill(e, docs); stamped {
+			s.observe(e, d)
+		}
 		p.sawTime(e.Time)
 		if !p.plan.InTime(e) {
 			return true

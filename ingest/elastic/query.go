@@ -35,7 +35,7 @@ func (x *field) in(clause query) query {
 const (
 	maxKeys    = 8_000
 	maxPhrases = 90
-	maxSpans   = 256
+	maxSpans   = 800
 	// maxHalves is up to how many keys are also asked for as ends of longer ones, for which the
 	// server looks at all of its terms.
 	maxHalves = 8
@@ -264,38 +264,48 @@ func (f *fields) during(from, to time.Time) query {
 	return query{"range": query{f.time: r}}
 }
 
-// windowQuery asks for what hosts stamped in windows of their clocks.
-func (s *Source) windowQuery(sel *ingest.Selection) query {
-	var clauses []any
+// windowQueries ask for what hosts stamped in windows of their clocks.
+func (s *Source) windowQueries(sel *ingest.Selection) (out []query) {
 	slack := lagSlack
 	if sel.Some {
 		slack = someLag
 	}
+	var clauses []any
+	spans := 0
 	for _, host := range sel.WindowHosts() {
-		lo, hi := s.lag(host, slack)
-		times := s.written(sel.Windows(host), lo, hi)
-		if len(times) == 0 {
-			continue
+		var others []any
+		for _, of := range s.clocksOf(host) {
+			times := s.times(s.written(of.clocks, sel.Windows(host), slack))
+			if len(times) == 0 {
+				continue
+			}
+			if spans += len(times); spans > maxSpans && len(clauses) > 0 {
+				out = append(out, anyOf(clauses))
+				clauses, spans = nil, len(times)
+			}
+			filter := []any{anyOf(times)}
+			if of.streams != nil {
+				filter = append(filter, anyOf(of.streams))
+			} else if q := s.hostQuery(host); q != nil {
+				filter = append(filter, q)
+			}
+			q := query{"filter": filter}
+			if of.streams == nil && len(others) > 0 {
+				q["must_not"] = others
+			}
+			others = append(others, of.streams...)
+			clauses = append(clauses, query{"bool": q})
 		}
-		filter := []any{anyOf(times)}
-		if q := s.hostQuery(host); q != nil {
-			filter = append(filter, q)
-		}
-		clauses = append(clauses, query{"bool": query{"filter": filter}})
 	}
-	return anyOf(orNothing(clauses))
+	return append(out, anyOf(orNothing(clauses)))
 }
 
-// written asks for documents at the times of records that were stamped in windows, which are in order, with times from lo to hi behind the stamps.
-func (s *Source) written(windows []timeline.Window, lo, hi time.Duration) (times []any) {
-	windows = slices.Clone(windows)
-	for i, w := range windows {
-		windows[i].From, windows[i].To = shift(w.From, lo), shift(w.To, hi)
-	}
+// times asks for documents of windows of their times, which are in order.
+func (s *Source) times(windows []timeline.Window) (out []any) {
 	for _, w := range joinWindows(windows, maxSpans) {
-		times = append(times, s.fields.during(w.From, w.To))
+		out = append(out, s.fields.during(w.From, w.To))
 	}
-	return times
+	return out
 }
 
 // withinQuery asks for what clocks stamped in their windows, and for what others stamped; nil asks for
@@ -305,19 +315,22 @@ func (s *Source) withinQuery(within map[string][]timeline.Window) query {
 		return nil
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	streams := slices.SortedFunc(maps.Values(s.streams), func(a, b *stream) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.path, b.path))
 	})
+	s.mu.Unlock()
 	var clauses, narrowed []any
 	for _, st := range streams {
 		windows, known := st.stampedIn(within)
 		if !known || st.query == nil || len(narrowed) == maxApart {
 			continue
 		}
-		times := s.written(windows, st.earliest-someLag, st.latest+someLag)
+		var times []timeline.Window
+		for clock, ws := range windows {
+			times = append(times, s.written([]*clockLag{s.clock(clock)}, ws, someLag)...)
+		}
 		narrowed = append(narrowed, st.query)
-		clauses = append(clauses, query{"bool": query{"filter": []any{st.query, anyOf(times)}}})
+		clauses = append(clauses, query{"bool": query{"filter": []any{st.query, anyOf(s.times(ingest.JoinWindows(times)))}}})
 	}
 	if len(narrowed) == 0 {
 		return nil
@@ -325,8 +338,9 @@ func (s *Source) withinQuery(within map[string][]timeline.Window) query {
 	return anyOf(append(clauses, query{"bool": query{"must_not": narrowed}}))
 }
 
-// stampedIn gives the windows of the clocks that are seen to stamp the records of the stream; known is false if there are none of one of them.
-func (st *stream) stampedIn(within map[string][]timeline.Window) (windows []timeline.Window, known bool) {
+// stampedIn gives the windows of the clocks that are seen to stamp the records of the stream, by clock; known is false if there are none of one of them.
+func (st *stream) stampedIn(within map[string][]timeline.Window) (windows map[string][]timeline.Window, known bool) {
+	windows = map[string][]timeline.Window{}
 	hosts := st.hosts
 	if len(hosts) == 0 {
 		hosts = []string{st.host}
@@ -334,14 +348,13 @@ func (st *stream) stampedIn(within map[string][]timeline.Window) (windows []time
 	for _, host := range hosts {
 		for _, zone := range st.zones {
 			e := timeline.Event{Host: host, Stamp: timeline.Stamp{Zone: zone}}
-			of := within[timeline.ClockOf(&e)]
-			if len(of) == 0 {
+			clock := timeline.ClockOf(&e)
+			if windows[clock] = within[clock]; len(windows[clock]) == 0 {
 				return nil, false
 			}
-			windows = append(windows, of...)
 		}
 	}
-	return ingest.JoinWindows(windows), st.looked && len(windows) > 0
+	return windows, st.looked && len(windows) > 0
 }
 
 // shift moves a time of the model, which may be the first or the last that there is.
@@ -412,8 +425,10 @@ func (s *Source) queries(p *ingest.Selection) []query {
 	if len(p.Failed) > 0 || p.Lifecycle {
 		first = orNothing(first)
 	}
+	var more []query
 	if p.Near {
-		first = append(first, s.windowQuery(p))
+		near := s.windowQueries(p)
+		first, more = append(first, near[0]), near[1:]
 	}
 	keys := s.fields.keyQueries(p.Keys)
 	var out []query
@@ -424,7 +439,7 @@ func (s *Source) queries(p *ingest.Selection) []query {
 	if len(first) > 0 {
 		out = append(out, anyOf(first))
 	}
-	return append(out, keys...)
+	return slices.Concat(out, more, keys)
 }
 
 // tellUnasked tells of which failures the cluster cannot be asked.
@@ -451,7 +466,7 @@ func (s *Source) bounded(q query, from, to time.Time) query {
 // bounds gives those of the documents for a filter's, which are about the stamps of
 // the records. Without From the configuration says how far back to look; what is left out so is told.
 func (s *Source) bounds(p *ingest.Selection) (from, to time.Time) {
-	lo, hi := s.lag("", lagSlack)
+	lo, hi := s.lag()
 	switch {
 	case !p.From.IsZero():
 		from = shift(p.From, lo)

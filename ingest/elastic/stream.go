@@ -43,11 +43,8 @@ type stream struct {
 	// raw says that some of its documents are texts that were not parsed into fields.
 	raw bool
 	// files says that its documents are lines of a file with their places in it.
-	files bool
-	// earliest and latest are by how much the documents' times are behind the stamps
-	// of their records.
-	earliest, latest time.Duration
-	looked           bool
+	files  bool
+	looked bool
 }
 
 // How much of a stream is looked at, how many are listed, and how many looked at
@@ -59,14 +56,6 @@ const (
 	maxStreams    = 10_000
 	maxHeads      = 256
 	listPage      = 500
-)
-
-// How far the documents' times may be from the stamps of their records beyond what was
-// seen at both ends of a stream, and where some of the records are enough; and before anything is known.
-const (
-	lagSlack   = 15 * time.Minute
-	someLag    = time.Minute
-	unknownLag = 26 * time.Hour
 )
 
 // identityOf gives what tells the document's stream from others: the values of the
@@ -329,7 +318,6 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	screen := s.config.Formats.NewScreen(f, text.Bytes(), format.Options{Format: f})
 	single := screen != nil && screen.Lines()
 	own, records := 0, 0
-	var lo, hi time.Duration
 	hosts, zones := map[string]bool{}, map[timeline.ZoneSource]bool{}
 	folds := false
 	for _, part := range [][]*document{head, tail} {
@@ -347,8 +335,8 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 				own++
 			}
 			zones[e.Stamp.Zone] = true
-			lag := docs[0].time.Sub(e.Time)
-			lo, hi = min(lo, lag), max(hi, lag)
+			ingest.Complete(e, st.service, st.host, s.config)
+			s.observe(e, docs[0])
 			return true
 		}, func(*document, error) bool { return true })
 	}
@@ -359,32 +347,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 	st.life, st.lifeKnown = life, lifeKnown
 	st.raw, st.files = raw, offsets > 0
 	st.stamped = own*2 > records
-	st.earliest, st.latest = lo, hi
 	st.hosts, st.zones = slices.Sorted(maps.Keys(hosts)), slices.Sorted(maps.Keys(zones))
-}
-
-// lag bounds how far the documents' times of a host are behind the stamps of its
-// records, give or take what they may be beyond what was seen; of all hosts if it is "".
-func (s *Source) lag(host string, slack time.Duration) (lo, hi time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := false
-	for _, st := range s.streams {
-		if host != "" && st.host != host && !slices.Contains(st.hosts, host) {
-			continue
-		}
-		if !st.looked {
-			return -unknownLag, unknownLag
-		}
-		known = true
-		if st.earliest != 0 || st.latest != 0 {
-			lo, hi = min(lo, st.earliest-slack), max(hi, st.latest+slack)
-		}
-	}
-	if !known {
-		return -unknownLag, unknownLag
-	}
-	return lo - time.Second, hi + time.Second
 }
 
 func byOrder(a, b *document) int {
