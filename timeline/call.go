@@ -494,7 +494,8 @@ func (d *draft) callFor(p, h *Hop) *Call {
 		}
 		window, timed := callLength(c)
 		length, ok := hopLength(h)
-		if timed && ok && !within(length, window) || c.End.CertainlyBefore(h.Start) {
+		left := c.Ended == GaveUp || c.Ended == CallerLeft // and h may have gone on
+		if !left && timed && ok && !within(length, window) || c.End.CertainlyBefore(h.Start) {
 			continue
 		}
 		return c

@@ -235,6 +235,7 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	d.attend(hops, calls)
 	taken := map[*Hop]bool{}
 	winner := map[*Call]*Hop{}
+	calledBy := map[*Hop]*Hop{}
 	give := func(c *Call, h *Hop, weight int) {
 		winner[c], taken[h] = h, true
 		at := peerOf(c)
@@ -253,11 +254,15 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		if sp := h.span(); sp != nil && sp.caller != nil {
 			taken[h] = true // its caller is known
 			for _, c := range calls {
+				if c.Record != nil && c.Record.Pos == *sp.caller {
+					calledBy[h] = c.Caller
+				}
 				switch {
 				case c.Record == nil || c.Record.Pos != *sp.caller || c.Peer == "" || c.Failed():
 				case c.Record.Kind == ClientSpan:
 					give(c, h, 3)
 				case onlyCall(c, calls):
+					winner[c] = h
 					d.reach(peerOf(c), place{h.Service, h.Host})
 					if g := groupOf(c); g != "" {
 						d.reach(peerAt{peer: g}, place{service: h.Service})
@@ -270,7 +275,6 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	elsewhere := func(c *Call, h *Hop) bool {
 		return beside(c) && (h.Service == c.Caller.Service || d.besides[c.Caller.Host] > 1 && h.Host != c.Caller.Host)
 	}
-	calledBy := map[*Hop]*Hop{}
 	for _, c := range calls {
 		for _, h := range hops {
 			if usable(c) && winner[c] == nil && !taken[h] && !itself(h, c.Caller) && canAnswer(h, c) && d.namesOrClaims(c.Peer, h) {

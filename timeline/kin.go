@@ -58,12 +58,13 @@ func twinZones(links []*kinLink, ends map[bench][]*end) map[string]time.Duration
 const zoneStep = 15 * time.Minute
 
 // kinWanted says whether some exchange that is wanted has no ID, may have another one at its other end, or broke off: it began to at any that
-// passed it on; or whether it failed at a proxy of which nothing tells what it called.
+// passed it on; or whether it failed at a proxy of which nothing tells what it called, or IDs alone while there are proxies that write none.
 func (c *collector) kinWanted(ends []*end) bool {
 	byLine := map[string][]*end{}
+	lone := len(c.loneProxies()) > 0
 	for _, x := range ends {
 		atProxy := x.leaf && x.failing() && (x.e.Role == RoleGateway || x.e.Role == RoleProxy)
-		if x.wanted && (!x.named || x.e.Ended == Truncated || atProxy) {
+		if x.wanted && (!x.named || x.e.Ended == Truncated || atProxy || x.over && x.failing() && lone) {
 			return true
 		}
 		if x.root {

@@ -38,7 +38,8 @@ func (c *collector) sharesIDs(p, q string) bool {
 type sandwich struct{ upper, lower fit }
 
 // between pairs exchanges of a log without IDs with those of the logs on both sides of it that share one: each lies within the
-// upper and around the lower one of the same request, which is more than either tells.
+// upper and around the lower one of the same request, which is more than either tells. That IDs tie these two to each other does not
+// speak against it: that is all that IDs tell where what stands between writes none.
 func (m *kinMatch) between(links []*kinLink, may func(u, l *end) bool) {
 	for _, a := range links {
 		for _, b := range links {
@@ -50,28 +51,37 @@ func (m *kinMatch) between(links []*kinLink, may func(u, l *end) bool) {
 	}
 }
 
+// calledDirectly says whether the peer that an exchange called is known to be the service of another one.
+func (c *collector) calledDirectly(u, l *end) bool {
+	if !u.over || len(u.e.Calls) == 0 {
+		return false
+	}
+	at, ok := c.book.Lookup(u.at.service, u.e.Calls[len(u.e.Calls)-1].Peer)
+	return ok && at.Service == l.at.service
+}
+
 // fill pairs the exchanges between the upper log of a and the lower log of b.
 func (m *kinMatch) fill(a, b *kinLink, may func(u, l *end) bool) {
 	below := map[string][]*end{}
 	for _, l := range m.ends[b.lower] {
-		if l.named && l.root && !m.up[l] {
+		if l.named && (l.root || l.under) && !m.up[l] {
 			below[l.set] = append(below[l.set], l)
 		}
 	}
 	var all []sandwich
 	for _, u := range m.ends[a.upper] {
-		if !u.named || !u.leaf || m.down[u] != nil {
+		if !u.named || !u.leaf && !u.over || m.down[u] != nil {
 			continue
 		}
 		for _, x := range m.lines[a.lower][u.line] {
-			if x.named || !x.root || !x.leaf || m.up[x] || m.down[x] != nil || !may(u, x) {
+			if x.named || !x.root || !x.leaf && !x.gaveUp || m.up[x] || m.down[x] != nil || !may(u, x) {
 				continue
 			}
 			if !m.c.fits(a, u, x) {
 				continue
 			}
 			for _, l := range below[u.set] {
-				if !may(x, l) {
+				if !may(x, l) || m.c.calledDirectly(u, l) {
 					continue
 				}
 				if m.c.fits(b, x, l) {

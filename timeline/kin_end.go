@@ -27,6 +27,8 @@ type end struct {
 	agent       string
 	named       bool // it bears an identity key
 	root, leaf  bool // no record tells who called it; none tells whom it called
+	over, under bool // an ID ties it to an exchange of a service below it, or above it, though one without ID may stand between
+	gaveUp      bool // it waited for its last call no longer; what that asked for may have gone on
 	wanted      bool // it is of a request asked for
 	within      *end // the nearest exchange that it was made for and that tells its end
 
@@ -91,6 +93,7 @@ func endOfExchange(e *Event, set string) end {
 		if c.OwnMade || c.Ended != Complete && c.Ended != OutcomeUnknown {
 			x.leaf = false // no answer came from below
 		}
+		x.gaveUp = c.Ended == GaveUp || c.Ended == CallerLeft
 	}
 	return x
 }
@@ -151,8 +154,11 @@ func (c *collector) ends() []*end {
 				x := endOfExchange(sp.Event, set)
 				x.wanted = wanted
 				x.root = h.Caller == nil || h.Caller.Record == nil
+				x.under = !x.root && x.named
 				for _, call := range h.Calls {
-					x.leaf = x.leaf && (call.Record == nil || call.Callee == nil || call.Callee.Silent)
+					own := call.Record == nil || call.Callee == nil || call.Callee.Silent
+					x.leaf = x.leaf && own
+					x.over = x.over || !own && x.named && call.Record.Pos == sp.Pos
 				}
 				out = append(out, &x)
 			}
