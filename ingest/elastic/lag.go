@@ -68,8 +68,8 @@ func (s *Source) observe(e *timeline.Event, d *document) {
 		c.steps[step] = &lagRange{}
 	}
 	c.steps[step].add(lag)
-	if st := d.stream; st != nil && !slices.Contains(st.zones, e.Stamp.Zone) {
-		st.zones = append(st.zones, e.Stamp.Zone) // the stream goes on otherwise than it began
+	if st := d.stream; st != nil && !slices.Contains(st.zones, e.Stamp.Zone) && !slices.Contains(st.others, e.Stamp.Zone) {
+		st.others = append(st.others, e.Stamp.Zone)
 	}
 }
 
@@ -149,7 +149,10 @@ func (s *Source) clocksOf(host string) (out []*clocked) {
 			continue
 		}
 		var clocks []*clockLag
-		for _, zone := range st.zones {
+		zones := slices.Concat(st.zones, st.others)
+		slices.Sort(zones)
+		zones = slices.Compact(zones)
+		for _, zone := range zones {
 			if c := s.lags[timeline.ClockOf(&timeline.Event{Host: host, Stamp: timeline.Stamp{Zone: zone}})]; c != nil && !slices.Contains(clocks, c) {
 				clocks = append(clocks, c)
 			}
@@ -157,7 +160,7 @@ func (s *Source) clocksOf(host string) (out []*clocked) {
 		if len(clocks) == 0 || len(clocks) == len(rest.clocks) {
 			continue
 		}
-		name := fmt.Sprint(st.zones)
+		name := fmt.Sprint(zones)
 		if byClocks[name] == nil {
 			byClocks[name] = &clocked{clocks: clocks}
 			out = append(out, byClocks[name])

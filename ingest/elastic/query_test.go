@@ -231,3 +231,16 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestFollowingPages: the larger the documents are, the fewer come at once.
+func TestFollowingPages(t *testing.T) {
+	for size, want := range map[int]int{100: maxFirst, 3 << 10: 5461, 1 << 20: followingLeast} {
+		hits := make([]hit, 20)
+		for i := range hits {
+			hits[i].Source = make([]byte, size)
+		}
+		if got := followingPage(hits); got != want {
+			t.Errorf("documents of %d bytes: %d come on a page, want %d", size, got, want)
+		}
+	}
+}

@@ -238,12 +238,13 @@ func (p *snapshot) read(ctx context.Context, q query, whole bool, each func(hits
 		return err
 	}
 	n := max(1, min(maxSlices, first.Shards.Total))
+	size := (followingPage(first.Hits.Hits) + n - 1) / n
 	parts := make([]*slice, n)
 	for i := range parts {
 		parts[i] = &slice{pages: make(chan slicePage, 1)}
 		wg.Go(func() {
 			defer close(parts[i].pages)
-			p.follow(ctx, q, i, n, first.Hits.Hits[pageSize-1].Sort, whole, parts[i].pages)
+			p.follow(ctx, q, i, n, size, first.Hits.Hits[pageSize-1].Sort, whole, parts[i].pages)
 		})
 	}
 	var out []hit
@@ -302,9 +303,24 @@ func earliest(parts []*slice) (*hit, error) {
 	return h, nil
 }
 
-// follow reads one of n slices to its end, from behind a document on.
-func (p *snapshot) follow(ctx context.Context, q query, i, n int, after []json.RawMessage, whole bool, to chan<- slicePage) {
-	size := (pageSize + n - 1) / n
+// Bounds of what the pages after the first of all slices hold together: bytes, and documents. For each page a server looks anew for the terms that a
+// regular expression matches.
+const (
+	followingBytes = 16 << 20
+	followingLeast = 500
+)
+
+// followingPage gives how many documents the pages of all slices hold, by those of the first one.
+func followingPage(first []hit) int {
+	bytes := 0
+	for i := range first {
+		bytes += len(first[i].Source)
+	}
+	return max(followingLeast, min(maxFirst, followingBytes*len(first)/max(bytes, 1)))
+}
+
+// follow reads one of n slices to its end in pages of a size, from behind a document on.
+func (p *snapshot) follow(ctx context.Context, q query, i, n, size int, after []json.RawMessage, whole bool, to chan<- slicePage) {
 	var part query
 	if n > 1 {
 		part = query{"id": i, "max": n}

@@ -30,7 +30,8 @@ type stream struct {
 	service string // where its records do not name one
 	host    string
 	hosts   []string              // that its records name
-	zones   []timeline.ZoneSource // how its records' stamps tell their zones
+	zones   []timeline.ZoneSource // how its records' stamps tell their zones, by its head and tail
+	others  []timeline.ZoneSource // how some of its records do besides
 
 	format *format.Format
 	// single says that every line is a record, folds that records that tell of no failure go over several.
