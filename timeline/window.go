@@ -498,7 +498,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		}
 	}
 	sameWorker(list, joins)
-	killedAgain(list, joins)
+	killedAgain(list, joins, c.shares())
 	pairDeaths(list, joins)
 	pairMessages(list, joins)
 	extra := map[string][]Joined{}
