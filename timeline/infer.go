@@ -60,7 +60,19 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 // narrow leaves of a window of which the record tells one end alone what is known of the exchange in its request.
 func (x *exchange) narrow(h *Hop, clocks *ClockModel) {
 	sp := h.span()
-	if _, _, startOK, endOK := sp.Interval(); startOK && endOK || !h.Start.Known() || !h.End.Known() || !clocks.Tied(sp.Event) {
+	start, end, startOK, endOK := sp.Interval()
+	if startOK && endOK {
+		return
+	}
+	// It was there no longer than who called it waited, whatever their clocks say.
+	if most, ok := lengthAbove(h); ok && startOK {
+		x.raw.Hi = earlier(x.raw.Hi, x.raw.Lo.Add(start.Hi.Sub(start.Lo)+most))
+		x.to.Latest = earlier(x.to.Latest, x.from.Latest.Add(most))
+	} else if ok && endOK {
+		x.raw.Lo = later(x.raw.Lo, x.raw.Hi.Add(end.Lo.Sub(end.Hi)-most))
+		x.from.Earliest = later(x.from.Earliest, x.to.Earliest.Add(-most))
+	}
+	if !h.Start.Known() || !h.End.Known() || !clocks.Tied(sp.Event) {
 		return
 	}
 	from, to := h.Start, h.End
@@ -72,6 +84,32 @@ func (x *exchange) narrow(h *Hop, clocks *ClockModel) {
 	if hi.Before(x.raw.Hi) {
 		x.raw.Hi = hi
 	}
+}
+
+// lengthAbove gives how long a hop took at most by the record of the call to it, or by the exchange in which it was called.
+func lengthAbove(h *Hop) (most time.Duration, ok bool) {
+	if h.Caller == nil || h.Caller.Ended == GaveUp || h.Caller.Ended == CallerLeft {
+		return 0, false // it may have gone on
+	}
+	l, ok := callLength(h.Caller)
+	if !ok {
+		l, ok = hopLength(h.Caller.Caller)
+	}
+	return l.d + l.res, ok
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // exchanges are those of one service on one host, by clock, each list by start.

@@ -24,6 +24,7 @@ type end struct {
 	length      length
 	hasLength   bool
 	client      string
+	forwarded   string // the clients of the proxies before it, as it was told: X-Forwarded-For
 	agent       string
 	named       bool // it bears an identity key
 	root, leaf  bool // no record tells who called it; none tells whom it called
@@ -81,7 +82,8 @@ func endOfExchange(e *Event, set string) end {
 	x := end{
 		e: e, set: set, at: benchOf(e), clock: ClockOf(e),
 		line: e.Attrs.Get("http.request.method") + " " + e.Attrs.Get("url.path"), asks: asking(e), status: e.StatusCode, got: e.StatusCode,
-		client: hostPart(e.Attrs.Get(KeyClient)), agent: e.Attrs.Get("user_agent.original"), named: hasIdentity(e), root: true, leaf: true,
+		client: hostPart(e.Attrs.Get(KeyClient)), agent: e.Attrs.Get("user_agent.original"),
+		forwarded: e.Attrs.Get("http.request.header.x-forwarded-for"), named: hasIdentity(e), root: true, leaf: true,
 	}
 	x.start, x.stop, x.hasStart, x.hasStop = e.Interval()
 	if e.Stamp.HasDuration() {
@@ -184,6 +186,20 @@ func (x *end) tells() int { return 2*boolInt(x.named) + boolInt(x.hasLength) }
 // alike says whether two exchanges may be one that both ends logged, but for status and time.
 func (x *end) alike(o *end) bool {
 	return x.at != o.at && x.set != o.set && x.line == o.line && strings.TrimSpace(x.line) != "" && (x.agent == "" || o.agent == "" || x.agent == o.agent)
+}
+
+// via says whether what x was told of the proxies before it speaks for o being one of them: 1 if it names the client of o, -1 if it names others
+// alone, 0 if nothing tells.
+func (x *end) via(o *end) int {
+	if x.forwarded == "" || o.client == "" {
+		return 0
+	}
+	for addr := range strings.SplitSeq(x.forwarded, ",") {
+		if hostPart(strings.TrimSpace(addr)) == o.client {
+			return 1
+		}
+	}
+	return -1
 }
 
 // answers says whether lower may be the exchange on which the answer of upper rests, but for the time.

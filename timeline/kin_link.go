@@ -188,7 +188,7 @@ func (c *collector) fewAgree(l *kinLink, a, b []*end) bool {
 }
 
 // order says which of two logs forwards to the other: 1 if the first one does, -1 if the second one does, 0 if nothing tells.
-// An app is behind what is none. Whatever waits is at it for longer, meets more clients, fails when the other does not, and has
+// An app is behind what is none. Whatever waits is at it for longer, has a client that the other was told of, meets more clients, fails when the other does not, and has
 // exchanges that never reached the other.
 func (c *collector) order(l *kinLink, a, b []*end) int {
 	if n := sign(boolInt(b[0].e.Role == RoleApp) - boolInt(a[0].e.Role == RoleApp)); n != 0 {
@@ -197,18 +197,21 @@ func (c *collector) order(l *kinLink, a, b []*end) int {
 	if n := sign(c.book.Edge(l.upper.service, l.lower.service).Calls - c.book.Edge(l.lower.service, l.upper.service).Calls); n != 0 {
 		return n
 	}
-	longer, failed := 0, 0
+	longer, via, failed := 0, 0, 0
 	for i, j := range l.met.pairs {
 		u, o := a[i], b[j]
 		if u.hasLength && o.hasLength {
 			longer += boolInt(!within(u.length, o.length)) - boolInt(!within(o.length, u.length))
 		}
+		via += o.via(u) - u.via(o)
 		failed += boolInt(u.failing() && !o.failing()) - boolInt(o.failing() && !u.failing())
 	}
 	lone := l.met.loneA - l.met.loneB
 	switch ca, cb := clients(a), clients(b); {
 	case longer != 0:
 		return sign(longer)
+	case via != 0:
+		return sign(via)
 	case ca >= 2*cb && ca > 2, cb >= 2*ca && cb > 2:
 		return sign(ca - cb)
 	case failed != 0:

@@ -68,3 +68,46 @@ func TestOfOneSystem(t *testing.T) {
 		}
 	}
 }
+
+// TestVia: what a proxy was told of those before it names the client of the one that called it.
+func TestVia(t *testing.T) {
+	for _, c := range []struct {
+		forwarded, client string
+		want              int
+	}{
+		{"198.51.100.7", "198.51.100.7", 1},
+		{"198.51.100.7, 10.0.0.1", "10.0.0.1", 1},
+		{"[2001:db8::7]:4711", "[2001:db8::7]", 1},
+		{"198.51.100.7", "10.0.0.1", -1},
+		{"", "10.0.0.1", 0},
+		{"198.51.100.7", "", 0},
+	} {
+		x, o := &end{forwarded: c.forwarded}, &end{client: hostPart(c.client)}
+		if got := x.via(o); got != c.want {
+			t.Errorf("told %q, client %q: got %d, want %d", c.forwarded, c.client, got, c.want)
+		}
+	}
+}
+
+// TestNoLongerThanItsCaller: an exchange of which one end is logged lasted no longer than its caller waited, on a clock that is tied to none.
+func TestNoLongerThanItsCaller(t *testing.T) {
+	e := parseEvents(t, "web w1 server 10:00:10.000 res=1s status=502")[0]
+	up := parseEvents(t, "edge e1 server 10:00:10.500 dur=20ms status=502 call=web,502,,20ms")[0]
+	clocks := newClockFit().fit()
+	call := &Call{Caller: &Hop{Service: "edge"}, Record: &Joined{Event: up}}
+	h := &Hop{Service: "web", Events: []*Joined{{Event: e}}, Caller: call}
+	x := exchangeOf(e, clocks)
+	if got := x.raw.Hi.Sub(x.raw.Lo); got < unknownLength {
+		t.Fatalf("of its own record it lasted %v at most, want %v and more", got, unknownLength)
+	}
+	call.Caller.Events = []*Joined{{Event: up}}
+	x.narrow(h, clocks)
+	if got := x.raw.Hi.Sub(x.raw.Lo); got > 1100*time.Millisecond {
+		t.Errorf("its caller waited 20 ms, and it lasted %v at most", got)
+	}
+	call.Ended = GaveUp
+	x = exchangeOf(e, clocks)
+	if x.narrow(h, clocks); x.raw.Hi.Sub(x.raw.Lo) < unknownLength {
+		t.Error("it was left, and may have gone on")
+	}
+}
