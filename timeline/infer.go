@@ -64,7 +64,7 @@ func (x *exchange) narrow(h *Hop, clocks *ClockModel) {
 	if startOK && endOK {
 		return
 	}
-	// It was there no longer than who called it waited, whatever their clocks say.
+	// It was there no longer than who had its answer waited for it, whatever their clocks say.
 	if most, ok := lengthAbove(h); ok && startOK {
 		x.raw.Hi = earlier(x.raw.Hi, x.raw.Lo.Add(start.Hi.Sub(start.Lo)+most))
 		x.to.Latest = earlier(x.to.Latest, x.from.Latest.Add(most))
@@ -86,10 +86,11 @@ func (x *exchange) narrow(h *Hop, clocks *ClockModel) {
 	}
 }
 
-// lengthAbove gives how long a hop took at most by the record of the call to it, or by the exchange in which it was called.
+// lengthAbove gives how long a hop took at most by the record of the call to it, or by the exchange in which it was called. Where its caller did not
+// have its answer, it may have gone on.
 func lengthAbove(h *Hop) (most time.Duration, ok bool) {
-	if h.Caller == nil || h.Caller.Ended == GaveUp || h.Caller.Ended == CallerLeft {
-		return 0, false // it may have gone on
+	if h.Caller == nil || h.Caller.Ended != Complete {
+		return 0, false
 	}
 	l, ok := callLength(h.Caller)
 	if !ok {

@@ -189,7 +189,7 @@ func (c *collector) fewAgree(l *kinLink, a, b []*end) bool {
 
 // order says which of two logs forwards to the other: 1 if the first one does, -1 if the second one does, 0 if nothing tells.
 // An app is behind what is none. Whatever waits is at it for longer, has a client that the other was told of, meets more clients, fails when the other does not, and has
-// exchanges that never reached the other.
+// exchanges that never reached the other. The last two, and what the software mostly is for, do not outweigh that the other was told of clients which it does not know.
 func (c *collector) order(l *kinLink, a, b []*end) int {
 	if n := sign(boolInt(b[0].e.Role == RoleApp) - boolInt(a[0].e.Role == RoleApp)); n != 0 {
 		return n
@@ -197,36 +197,32 @@ func (c *collector) order(l *kinLink, a, b []*end) int {
 	if n := sign(c.book.Edge(l.upper.service, l.lower.service).Calls - c.book.Edge(l.lower.service, l.upper.service).Calls); n != 0 {
 		return n
 	}
-	longer, via, failed := 0, 0, 0
+	longer, named, strange, failed := 0, 0, 0, 0
 	for i, j := range l.met.pairs {
 		u, o := a[i], b[j]
 		if u.hasLength && o.hasLength {
 			longer += boolInt(!within(u.length, o.length)) - boolInt(!within(o.length, u.length))
 		}
-		via += o.via(u) - u.via(o)
+		named += boolInt(o.via(u) > 0) - boolInt(u.via(o) > 0)
+		strange += boolInt(u.via(o) < 0) - boolInt(o.via(u) < 0)
 		failed += boolInt(u.failing() && !o.failing()) - boolInt(o.failing() && !u.failing())
 	}
-	lone := l.met.loneA - l.met.loneB
+	rank := map[Role]int{RoleGateway: 3, RoleProxy: 2, RoleUnknown: 1}
+	n := 0
 	switch ca, cb := clients(a), clients(b); {
 	case longer != 0:
 		return sign(longer)
-	case via != 0:
-		return sign(via)
+	case named != 0:
+		return sign(named)
 	case ca >= 2*cb && ca > 2, cb >= 2*ca && cb > 2:
 		return sign(ca - cb)
-	case failed != 0:
-		return sign(failed)
-	case lone != 0:
-		return sign(lone)
+	default:
+		n = cmp.Or(sign(failed), sign(l.met.loneA-l.met.loneB), sign(rank[a[0].e.Role]-rank[b[0].e.Role]), sign(int(meanLength(a)-meanLength(b))))
 	}
-	rank := map[Role]int{RoleGateway: 3, RoleProxy: 2, RoleUnknown: 1}
-	if n := sign(rank[a[0].e.Role] - rank[b[0].e.Role]); n != 0 {
-		return n
+	if n*strange < 0 {
+		return 0
 	}
-	if mean := meanLength(a) - meanLength(b); mean != 0 {
-		return sign(int(mean))
-	}
-	return 0
+	return n
 }
 
 func sign(n int) int { return cmp.Compare(n, 0) }

@@ -94,7 +94,7 @@ func TestNoLongerThanItsCaller(t *testing.T) {
 	e := parseEvents(t, "web w1 server 10:00:10.000 res=1s status=502")[0]
 	up := parseEvents(t, "edge e1 server 10:00:10.500 dur=20ms status=502 call=web,502,,20ms")[0]
 	clocks := newClockFit().fit()
-	call := &Call{Caller: &Hop{Service: "edge"}, Record: &Joined{Event: up}}
+	call := &Call{Caller: &Hop{Service: "edge"}, Record: &Joined{Event: up}, Ended: Complete}
 	h := &Hop{Service: "web", Events: []*Joined{{Event: e}}, Caller: call}
 	x := exchangeOf(e, clocks)
 	if got := x.raw.Hi.Sub(x.raw.Lo); got < unknownLength {
@@ -105,9 +105,11 @@ func TestNoLongerThanItsCaller(t *testing.T) {
 	if got := x.raw.Hi.Sub(x.raw.Lo); got > 1100*time.Millisecond {
 		t.Errorf("its caller waited 20 ms, and it lasted %v at most", got)
 	}
-	call.Ended = GaveUp
-	x = exchangeOf(e, clocks)
-	if x.narrow(h, clocks); x.raw.Hi.Sub(x.raw.Lo) < unknownLength {
-		t.Error("it was left, and may have gone on")
+	for _, ended := range []Outcome{GaveUp, CallerLeft, Reset, OutcomeUnknown} {
+		call.Ended = ended
+		x = exchangeOf(e, clocks)
+		if x.narrow(h, clocks); x.raw.Hi.Sub(x.raw.Lo) < unknownLength {
+			t.Errorf("%s: its caller had no answer, and it may have gone on", ended)
+		}
 	}
 }
