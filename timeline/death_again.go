@@ -105,6 +105,11 @@ const byFar = 20
 // leastByChance gives the one of the operations that were in flight at each of several deaths, beside so many requests as there were then in all, that was
 // least likely there by chance; ok is false if another one comes near to it.
 func leastByChance(each map[operation]bool, inFlight []int, share func(operation) float64) (least operation, ok bool) {
+	if len(each) == 1 {
+		for o := range each {
+			return o, true
+		}
+	}
 	best, second := math.Inf(1), math.Inf(1)
 	for o := range each {
 		chance := 1.0
@@ -117,7 +122,7 @@ func leastByChance(each map[operation]bool, inFlight []int, share func(operation
 			second = min(second, chance)
 		}
 	}
-	return least, len(each) == 1 || len(each) > 1 && second >= byFar*best
+	return least, len(each) > 1 && second >= byFar*best
 }
 
 // sharesLeast is of how many answered exchanges a log must tell for saying how often something is asked for.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -61,10 +62,10 @@ const zoneStep = 15 * time.Minute
 // passed it on; or whether it failed at a proxy of which nothing tells what it called, or IDs alone while there are proxies that write none.
 func (c *collector) kinWanted(ends []*end) bool {
 	byLine := map[string][]*end{}
-	lone := len(c.loneProxies()) > 0
+	lone := sync.OnceValue(func() bool { return len(c.loneProxies()) > 0 })
 	for _, x := range ends {
 		atProxy := x.leaf && x.failing() && (x.e.Role == RoleGateway || x.e.Role == RoleProxy)
-		if x.wanted && (!x.named || x.e.Ended == Truncated || atProxy || x.over && x.failing() && lone) {
+		if x.wanted && (!x.named || x.e.Ended == Truncated || atProxy || x.over && x.failing() && lone()) {
 			return true
 		}
 		if x.root {

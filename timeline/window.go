@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -498,7 +499,8 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 		}
 	}
 	sameWorker(list, joins)
-	killedAgain(list, joins, c.shares())
+	shares := sync.OnceValue(c.shares) // few deaths need them
+	killedAgain(list, joins, func(o operation) float64 { return shares()(o) })
 	pairDeaths(list, joins)
 	pairMessages(list, joins)
 	extra := map[string][]Joined{}

@@ -1,11 +1,9 @@
 package elastic
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -192,9 +190,6 @@ func (s *Source) written(clocks []*clockLag, windows []timeline.Window, slack ti
 			out = append(out, timeline.Window{Host: w.Host, From: shift(w.From, r.lo), To: shift(w.To, r.hi)})
 		}
 	}
-	slices.SortFunc(out, func(a, b timeline.Window) int {
-		return cmp.Or(a.From.Compare(b.From), a.To.Compare(b.To), strings.Compare(a.Host, b.Host))
-	})
 	return out
 }
 

@@ -300,9 +300,9 @@ func (s *Source) windowQueries(sel *ingest.Selection) (out []query) {
 	return append(out, anyOf(orNothing(clauses)))
 }
 
-// times asks for documents of windows of their times, which are in order.
+// times asks for documents of windows of their times.
 func (s *Source) times(windows []timeline.Window) (out []any) {
-	for _, w := range joinWindows(windows, maxSpans) {
+	for _, w := range joinWindows(ingest.JoinWindows(windows), maxSpans) {
 		out = append(out, s.fields.during(w.From, w.To))
 	}
 	return out
@@ -330,7 +330,7 @@ func (s *Source) withinQuery(within map[string][]timeline.Window) query {
 			times = append(times, s.written([]*clockLag{s.clock(clock)}, ws, someLag)...)
 		}
 		narrowed = append(narrowed, st.query)
-		clauses = append(clauses, query{"bool": query{"filter": []any{st.query, anyOf(s.times(ingest.JoinWindows(times)))}}})
+		clauses = append(clauses, query{"bool": query{"filter": []any{st.query, anyOf(s.times(times))}}})
 	}
 	if len(narrowed) == 0 {
 		return nil
