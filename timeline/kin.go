@@ -18,8 +18,8 @@ func (c *collector) kin() {
 		return
 	}
 	c.byIDs = c.book
-	around := c.endsAround()
-	links := c.kinLinks(around)
+	around, read := c.endsAround()
+	links := c.kinLinks(around, read)
 	if len(links) == 0 {
 		return
 	}
@@ -93,8 +93,9 @@ const (
 )
 
 // endsAround reads the exchanges of all logs around some of the failed ones: of each host those of the same few lines, so that what two hosts
-// logged of them lies in the windows of both, however far their clocks are apart; and what all hosts stamped at the time of some of them.
-func (c *collector) endsAround() map[bench][]*end {
+// logged of them lies in the windows of both, however far their clocks are apart; and what all hosts stamped at the time of some of them. It gives
+// the windows too.
+func (c *collector) endsAround() (map[bench][]*end, hostWindows) {
 	var failed []*Event
 	for _, e := range slices.Concat(c.failed, c.lone) {
 		if e.Kind == ServerSpan && !e.Traced {
@@ -105,7 +106,7 @@ func (c *collector) endsAround() map[bench][]*end {
 	slices.SortFunc(failed, func(a, b *Event) int {
 		return cmp.Or(cmp.Compare(hash(line(a)), hash(line(b))), strings.Compare(line(a), line(b)), a.Time.Compare(b.Time), a.Pos.Compare(b.Pos))
 	})
-	windows := map[string][]Window{}
+	windows := hostWindows{}
 	lines := map[string]map[string]bool{}
 	for _, e := range failed {
 		for _, host := range []string{e.Host, ""} {
@@ -119,19 +120,26 @@ func (c *collector) endsAround() map[bench][]*end {
 		}
 	}
 	out := c.readEnds(windows, func(x *end) bool { return true }, kinEnds)
-	return out
+	return out, windows
 }
 
-// readEnds reads the exchanges of each host's windows that keep lets through, at most so many of each log. The windows of host "" are those of every
-// host.
-func (c *collector) readEnds(windows map[string][]Window, keep func(x *end) bool, most int) map[bench][]*end {
+// hostWindows are the windows in which the logs of each host are read; those of host "" are those of every host.
+type hostWindows map[string][]Window
+
+// covers says whether what a host stamped at a time is read.
+func (w hostWindows) covers(host string, at time.Time) bool {
+	return touches(w[host], at, at) || touches(w[""], at, at)
+}
+
+// readEnds reads the exchanges of each host's windows that keep lets through, at most so many of each log, and merges the windows.
+func (c *collector) readEnds(windows hostWindows, keep func(x *end) bool, most int) map[bench][]*end {
 	wants := nearWants(windows)
 	if len(wants) == 0 {
 		return nil
 	}
 	parts := make([]map[bench][]*end, len(c.srcs))
 	c.scan(wants, func(i int, e *Event) {
-		if e.Kind != ServerSpan || e.Traced || !touches(windows[e.Host], e.Time, e.Time) && !touches(windows[""], e.Time, e.Time) {
+		if e.Kind != ServerSpan || e.Traced || !windows.covers(e.Host, e.Time) {
 			return
 		}
 		x := endOfExchange(e, "")
@@ -190,7 +198,7 @@ func (c *collector) endsBeside(ends []*end) map[bench][]*end {
 		}
 		spans = append(spans, Window{From: start.Earliest.Add(-nearby), To: stop.Latest.Add(nearby)})
 	}
-	windows := map[string][]Window{}
+	windows := hostWindows{}
 	spans = merged(spans)
 	for clock := range c.clocks.nodes {
 		host, _ := clockHost(clock)

@@ -58,8 +58,9 @@ func likeOf(a, b []*end, named bool, each func(i, j int)) {
 }
 
 // shiftBetween finds by how much the clock at one place is ahead of that at another, by the exchanges of the same
-// method, path and status that both logged: true pairs are all as far apart, false ones at any distance.
-func shiftBetween(upper, lower []*end, named bool) (s shift, ok bool) {
+// method, path and status that both logged: true pairs are all as far apart, false ones at any distance. What one of them logged
+// while the other one was not read has no partner, true or false.
+func shiftBetween(upper, lower []*end, named bool, read hostWindows) (s shift, ok bool) {
 	type delta struct {
 		d    time.Duration
 		u, l int
@@ -102,22 +103,27 @@ func shiftBetween(upper, lower []*end, named bool) (s shift, ok bool) {
 			second = max(second, n)
 		}
 	}
-	if best < alikeLeast || float64(best) < alikeShare*float64(min(len(us), len(ls))) || best < alikeRarely*second {
+	if best < alikeLeast || best < alikeRarely*second {
 		return shift{}, false
 	}
 	s.d = all[(bestFrom+bestTo)/2].d
+	maps.DeleteFunc(us, func(i int, _ bool) bool { return !read.covers(lower[0].at.host, upper[i].e.Time.Add(-s.d)) })
+	maps.DeleteFunc(ls, func(j int, _ bool) bool { return !read.covers(upper[0].at.host, lower[j].e.Time.Add(s.d)) })
+	if float64(best) < alikeShare*float64(min(len(us), len(ls))) {
+		return shift{}, false
+	}
 	s.pairs = best
 	return s, true
 }
 
 // kinLinks learns from exchanges of all logs which of them forward to which others: the order and the share in
 // which like exchanges come at both. What IDs say of two services goes before it.
-func (c *collector) kinLinks(ends map[bench][]*end) []*kinLink {
+func (c *collector) kinLinks(ends map[bench][]*end, read hostWindows) []*kinLink {
 	var out []*kinLink
 	benches := slices.SortedFunc(maps.Keys(ends), compareBenches)
 	for i, p := range benches {
 		for _, q := range benches[i+1:] {
-			if l := c.kinLink(p, q, ends[p], ends[q]); l != nil {
+			if l := c.kinLink(p, q, ends[p], ends[q], read); l != nil {
 				out = append(out, l)
 			}
 		}
@@ -127,13 +133,13 @@ func (c *collector) kinLinks(ends map[bench][]*end) []*kinLink {
 	return out
 }
 
-func (c *collector) kinLink(p, q bench, a, b []*end) *kinLink {
+func (c *collector) kinLink(p, q bench, a, b []*end, read hostWindows) *kinLink {
 	l := &kinLink{upper: p, lower: q, named: !c.tiedByID(p.service, q.service)}
 	l.twin = p.place == q.place && twins(a, b)
 	if p.service == q.service && p.host != q.host && a[0].e.Role == RoleApp {
 		return nil // an app beside itself
 	}
-	s, ok := shiftBetween(a, b, l.named)
+	s, ok := shiftBetween(a, b, l.named, read)
 	switch {
 	case ok && !c.clocksTell(a[0], b[0]):
 		l.shift = &s

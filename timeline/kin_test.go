@@ -113,3 +113,32 @@ func TestNoLongerThanItsCaller(t *testing.T) {
 		}
 	}
 }
+
+// TestShiftBetween: exchanges of both logs that are all as far apart tell the shift of their clocks, however much either one logged while the other was not
+// read, but not where the other was read and has nothing like them.
+func TestShiftBetween(t *testing.T) {
+	at := func(sec int) time.Time { return time.Date(2026, 3, 1, 12, 0, sec, 0, time.UTC) }
+	log := func(host string, secs ...int) []*end {
+		var out []*end
+		for _, sec := range secs {
+			e := &Event{Host: host, Time: at(sec)}
+			out = append(out, &end{e: e, set: host + e.Time.String(), at: bench{place{host, host}, "log"}, line: "GET /", status: 500, got: 500, stop: RawSpan{at(sec), at(sec)}, hasStop: true})
+		}
+		return out
+	}
+	window := func(from, to int) Window { return Window{From: at(from), To: at(to)} }
+	upper, lower := log("a", 10, 17, 31, 200, 231, 277, 313), log("b", 12, 19, 33, 400, 443, 499, 561)
+	for _, c := range []struct {
+		what string
+		read hostWindows
+		want bool
+	}{
+		{"each was read alone for some time", hostWindows{"": {window(0, 60)}, "a": {window(190, 320)}, "b": {window(390, 570)}}, true},
+		{"both were read all the time", hostWindows{"": {window(0, 600)}}, false},
+	} {
+		s, ok := shiftBetween(upper, lower, true, c.read)
+		if ok != c.want || ok && (s.d != -2*time.Second || s.pairs != 3) {
+			t.Errorf("%s: %v %v by %d pairs", c.what, ok, s.d, s.pairs)
+		}
+	}
+}

@@ -140,8 +140,19 @@ func (c *Call) Outlasted() bool {
 	if c.Callee == nil {
 		return false
 	}
-	at := answeredAt(c.Caller)
-	return at.Known() && at.Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee))
+	before := func(at Instant) bool {
+		return at.Known() && at.Add(hopTolerance).CertainlyBefore(workedUntil(c.Callee))
+	}
+	if before(answeredAt(c.Caller)) {
+		return true
+	}
+	// Whoever passed its answer on had it before: that tells more where the caller's own clock is tied to no other one.
+	for up := c.Caller.Caller; up != nil && up.Received.Known() && up.Received == up.Callee.Sent && !up.OwnMade && !up.Unsure && up.Caller != nil; up = up.Caller.Caller {
+		if up.Record != nil && !up.Record.momentary() && before(up.End) || before(answeredAt(up.Caller)) {
+			return true
+		}
+	}
+	return false
 }
 
 // AnsweredFirst says that the callee had answered before the caller did, by the best guess of both moments, which says something only where their
