@@ -30,9 +30,17 @@ func placeholder(v string) bool {
 const maxKey = 256
 
 // identity adds an identity key unless the value cannot be one: a placeholder, or a
-// counter, which every process has.
+// counter, which every process has. A header that has a form of its own is read as such, under whatever name it is logged.
 func (d *decoding) identity(name, v string) {
 	if placeholder(v) || len(v) > maxKey || len(v) < 8 && allDigits(v) {
+		return
+	}
+	switch {
+	case strings.HasPrefix(v, "Root=1-"), strings.HasPrefix(v, "Self=1-"):
+		d.amznTrace(v)
+		return
+	case len(v) == 55 && v[2] == '-' && v[35] == '-' && v[52] == '-':
+		d.traceparent(v)
 		return
 	}
 	for i := range d.ev.Keys {
@@ -201,7 +209,8 @@ var idShape = lazyExpr(`^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-f
 	`|[A-Za-z]{2,10}[-_][0-9a-fA-F][0-9a-fA-F-]{7,63}`+ // req-8f3c...
 	`|[0-9A-HJKMNP-TV-Z]{26}`+ // ULID
 	`|[0-9A-F]{8,32}:[0-9A-F]{1,4}_[0-9A-F:._]{8,64}`+ // HAProxy's unique-id
-	`|(?:Root=)?1-[0-9a-f]{8}-[0-9a-f]{24}(?:;.*)?)$`, "") // X-Ray
+	`|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}`+ // traceparent
+	`|(?:(?:Root|Self)=)?1-[0-9a-f]{8}-[0-9a-f]{24}(?:;.*)?)$`, "") // X-Ray
 
 // captured reads values that a server was told to log without saying which they are
 // (HAProxy's captured headers, a unique-id): those with the shape of an ID are IDs.
@@ -220,8 +229,6 @@ func (d *decoding) captured(v string) {
 			one = one[:len(one)-1]
 		}
 		switch {
-		case len(one) == 55 && one[2] == '-' && one[35] == '-' && one[52] == '-':
-			d.traceparent(one)
 		case len(one) < 11:
 		case generated(one), mayBeID(one) && (idShape.in(one, &d.match) || uniqueID(one)):
 			d.identity(timeline.KeyRequestID, one)
