@@ -99,7 +99,7 @@ func (h *HopView) pointed(cause string) string {
 		}
 		if of == nil {
 			if cause == "upstream_timeout" {
-				if p := h.underWay(); p != "" {
+				if p := cmp.Or(h.underWay(), h.outlastedBy()); p != "" {
 					return p
 				}
 			}

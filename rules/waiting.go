@@ -94,18 +94,39 @@ func (c *CallView) outlasts(wait time.Duration) bool {
 	return c.Callee != nil && slices.ContainsFunc(c.Callee.Events, func(e *EventView) bool { return e.joined.Kind == timeline.ServerSpan && longer(e.joined) })
 }
 
-// underWay names the party of a call of the hop that was not over when the hop was, "" if there is none: it went on with what nobody waited for
+// underWay names the party of a dependency's call of the hop that was not over when the hop was, "" if there is none: it went on with what nobody waited for
 // any more.
 func (h *HopView) underWay() string {
-	over := overAt(h.hop)
-	for _, c := range h.Calls {
-		start, end := callWindow(c.call)
-		if c.call.Record == nil && c.Callee != nil && c.Callee.Role == timeline.RoleDependency.String() && start.Known() && end.Known() &&
-			!over.CertainlyBefore(start) && (over.CertainlyBefore(end) || h.hop.Start.Known() && c.outlasts(over.Time.Sub(h.hop.Start.Time))) {
+	for c := range h.unawaited {
+		if c.Callee.Role == timeline.RoleDependency.String() {
 			return c.Party
 		}
 	}
 	return ""
+}
+
+// outlastedBy names the party of the one call of the hop that was not over when the hop was; "" if there is none, or another one.
+func (h *HopView) outlastedBy() string {
+	party := ""
+	for c := range h.unawaited {
+		if party != "" {
+			return ""
+		}
+		party = c.Party
+	}
+	return party
+}
+
+// unawaited goes over the calls of the hop of which it has no record and that were at work when it no longer was.
+func (h *HopView) unawaited(yield func(*CallView) bool) {
+	over := overAt(h.hop)
+	for _, c := range h.Calls {
+		start, end := callWindow(c.call)
+		if c.call.Record == nil && c.Callee != nil && !c.call.Purpose.Aside() && start.Known() && end.Known() && !over.CertainlyBefore(start) &&
+			(over.CertainlyBefore(end) || h.hop.Start.Known() && c.outlasts(over.Time.Sub(h.hop.Start.Time))) && !yield(c) {
+			return
+		}
+	}
 }
 
 // heldAt finds the call for which a hop waited at a moment, and whether the clocks make it certain, or that it outlasted the wait of whoever gave up then.

@@ -506,6 +506,12 @@ func (d *draft) callFor(p, h *Hop) *Call {
 	return c
 }
 
+// carriedSpan says whether h was asked with the ID of a span in which p wrote.
+func carriedSpan(p, h *Hop) bool {
+	sp := h.span()
+	return sp != nil && sp.ParentSpanID != "" && slices.ContainsFunc(p.Events, func(e *Joined) bool { return e.SpanID == sp.ParentSpanID })
+}
+
 // parentScore weighs p as the caller of h; 0 is impossible.
 func (d *draft) parentScore(p, h *Hop) float64 {
 	from := p.Start
@@ -519,8 +525,10 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 		return 0 // a proxy calls itself through the app behind it
 	}
 	score := 1.0
+	e, carried := d.book.Edge(p.Service, h.Service), carriedSpan(p, h)
 	pl, pOK := hopLength(p)
-	gaveUp := !pOK // nobody knows how long p worked
+	// Nobody knows how long p worked, or it failed and is known to call such as h: it may have given up.
+	gaveUp := !pOK || p.Sent.Failed() && (carried || e.Calls >= alikeLeast && e.Calls > d.book.Edge(h.Service, p.Service).Calls)
 	if !pOK && p.Caller != nil {
 		pl, pOK = callLength(p.Caller)
 	}
@@ -540,7 +548,10 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	if !d.book.mayCall(p.Service, h.Service) {
 		return score / 100 // only if there is no other
 	}
-	if e := d.book.Edge(p.Service, h.Service); e.Calls > 0 {
+	if carried {
+		score += 20
+	}
+	if e.Calls > 0 {
 		score += 10
 		if e.Recorded >= alikeLeast && !slices.ContainsFunc(p.Calls, func(c *Call) bool { return c.Record != nil && c.Callee != nil && c.Callee.Service == h.Service }) {
 			score += 5 // not by guesses like this one alone, and p's record tells of no other call to it

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ func Resolve(r *Request) {
 		if c.Ended == OutcomeUnknown {
 			answeredForIt(c)
 			passedOn(c)
+			outwaited(c)
 			c.Ended = endedByBothEnds(c)
 		}
 		if brokeThrough(c) {
@@ -106,6 +108,14 @@ func passedOn(c *Call) {
 		return
 	}
 	c.Received = c.Callee.Sent
+}
+
+// outwaited tells of a 504 of which the caller's record does not say who made it that it is the caller's own: the callee answered well, and was
+// certainly at work for longer.
+func outwaited(c *Call) {
+	if c.Unsure && c.Received.Code == 504 && c.Callee != nil && c.Callee.Sent.Known() && !c.Callee.Sent.Failed() && c.Outlasted() {
+		c.OwnMade, c.Unsure, c.Ended = true, false, GaveUp
+	}
 }
 
 // answeredForIt tells what a callee sent that logged no status, if its only caller, which passes on what it gets, sent a failure: the same as the
@@ -511,8 +521,14 @@ func speaksOf(e *Joined, c *Call) bool {
 		}
 	}
 	message := e.Body + " " + e.Exception.Message
-	return c.Received.Known() && !c.OwnMade && containsWord(message, c.Received.String())
+	if c.Received.Known() {
+		return !c.OwnMade && containsWord(message, c.Received.String())
+	}
+	return c.Record == nil && c.Sent.Failed() && containsWord(message, c.Sent.String()) && answerWords.MatchString(message)
 }
+
+// answerWords are words by which an error speaks of the status that another one answered; a number alone may be anything.
+var answerWords = regexp.MustCompile(`(?i)status|\bhttp\b|response|answered|server error`)
 
 // namesItsID says whether a failed message of h names the ID that its callee gave the exchange, as OpenStack's
 // clients log the X-Openstack-Request-Id of an answer: an identity key of the callee that h's own exchange does not bear.

@@ -48,3 +48,33 @@ func TestOutlasted(t *testing.T) {
 		t.Error("without a callee: true")
 	}
 }
+
+// TestOutwaited: a 504 of which nobody says who made it is the caller's own if who was asked answered well, after it.
+func TestOutwaited(t *testing.T) {
+	at := func(ms int) Instant {
+		m := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(ms) * time.Millisecond)
+		return Instant{Earliest: m, Time: m, Latest: m}
+	}
+	for _, c := range []struct {
+		what           string
+		received, sent int
+		unsure         bool
+		ended          int // of the callee
+		want           Outcome
+	}{
+		{"it answered well after it", 504, 200, true, 12300, GaveUp},
+		{"it answered well before it", 504, 200, true, 900, Complete},
+		{"it failed", 504, 500, true, 12300, Complete},
+		{"another status", 502, 200, true, 12300, Complete},
+		{"the record says that it was received", 504, 200, false, 12300, Complete},
+	} {
+		span := &Joined{Event: &Event{Kind: ServerSpan, Stamp: Stamp{Meaning: End, Resolution: time.Millisecond}}}
+		caller, callee := &Hop{ID: 1, Service: "edge", Sent: Status{Code: c.received}, Start: at(0), End: at(10000), Events: []*Joined{span}}, &Hop{ID: 2, Service: "shop", Sent: Status{Code: c.sent}, Start: at(1), End: at(c.ended), Events: []*Joined{span}}
+		call := &Call{ID: 1, Caller: caller, Callee: callee, Received: Status{Code: c.received}, Unsure: c.unsure, Record: span}
+		caller.Calls, callee.Caller = []*Call{call}, call
+		Resolve(&Request{Hops: []*Hop{caller, callee}, Calls: []*Call{call}})
+		if own := c.want == GaveUp; call.Ended != c.want || call.OwnMade != own {
+			t.Errorf("%s: %v, own made: %v, want %v", c.what, call.Ended, call.OwnMade, c.want)
+		}
+	}
+}
