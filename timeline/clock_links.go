@@ -279,12 +279,22 @@ func seatIn(streams map[stream]int32, e *Event) seat {
 // streamPos orders the records of one stream: by part, then by offset.
 func streamPos(p Pos) int64 { return int64(p.Part)<<44 | p.Offset }
 
+// inProcess is the language of the applications that run in the process of a server, or by a framework: both stamp in the zone of that process.
+// What PHP stamps is in a zone of its own (date.timezone).
+var inProcess = map[string]string{
+	"tomcat": "java", "jboss": "java", "spring-boot": "java", "dropwizard": "java", "gunicorn": "python", "uwsgi": "python", "celery": "python",
+	"puma": "ruby", "rack": "ruby", "rails": "ruby", "sidekiq": "ruby", "gin": "go",
+}
+
 // see learns from one event, of a request or not, that its clock exists, the zone that it
 // writes, and where its stamp stands in its stream.
 func (f *clockFit) see(e *Event) {
 	c := f.clocks[f.clock(e)]
 	if by := cmp.Or(e.System, f.software[e.Service].system); e.System != "" || e.Kind == ServerSpan && by != "" {
 		c.soft[by] = true // the exchanges of a service are logged by what it runs
+		if language := inProcess[by]; language != "" {
+			c.soft[language] = true
+		}
 	}
 	if e.Stamp.Zone == ZoneWritten {
 		if _, off := e.Time.Zone(); off != 0 {

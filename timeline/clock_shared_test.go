@@ -271,3 +271,28 @@ func TestSharedClockWithoutZone(t *testing.T) {
 		t.Errorf("the zone of b1 is %q, want +01:00", z)
 	}
 }
+
+// TestZoneOfOneProcess: stamps without zone are in the zone that the server writes in whose process the application runs, and in none that
+// another one writes on the same host.
+func TestZoneOfOneProcess(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		server, application string
+		want                string // the clock on which the application's stamp is put
+	}{
+		{"tomcat", "java", "h"},
+		{"java", "java", "h"},
+		{"puma", "rails", "h"},
+		{"nginx", "java", "h" + localSuffix},
+		{"php-fpm", "php", "h" + localSuffix},
+	} {
+		f := newClockFit()
+		access := &Event{Time: at, Host: "h", Service: "s", System: c.server, Kind: ServerSpan, Stamp: Stamp{Zone: ZoneWritten, Meaning: End, Resolution: time.Second}}
+		own := &Event{Time: at, Host: "h", Service: "s", System: c.application, Stamp: Stamp{Zone: ZoneUnknown, Meaning: Within, Resolution: time.Millisecond}}
+		f.see(access)
+		f.see(own)
+		if got, _ := f.fit().hostSpan(own, RawSpan{at, at}); got != c.want {
+			t.Errorf("%s beside %s: on clock %q, want %q", c.application, c.server, got, c.want)
+		}
+	}
+}
