@@ -21,6 +21,8 @@ type clockFit struct {
 	quotes map[clockPair]*clockLinks
 	// within are from callers of whose exchange a moment alone is known; and these as well, where there are many.
 	within map[clockPair]*clockLinks
+	// shifts are from exchanges that both ends logged alike, of which neither tells how long it took; and these where there are many and nothing else ties a clock.
+	shifts map[clockPair]*clockLinks
 	fixed  map[string]time.Duration // host -> offset from the configuration
 	sample []*Request               // some of the requests that it learnt from
 	learnt int
@@ -50,7 +52,7 @@ type seenClock struct {
 }
 
 func newClockFit() *clockFit {
-	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, quotes: map[clockPair]*clockLinks{}, within: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
+	return &clockFit{ids: map[string]int32{}, streams: map[stream]int32{}, pairs: map[clockPair]*clockLinks{}, guesses: map[clockPair]*clockLinks{}, quotes: map[clockPair]*clockLinks{}, within: map[clockPair]*clockLinks{}, shifts: map[clockPair]*clockLinks{}, fixed: map[string]time.Duration{}, zones: map[string]string{}, alike: map[[2]string]string{}}
 }
 
 // tellZone keeps the zone in which a stamp is read that writes none.
@@ -130,7 +132,7 @@ func (f *clockFit) fit() *ClockModel {
 // rest makes the model of the largest part of the clocks that a model does not tie, and of the rest of those; nil if none of them are tied to each other.
 func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	g := *f
-	g.pairs, g.guesses, g.quotes, g.within = maps.Clone(f.pairs), maps.Clone(f.guesses), maps.Clone(f.quotes), maps.Clone(f.within)
+	g.pairs, g.guesses, g.quotes, g.within, g.shifts = maps.Clone(f.pairs), maps.Clone(f.guesses), maps.Clone(f.quotes), maps.Clone(f.within), maps.Clone(f.shifts)
 	g.fixed, g.anchored = nil, nil
 	tied := func(id int32) bool {
 		root, _ := f.resolve(id)
@@ -141,7 +143,8 @@ func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	maps.DeleteFunc(g.guesses, isTied)
 	maps.DeleteFunc(g.quotes, isTied)
 	maps.DeleteFunc(g.within, isTied)
-	if len(g.pairs)+len(g.guesses)+len(g.quotes)+len(g.within) == 0 {
+	maps.DeleteFunc(g.shifts, isTied)
+	if len(g.pairs)+len(g.guesses)+len(g.quotes)+len(g.within)+len(g.shifts) == 0 {
 		return nil
 	}
 	s := g.solve()
@@ -249,7 +252,7 @@ func (f *clockFit) solver() *solver {
 	for _, less := range []struct {
 		links map[clockPair]*clockLinks
 		least int
-	}{{f.guesses, 1}, {f.quotes, alikeLeast}, {f.within, withinLeast}} {
+	}{{f.guesses, 1}, {f.quotes, alikeLeast}, {f.within, withinLeast}, {f.shifts, shiftLeast}} {
 		apart := f.betweenParts(part, less.links)
 		for _, k := range keys(less.links) {
 			if apart[k] {

@@ -367,6 +367,17 @@ func (f *clockFit) anchor(a, b *Event) {
 	f.add(f.pairs, clockPair{p, c}, l)
 }
 
+// shift ties the clocks of two records by how far all like them are apart.
+func (f *clockFit) shift(s shifted) {
+	p, c := f.clock(s.upper), f.clock(s.lower)
+	if p == c || !stamped(s.upper) || !stamped(s.lower) {
+		return
+	}
+	l := clockLink{lo: micros(s.lo), hi: micros(s.hi), p: f.seat(s.upper), c: f.seat(s.lower)}
+	l.raw = l.p.raw
+	f.add(f.shifts, clockPair{p, c}, l)
+}
+
 // momentOf is the stamp of a record as a span of its clock.
 func momentOf(e *Event) RawSpan {
 	start, end, startOK, _ := e.Interval()

@@ -164,7 +164,9 @@ type collector struct {
 	byIDs    *EndpointBook // what IDs alone told of who calls whom, before there were chains
 	// twinZones tell by how much a host's stamps without zone are ahead of those with one, as two logs of the same exchanges show.
 	twinZones map[string]time.Duration
-	placed    map[Pos]bool // records without ID that are told by their connection or thread
+	// shifts tie clocks by the exchanges that both ends logged alike, where no record tells more.
+	shifts []shifted
+	placed map[Pos]bool // records without ID that are told by their connection or thread
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped

@@ -81,6 +81,9 @@ func (c *collector) learn() {
 		fit.anchor(x.a, x.b)
 	}
 	fit.anchored = c.anchored
+	for _, s := range c.shifts {
+		fit.shift(s)
+	}
 	built := make([][]*Request, len(all))
 	each(len(all), func(i int) {
 		b := c.builder()

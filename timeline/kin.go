@@ -26,6 +26,9 @@ func (c *collector) kin() {
 	c.twinZones = twinZones(links, around)
 	c.chain(c.matchKin(links, around))
 	c.learn()
+	if c.shifts = c.shiftsOf(links, around); len(c.shifts) > 0 {
+		c.learn()
+	}
 	for _, l := range links {
 		if c.clocksTell(around[l.upper][0], around[l.lower][0]) {
 			l.shift = nil
@@ -34,6 +37,71 @@ func (c *collector) kin() {
 	if c.adoptKin(c.matchKin(links, c.endsBeside(ends))) {
 		c.learn()
 	}
+}
+
+// A shifted pair of records is of one exchange that both ends logged: lower is stamped by something in [lo, hi] ahead of upper.
+type shifted struct {
+	upper, lower *Event
+	lo, hi       time.Duration
+}
+
+// shiftLeast is how many exchanges must show a shift that ties two clocks.
+const shiftLeast = 10
+
+// shiftsOf gives the pairs of records that show by how much clocks are apart that no other record ties, as where proxies log the end of their exchanges and not how long
+// these took.
+func (c *collector) shiftsOf(links []*kinLink, ends map[bench][]*end) (out []shifted) {
+	for _, l := range links {
+		a, b := ends[l.upper], ends[l.lower]
+		if l.twin || l.depth != 1 || l.shift == nil || l.shift.pairs < shiftLeast || c.clocksTell(a[0], b[0]) {
+			continue
+		}
+		var all []shifted
+		for i, j := range l.met.pairs {
+			x, y := a[i], b[j]
+			switch {
+			case x.hasStop && y.hasStop:
+				all = append(all, shifted{x.e, y.e, y.stop.Lo.Sub(x.stop.Hi), y.stop.Hi.Sub(x.stop.Lo)})
+			case x.hasStart && y.hasStart:
+				all = append(all, shifted{x.e, y.e, y.start.Lo.Sub(x.start.Hi), y.start.Hi.Sub(x.start.Lo)})
+			}
+		}
+		out = append(out, sameShift(all)...)
+	}
+	slices.SortFunc(out, func(x, y shifted) int {
+		return cmp.Or(x.upper.Pos.Compare(y.upper.Pos), x.lower.Pos.Compare(y.lower.Pos))
+	})
+	return out
+}
+
+// sameShift gives the pairs that are as far apart as most are, each with as much room as one end may log its exchange after the other; none if they are
+// too few. The others are like exchanges of other requests, or took long to be read.
+func sameShift(all []shifted) []shifted {
+	type edge struct {
+		at time.Duration
+		by int
+	}
+	var edges []edge
+	for _, s := range all {
+		edges = append(edges, edge{s.lo, 1}, edge{s.hi, -1})
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), b.by-a.by) })
+	n, most := 0, 0
+	var at time.Duration
+	for i, e := range edges {
+		if n += e.by; n > most {
+			most, at = n, e.at+(edges[i+1].at-e.at)/2
+		}
+	}
+	if most < shiftLeast || float64(most) < alikeShare*float64(len(all)) {
+		return nil
+	}
+	from, to := at-hopTolerance, at+hopTolerance
+	all = slices.DeleteFunc(all, func(s shifted) bool { return to < s.lo || from > s.hi })
+	for i := range all {
+		all[i].lo, all[i].hi = min(all[i].lo, from), max(all[i].hi, to)
+	}
+	return all
 }
 
 // twinZones tells by how much hosts' stamps without zone are ahead of those with one, by the logs in which both kinds are of the same exchanges.

@@ -142,3 +142,38 @@ func TestShiftBetween(t *testing.T) {
 		}
 	}
 }
+
+// TestSameShift: exchanges that both ends stamped to the second tell by how much two clocks are apart to far less than that, if most are as far apart.
+func TestSameShift(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	const ahead = 1300 * time.Millisecond // of the lower clock
+	pairs := func(n int, stray int) (out []shifted) {
+		for i := range n {
+			u := at.Add(time.Duration(i*7919) * time.Millisecond)
+			l := u.Add(ahead)
+			if i < stray {
+				l = l.Add(time.Duration(400+i*370) * time.Millisecond) // another request's
+			}
+			u = u.Truncate(time.Second)
+			out = append(out, shifted{lo: l.Sub(u.Add(time.Second)), hi: l.Sub(u)})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		n, stray int
+		want     bool
+	}{{40, 0, true}, {40, 10, true}, {40, 30, false}, {shiftLeast - 1, 0, false}, {0, 0, false}} {
+		got := sameShift(pairs(c.n, c.stray))
+		if (got != nil) != c.want {
+			t.Errorf("%d pairs, %d of them strays: %d are as far apart", c.n, c.stray, len(got))
+			continue
+		}
+		lo, hi := time.Duration(-1<<62), time.Duration(1<<62)
+		for _, s := range got {
+			lo, hi = max(lo, s.lo), min(hi, s.hi)
+		}
+		if c.want && (lo > ahead || hi < ahead || hi-lo > 4*hopTolerance) {
+			t.Errorf("%d pairs, %d of them strays: between %v and %v, want %v", c.n, c.stray, lo, hi, ahead)
+		}
+	}
+}
