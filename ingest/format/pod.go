@@ -44,11 +44,14 @@ func podService(pod, container string) string {
 	return w + "-" + container
 }
 
-// namePod fills in service and host by the pod that the record names. A pod is a host
-// of its own: which pods share a clock is not written, and their process numbers repeat.
+// namePod fills in service and host by the pod that the record names, else the host by the instance of the service, as Cloud Run names it. Either is a host
+// of its own: which of them share a clock is not written, and their process numbers repeat.
 func (d *decoding) namePod() {
 	pod := d.ev.Attrs.Get("k8s.pod.name")
 	if pod == "" {
+		if d.ev.Host == "" && d.ev.Service != "" {
+			d.ev.Host = d.ev.Attrs.Get("service.instance.id")
+		}
 		return
 	}
 	if d.ev.Service == "" {
