@@ -82,6 +82,7 @@ func (d *draft) makeCalls() {
 			}
 		}
 		if len(h.Calls) > 0 {
+			tellUnsure(h)
 			continue
 		}
 		// A message about a failed call counts only where no record of the exchange or of
@@ -95,6 +96,36 @@ func (d *draft) makeCalls() {
 	for i, c := range d.calls {
 		c.ID = i + 1
 	}
+}
+
+// tellUnsure tells of calls of which the record of the exchange does not say who made their failing status that they failed at the writer's own end, as its
+// messages about them say: one about each, in their order.
+func tellUnsure(h *Hop) {
+	for _, e := range h.Events {
+		if e.Kind != LogRecord || !e.Held() {
+			continue
+		}
+		for _, o := range e.Calls {
+			i := slices.IndexFunc(h.Calls, func(c *Call) bool {
+				return c.Unsure && (o.Peer == "" || c.Peer == "" || o.Peer == c.Peer) && c.Received == ownStatus(o.Ended)
+			})
+			if i >= 0 {
+				c := h.Calls[i]
+				c.Ended, c.OwnMade, c.Unsure, c.Error = o.Ended, true, false, cmp.Or(c.Error, o.Error)
+			}
+		}
+	}
+}
+
+// ownStatus is the status of a gateway for a call that ended so without an answer that it could use (RFC 9110, 15.6.3 and 15.6.5); the zero value for others.
+func ownStatus(ended Outcome) Status {
+	switch ended {
+	case GaveUp, ConnectGaveUp:
+		return Status{Code: 504}
+	case Refused, Reset, NotSent, Unusable:
+		return Status{Code: 502}
+	}
+	return Status{}
 }
 
 func (d *draft) callsOf(h *Hop, e *Joined) {

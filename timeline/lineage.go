@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,6 +33,7 @@ func Resolve(r *Request) {
 		}
 		if c.Ended == OutcomeUnknown {
 			answeredForIt(c)
+			toldByError(c)
 			passedOn(c)
 			outwaited(c)
 			c.Ended = endedByBothEnds(c)
@@ -132,6 +134,34 @@ func answeredForIt(c *Call) {
 	got := func(k *Call) bool { return k.Received == up.Sent && !k.OwnMade }
 	if slices.ContainsFunc(h.Calls, got) || up.Sent == (Status{Code: 500}) && slices.ContainsFunc(h.Events, escaped) {
 		c.Received = up.Sent
+	}
+}
+
+// toldByError tells what a callee sent that logged no status, if its caller has no record of the call and failed by an error that names a status as another one's
+// answer: by an error that names the callee, or of its only call if that ended by an error that nothing caught.
+func toldByError(c *Call) {
+	h, up := c.Callee, c.Caller
+	if h == nil || h.Silent || h.span() != nil || c.Record != nil || c.Sent.Known() || c.Received.Known() || !up.Sent.Failed() && up.span() != nil {
+		return
+	}
+	own := ownError(up)
+	if own == nil || own.Start.CertainlyBefore(h.Start) {
+		return
+	}
+	message := own.Body + " " + own.Exception.Message
+	code := answerStatus.FindStringSubmatch(message)
+	if code == nil || !answerWords.MatchString(message) {
+		return
+	}
+	status := Status{}
+	status.Code, _ = strconv.Atoi(code[1])
+	if slices.ContainsFunc(up.Calls, func(o *Call) bool { return o != c && (o.Received == status || o.Sent == status) }) {
+		return // it may speak of that one
+	}
+	escaped := func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
+	others := func(o *Call) bool { return o != c && !o.Purpose.Aside() }
+	if containsWord(message, h.Service) || !slices.ContainsFunc(up.Calls, others) && slices.ContainsFunc(h.Events, escaped) {
+		c.Received = status
 	}
 }
 
@@ -526,6 +556,9 @@ func speaksOf(e *Joined, c *Call) bool {
 	}
 	return c.Record == nil && c.Sent.Failed() && containsWord(message, c.Sent.String()) && answerWords.MatchString(message)
 }
+
+// answerStatus is a status of failure that stands alone.
+var answerStatus = regexp.MustCompile(`(?:^|[^\w.:/-])([45]\d\d)(?:[^\w.-]|$)`)
 
 // answerWords are words by which an error speaks of the status that another one answered; a number alone may be anything.
 var answerWords = regexp.MustCompile(`(?i)status|\bhttp\b|response|answered|server error`)
