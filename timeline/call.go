@@ -92,6 +92,9 @@ func (d *draft) makeCalls() {
 				d.callsOf(h, e)
 			}
 		}
+		if len(h.Calls) == 0 {
+			d.quotedCall(h)
+		}
 	}
 	for i, c := range d.calls {
 		c.ID = i + 1

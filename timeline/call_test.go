@@ -69,3 +69,36 @@ func TestToldByError(t *testing.T) {
 		}
 	}
 }
+
+// TestAbandoned: who failed a request of which the callee says that its caller left had waited no longer, unless it had been left itself, has a record of the call, or another one
+// answered so.
+func TestAbandoned(t *testing.T) {
+	for _, c := range []struct {
+		what       string
+		sent, left int // what the caller sent, what the callee logged
+		recorded   bool
+		other      int // what another call brought
+		want       Outcome
+	}{
+		{"a gateway that gave up", 503, 499, false, 0, GaveUp},
+		{"its client left", 499, 499, false, 0, OutcomeUnknown},
+		{"it went on", 200, 499, false, 0, OutcomeUnknown},
+		{"the callee answered", 503, 200, false, 0, OutcomeUnknown},
+		{"the caller has a record", 503, 499, true, 0, OutcomeUnknown},
+		{"another call failed so", 503, 499, false, 503, OutcomeUnknown},
+		{"another call went well", 503, 499, false, 200, GaveUp},
+	} {
+		up := &Hop{Sent: Status{Code: c.sent}}
+		call := &Call{Caller: up, Callee: &Hop{Sent: Status{Code: c.left}}}
+		if c.recorded {
+			call.Record = &Joined{Event: &Event{}}
+		}
+		up.Calls = append(up.Calls, call)
+		if c.other != 0 {
+			up.Calls = append(up.Calls, &Call{Caller: up, Received: Status{Code: c.other}})
+		}
+		if abandoned(call); call.Ended != c.want {
+			t.Errorf("%s: %v, want %v", c.what, call.Ended, c.want)
+		}
+	}
+}

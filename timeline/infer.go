@@ -23,6 +23,7 @@ type exchange struct {
 	route        string   // by the gateway's name
 	peers        []string // addresses that it called
 	answered     bool     // it logged a status
+	status       int      // that it logged
 	failed       bool
 	killed       bool // its process ended while it was at work
 	hop          *Hop // that logged no exchange of its own; else nil
@@ -44,7 +45,7 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 	x.client = hostPart(e.Attrs.Get(KeyClient))
 	x.method, x.path = e.Attrs.Get("http.request.method"), e.Attrs.Get("url.path")
 	x.route = routeOf(e)
-	x.answered = e.Status().Known()
+	x.answered, x.status = e.Status().Known(), e.StatusCode
 	x.failed = e.Status().Failed() || !x.answered || e.Failed
 	for _, c := range e.Calls {
 		x.peers = append(x.peers, c.Peer)
@@ -300,6 +301,10 @@ func (j *joiner) join(e *Event) []inferred {
 		}
 	}
 	narrow(e.Failed || e.Exception != nil || severe(e.Severity), func(x *exchange) bool { return !x.failed })
+	if len(e.Calls) == 1 {
+		own := ownStatus(e.Calls[0].Ended) // of one call that failed so
+		narrow(own.Known(), func(x *exchange) bool { return len(x.peers) < 2 && x.status != own.Code })
+	}
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })

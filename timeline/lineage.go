@@ -34,6 +34,7 @@ func Resolve(r *Request) {
 		if c.Ended == OutcomeUnknown {
 			answeredForIt(c)
 			toldByError(c)
+			abandoned(c)
 			passedOn(c)
 			outwaited(c)
 			c.Ended = endedByBothEnds(c)
@@ -99,7 +100,7 @@ func passedOn(c *Call) {
 		return
 	}
 	sp := c.Callee.span()
-	if sp == nil || sp.caller == nil {
+	if sp == nil || sp.caller == nil || c.Ended != OutcomeUnknown {
 		return
 	}
 	if c.Skips && c.Callee.Sent != c.Caller.Sent {
@@ -110,6 +111,16 @@ func passedOn(c *Call) {
 		return
 	}
 	c.Received = c.Callee.Sent
+}
+
+// abandoned tells of a call of which its caller has no record and of which the callee says that its caller left: one that failed the request, and was not left itself,
+// waited no longer. 499 is nobody's answer (nginx: src/http/ngx_http_request.h).
+func abandoned(c *Call) {
+	h, up := c.Callee, c.Caller
+	left := func(h *Hop) bool { return h.Ended == CallerLeft || h.Sent == Status{Code: 499} }
+	if h != nil && c.Record == nil && !c.Received.Known() && left(h) && up.Sent.Failed() && !left(up) && !slices.ContainsFunc(up.Calls, func(o *Call) bool { return o != c && o.Received == up.Sent }) {
+		c.Ended = GaveUp
+	}
 }
 
 // outwaited tells of a 504 of which the caller's record does not say who made it that it is the caller's own: the callee answered well, and was
