@@ -528,7 +528,7 @@ func compareFindings(a, b *finding) int {
 func (j *judgement) contender(ctx context.Context, best *finding) (*finding, error) {
 	for _, h := range j.trail.Path[:len(j.trail.Path)-1] {
 		c := h.FailedBy
-		if c == nil || c.Record != nil || c.Kin || c.Callee == nil || c.Callee.End.CertainlyBefore(h.End) {
+		if c == nil || c.Record != nil || c.Kin || c.Named || c.Callee == nil || c.Callee.End.CertainlyBefore(h.End) {
 			continue
 		}
 		alone := *j.views.of(h)

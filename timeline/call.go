@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +52,9 @@ type Call struct {
 	Connect, Header time.Duration
 	Record          *Joined // the caller's record of the call; nil if it has none
 	// Kin says that its two ends were found to be of one exchange though they share no ID.
-	Kin    bool
+	Kin bool
+	// Named says that Received is what an error of the caller says that the callee answered; it has no record of the call itself.
+	Named  bool
 	asSent bool // see Outcall.AsSent
 	// Skips says that a service stands between its two ends that logs, but has no record of it.
 	Skips bool
@@ -461,10 +464,15 @@ func bestFit(c *Call, hops []*Hop) *Hop {
 func (d *draft) adopt() {
 	root := d.rootHop()
 	orphans := slices.Clone(d.hops)
+	named := map[*Hop]bool{}
+	for _, h := range orphans {
+		named[h] = slices.ContainsFunc(d.hops, func(p *Hop) bool { return p != h && errsOf(p, h) })
+	}
 	slices.SortStableFunc(orphans, func(a, b *Hop) int {
 		la, _ := hopLength(a)
 		lb, _ := hopLength(b)
-		return cmp.Compare(lb.d, la.d) // the longest first: it may be the caller of the others
+		// Those of which their callers tell, then the longest: it may be the caller of the others.
+		return cmp.Or(boolInt(named[b])-boolInt(named[a]), cmp.Compare(lb.d, la.d))
 	})
 	for _, h := range orphans {
 		if h == root || h.Caller != nil || root != nil && itself(h, root) {
@@ -546,6 +554,25 @@ func carriedSpan(p, h *Hop) bool {
 	return sp != nil && sp.ParentSpanID != "" && slices.ContainsFunc(p.Events, func(e *Joined) bool { return e.SpanID == sp.ParentSpanID })
 }
 
+// calledHost says whether an error tells of a call to where a hop is: its host or its service is that of a URL, or of a pool of connections, in what it says.
+func calledHost(e *Joined, h *Hop) bool {
+	text := e.Body + "\n" + e.Exception.Message
+	for _, at := range hostInError.FindAllStringSubmatch(text, -1) {
+		if at[1] == h.Service || at[1] == h.Host {
+			return true
+		}
+	}
+	return false
+}
+
+// errsOf says whether an error of p tells of a call to where h is.
+func errsOf(p, h *Hop) bool {
+	return slices.ContainsFunc(p.Events, func(e *Joined) bool { return e.Kind == LogRecord && e.Exception != nil && e.Held() && calledHost(e, h) })
+}
+
+// hostInError is the host of a URL, and that of an error of Python's urllib3 ("HTTPConnectionPool(host='stock', port=9000)").
+var hostInError = regexp.MustCompile(`(?:\bhttps?://|\bhost=["'])([\w.-]+)`)
+
 // parentScore weighs p as the caller of h; 0 is impossible.
 func (d *draft) parentScore(p, h *Hop) float64 {
 	from := p.Start
@@ -579,7 +606,8 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	for c := p.Caller; c != nil && score < 2; c = c.Caller.Caller {
 		score += 0.1 // of two that hold it as closely, the one below
 	}
-	if !d.book.mayCall(p.Service, h.Service) {
+	told := errsOf(p, h)
+	if !told && !d.book.mayCall(p.Service, h.Service) {
 		return score / 100 // only if there is no other
 	}
 	if carried {
@@ -597,6 +625,9 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 				score += 20
 			}
 		}
+	}
+	if told {
+		score += 20
 	}
 	if p.Role == RoleApp {
 		score += 2

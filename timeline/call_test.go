@@ -102,3 +102,23 @@ func TestAbandoned(t *testing.T) {
 		}
 	}
 }
+
+// TestCalledHost: the host of a URL or of a pool of connections in an error tells whom its writer called.
+func TestCalledHost(t *testing.T) {
+	for _, c := range []struct {
+		message string
+		want    bool
+	}{
+		{"500 Server Error: Internal Server Error for url: http://bill:9000/charge", true},
+		{"HTTPConnectionPool(host='bill', port=9000): Read timed out. (read timeout=3)", true},
+		{`Post "https://billing/charge": EOF`, true},
+		{"the bill is not known", false},
+		{"http://bill.example/charge answered 500", false},
+		{"http://shop/bill: 500", false},
+	} {
+		e := &Joined{Event: &Event{Kind: LogRecord, Body: "failed", Exception: &Exception{Message: c.message}}}
+		if got := calledHost(e, &Hop{Service: "billing", Host: "bill"}); got != c.want {
+			t.Errorf("%q: %v, want %v", c.message, got, c.want)
+		}
+	}
+}

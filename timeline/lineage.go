@@ -171,8 +171,8 @@ func toldByError(c *Call) {
 	}
 	escaped := func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
 	others := func(o *Call) bool { return o != c && !o.Purpose.Aside() }
-	if containsWord(message, h.Service) || !slices.ContainsFunc(up.Calls, others) && slices.ContainsFunc(h.Events, escaped) {
-		c.Received = status
+	if containsWord(message, h.Service) || calledHost(own, h) || !slices.ContainsFunc(up.Calls, others) && slices.ContainsFunc(h.Events, escaped) {
+		c.Received, c.Named = status, true
 	}
 }
 

@@ -351,6 +351,9 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	}
 	d.grpcStatus()
 	d.severity(c)
+	if e.Body != "" && e.Body[0] == '[' && c.spec.Stream == streamApp {
+		d.headIDs()
+	}
 	if d.tail != "" {
 		d.takeTail()
 	}

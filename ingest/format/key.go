@@ -91,6 +91,32 @@ func (d *decoding) amznTrace(v string) {
 	}
 }
 
+// headIDs takes IDs in brackets off the beginning of an application's message, before which loggers put what they know of the request: what comes after
+// them is what the application says.
+func (d *decoding) headIDs() {
+	const most = 4
+	body := d.ev.Body
+	for range most {
+		end := strings.IndexByte(body[:min(len(body), maxKey)], ']')
+		if end < 0 || body[0] != '[' {
+			break
+		}
+		in := body[1:end]
+		if generated(in) {
+			d.identity(timeline.KeyRequestID, in)
+		} else if m := freeKey.find(in, &d.match); m != nil && m[1] == len(in) {
+			d.freeKey(in[m[2]:m[3]], in[m[4]:m[5]])
+		} else {
+			break
+		}
+		rest := strings.TrimLeft(body[end+1:], " :-")
+		if rest == "" {
+			break
+		}
+		body, d.ev.Body = rest, rest
+	}
+}
+
 var (
 	// freeKey is an ID with its name as people write it into messages and SQL comments.
 	freeKey = lazyExpr(`^(?i:(x-request-id|request[_-]?id|req[_-]?id|req|rid|x-correlation-id|corr(?:elation)?[_-]?id|corr|trace[_-]?id|trace|traceparent)["']?(?:=|: ?)["']?([0-9A-Z][0-9A-Z_.:+/=-]{5,127}))`, "")
