@@ -77,6 +77,8 @@ var (
 	setRE    = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
 	// Distributions put the version into the name: php8.2-fpm (Debian), php82-fpm (SUSE, Remi's).
 	phpRE = regexp.MustCompile(`^php\d[\d.]*(?:-(?:php-)?fpm)?$`)
+	// What Windows calls the directories and files of IIS, by the number of a site, and of HTTP.sys.
+	iisRE = regexp.MustCompile(`(?i)^(?:w3svc\d+|httperr\d*|logfiles|inetpub)$`)
 )
 
 // NameStreams names the services and hosts of streams that are read together.
@@ -380,7 +382,7 @@ var neverTrimmed = wordSet(`app application server service process program syste
 // isKind says whether a name only says what kind of log it is: all its words do, or
 // are numbers, dates or IDs.
 func isKind(name string) bool {
-	if hexIDRE.MatchString(name) || phpRE.MatchString(name) {
+	if hexIDRE.MatchString(name) || phpRE.MatchString(name) || iisRE.MatchString(name) {
 		return true
 	}
 	for _, w := range splitWords(name) {

@@ -24,6 +24,7 @@ type exchange struct {
 	peers        []string // addresses that it called
 	answered     bool     // it logged a status
 	status       int      // that it logged
+	ends         bool     // it logged when it was over
 	failed       bool
 	killed       bool // its process ended while it was at work
 	hop          *Hop // that logged no exchange of its own; else nil
@@ -45,7 +46,7 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 	x.client = hostPart(e.Attrs.Get(KeyClient))
 	x.method, x.path = e.Attrs.Get("http.request.method"), e.Attrs.Get("url.path")
 	x.route = routeOf(e)
-	x.answered, x.status = e.Status().Known(), e.StatusCode
+	x.answered, x.status, x.ends = e.Status().Known(), e.StatusCode, endOK
 	x.failed = e.Status().Failed() || !x.answered || e.Failed
 	for _, c := range e.Calls {
 		x.peers = append(x.peers, c.Peer)
@@ -210,6 +211,10 @@ const lateLine = 250 * time.Millisecond
 // only its end, or only its start: the usual limits of proxies are a minute.
 const unknownLength = 90 * time.Second
 
+// answeredWithin is how long after an error that nothing caught, and that did not end the process, its exchange is over at most, by the same clock: the framework that logs
+// it answers next. Most stamp the end of an exchange to the second.
+const answeredWithin = 3 * time.Second
+
 // maxCandidates is the number of requests above which a record without ID is joined to
 // none of them.
 const maxCandidates = 16
@@ -307,6 +312,9 @@ func (j *joiner) join(e *Event) []inferred {
 	}
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
+	narrow(caughtDeath(e) && stamped, func(x *exchange) bool {
+		return x.ends && x.clock == clock && clock != "" && x.raw.Hi.Sub(raw.Hi) > answeredWithin
+	})
 	narrow(processDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(processDeath(e), func(x *exchange) bool { return x.hop != nil && x.hop.Caller != nil && !reached(x.hop.Caller) })
 	if processDeath(e) {
