@@ -94,7 +94,7 @@ func (c *CallView) outlasts(wait time.Duration) bool {
 	return c.Callee != nil && slices.ContainsFunc(c.Callee.Events, func(e *EventView) bool { return e.joined.Kind == timeline.ServerSpan && longer(e.joined) })
 }
 
-// underWay names the party of a dependency's call of the hop that was not over when the hop was, "" if there is none: it went on with what nobody waited for
+// underWay names the party of a call of the hop to a dependency that was not over when the hop was, "" if there is none: it went on with what nobody waited for
 // any more.
 func (h *HopView) underWay() string {
 	for c := range h.unawaited {

@@ -464,9 +464,17 @@ func bestFit(c *Call, hops []*Hop) *Hop {
 func (d *draft) adopt() {
 	root := d.rootHop()
 	orphans := slices.Clone(d.hops)
+	hosts := map[*Hop][]string{} // that errors of a hop name
+	for _, p := range d.hops {
+		if named := hostsInErrors(p); len(named) > 0 {
+			hosts[p] = named
+		}
+	}
 	named := map[*Hop]bool{}
-	for _, h := range orphans {
-		named[h] = slices.ContainsFunc(d.hops, func(p *Hop) bool { return p != h && errsOf(p, h) })
+	for p, at := range hosts {
+		for _, h := range orphans {
+			named[h] = named[h] || p != h && h.at(at)
+		}
 	}
 	slices.SortStableFunc(orphans, func(a, b *Hop) int {
 		la, _ := hopLength(a)
@@ -484,7 +492,7 @@ func (d *draft) adopt() {
 			if p == h || below(h, p) || p.Role == RoleDependency {
 				continue
 			}
-			if s := d.parentScore(p, h); s > bestScore {
+			if s := d.parentScore(p, h, h.at(hosts[p])); s > bestScore {
 				best, bestScore = p, s
 			}
 		}
@@ -554,27 +562,34 @@ func carriedSpan(p, h *Hop) bool {
 	return sp != nil && sp.ParentSpanID != "" && slices.ContainsFunc(p.Events, func(e *Joined) bool { return e.SpanID == sp.ParentSpanID })
 }
 
-// calledHost says whether an error tells of a call to where a hop is: its host or its service is that of a URL, or of a pool of connections, in what it says.
-func calledHost(e *Joined, h *Hop) bool {
-	text := e.Body + "\n" + e.Exception.Message
-	for _, at := range hostInError.FindAllStringSubmatch(text, -1) {
-		if at[1] == h.Service || at[1] == h.Host {
-			return true
+// hostsInErrors gives the hosts of calls of which errors of a hop tell.
+func hostsInErrors(h *Hop) (hosts []string) {
+	for _, e := range h.Events {
+		if e.Kind == LogRecord && e.Exception != nil && e.Held() {
+			hosts = append(hosts, hostsIn(e)...)
 		}
 	}
-	return false
+	return hosts
 }
 
-// errsOf says whether an error of p tells of a call to where h is.
-func errsOf(p, h *Hop) bool {
-	return slices.ContainsFunc(p.Events, func(e *Joined) bool { return e.Kind == LogRecord && e.Exception != nil && e.Held() && calledHost(e, h) })
+// hostsIn gives the hosts of the URLs, and of the pools of connections, in what an error says.
+func hostsIn(e *Joined) (hosts []string) {
+	for _, at := range hostInError.FindAllStringSubmatch(errorText(e), -1) {
+		hosts = append(hosts, at[1])
+	}
+	return hosts
+}
+
+// at says whether the hop's host or service is one of some names.
+func (h *Hop) at(names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return n == h.Service || n == h.Host })
 }
 
 // hostInError is the host of a URL, and that of an error of Python's urllib3 ("HTTPConnectionPool(host='stock', port=9000)").
 var hostInError = regexp.MustCompile(`(?:\bhttps?://|\bhost=["'])([\w.-]+)`)
 
-// parentScore weighs p as the caller of h; 0 is impossible.
-func (d *draft) parentScore(p, h *Hop) float64 {
+// parentScore weighs p as the caller of h, of whose host an error of p tells or not; 0 is impossible.
+func (d *draft) parentScore(p, h *Hop, told bool) float64 {
 	from := p.Start
 	if p.span() == nil && p.Caller != nil && p.Caller.Start.Known() {
 		from = p.Caller.Start
@@ -606,7 +621,6 @@ func (d *draft) parentScore(p, h *Hop) float64 {
 	for c := p.Caller; c != nil && score < 2; c = c.Caller.Caller {
 		score += 0.1 // of two that hold it as closely, the one below
 	}
-	told := errsOf(p, h)
 	if !told && !d.book.mayCall(p.Service, h.Service) {
 		return score / 100 // only if there is no other
 	}

@@ -103,8 +103,8 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
-// TestCalledHost: the host of a URL or of a pool of connections in an error tells whom its writer called.
-func TestCalledHost(t *testing.T) {
+// TestHostsIn: the host of a URL or of a pool of connections in an error tells whom its writer called.
+func TestHostsIn(t *testing.T) {
 	for _, c := range []struct {
 		message string
 		want    bool
@@ -117,7 +117,8 @@ func TestCalledHost(t *testing.T) {
 		{"http://shop/bill: 500", false},
 	} {
 		e := &Joined{Event: &Event{Kind: LogRecord, Body: "failed", Exception: &Exception{Message: c.message}}}
-		if got := calledHost(e, &Hop{Service: "billing", Host: "bill"}); got != c.want {
+		h := &Hop{Service: "billing", Host: "bill"}
+		if got := h.at(hostsIn(e)); got != c.want {
 			t.Errorf("%q: %v, want %v", c.message, got, c.want)
 		}
 	}

@@ -129,22 +129,33 @@ func (f *clockFit) fit() *ClockModel {
 	return m
 }
 
+// links are all that tie clocks, those first that count most.
+func (f *clockFit) links() [5]*map[clockPair]*clockLinks {
+	return [...]*map[clockPair]*clockLinks{&f.pairs, &f.guesses, &f.quotes, &f.within, &f.shifts}
+}
+
+// linked counts the pairs of clocks that something ties, those more than once that are tied by several.
+func (f *clockFit) linked() (n int) {
+	for _, m := range f.links() {
+		n += len(*m)
+	}
+	return n
+}
+
 // rest makes the model of the largest part of the clocks that a model does not tie, and of the rest of those; nil if none of them are tied to each other.
 func (f *clockFit) rest(of *ClockModel) *ClockModel {
 	g := *f
-	g.pairs, g.guesses, g.quotes, g.within, g.shifts = maps.Clone(f.pairs), maps.Clone(f.guesses), maps.Clone(f.quotes), maps.Clone(f.within), maps.Clone(f.shifts)
 	g.fixed, g.anchored = nil, nil
 	tied := func(id int32) bool {
 		root, _ := f.resolve(id)
 		return of.nodes[f.clocks[root].name].tied
 	}
 	isTied := func(k clockPair, _ *clockLinks) bool { return tied(k.caller) || tied(k.callee) }
-	maps.DeleteFunc(g.pairs, isTied)
-	maps.DeleteFunc(g.guesses, isTied)
-	maps.DeleteFunc(g.quotes, isTied)
-	maps.DeleteFunc(g.within, isTied)
-	maps.DeleteFunc(g.shifts, isTied)
-	if len(g.pairs)+len(g.guesses)+len(g.quotes)+len(g.within)+len(g.shifts) == 0 {
+	for _, m := range g.links() {
+		*m = maps.Clone(*m)
+		maps.DeleteFunc(*m, isTied)
+	}
+	if g.linked() == 0 {
 		return nil
 	}
 	s := g.solve()

@@ -358,24 +358,18 @@ func (f *clockFit) tieZones() {
 // anchor ties the clocks of two records of one moment.
 func (f *clockFit) anchor(a, b *Event) {
 	at, bt := momentOf(a), momentOf(b)
-	p, c := f.clock(a), f.clock(b)
-	if p == c || !stamped(a) || !stamped(b) {
-		return
-	}
-	l := clockLink{lo: micros(bt.Lo.Sub(at.Hi)), hi: micros(bt.Hi.Sub(at.Lo)), p: f.seat(a), c: f.seat(b), exact: true}
-	l.raw = l.p.raw
-	f.add(f.pairs, clockPair{p, c}, l)
+	f.apart(f.pairs, shifted{a, b, bt.Lo.Sub(at.Hi), bt.Hi.Sub(at.Lo)}, true)
 }
 
-// shift ties the clocks of two records by how far all like them are apart.
-func (f *clockFit) shift(s shifted) {
+// apart ties the clocks of two records by how far these are apart.
+func (f *clockFit) apart(into map[clockPair]*clockLinks, s shifted, exact bool) {
 	p, c := f.clock(s.upper), f.clock(s.lower)
 	if p == c || !stamped(s.upper) || !stamped(s.lower) {
 		return
 	}
-	l := clockLink{lo: micros(s.lo), hi: micros(s.hi), p: f.seat(s.upper), c: f.seat(s.lower)}
+	l := clockLink{lo: micros(s.lo), hi: micros(s.hi), p: f.seat(s.upper), c: f.seat(s.lower), exact: exact}
 	l.raw = l.p.raw
-	f.add(f.shifts, clockPair{p, c}, l)
+	f.add(into, clockPair{p, c}, l)
 }
 
 // momentOf is the stamp of a record as a span of its clock.

@@ -65,7 +65,7 @@ func (f *clockFit) add(into map[clockPair]*clockLinks, k clockPair, l clockLink)
 	}
 	l.weight = 1
 	ls.n++
-	limit := min(linksPerPair, max(linksAtLeast, linksInAll/(len(f.pairs)+len(f.guesses)+len(f.quotes)+len(f.within)+len(f.shifts))))
+	limit := min(linksPerPair, max(linksAtLeast, linksInAll/f.linked()))
 	if len(ls.links) >= limit {
 		ls.thin(limit / 2)
 	}

@@ -82,7 +82,7 @@ func (c *collector) learn() {
 	}
 	fit.anchored = c.anchored
 	for _, s := range c.shifts {
-		fit.shift(s)
+		fit.apart(fit.shifts, s, false)
 	}
 	built := make([][]*Request, len(all))
 	each(len(all), func(i int) {

@@ -131,6 +131,12 @@ func outwaited(c *Call) {
 	}
 }
 
+// escaped says whether e tells of an error that nothing caught, of this request and no other.
+func escaped(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
+
+// errorText is what an error says in words.
+func errorText(e *Joined) string { return e.Body + " " + e.Exception.Message }
+
 // answeredForIt tells what a callee sent that logged no status, if its only caller, which passes on what it gets, sent a failure: the same as the
 // callee itself had received from below, or the 500 by which a framework answers where the callee logged an error that nothing caught.
 func answeredForIt(c *Call) {
@@ -141,7 +147,6 @@ func answeredForIt(c *Call) {
 	if slices.ContainsFunc(up.Calls, func(o *Call) bool { return o != c && !o.Purpose.Aside() }) {
 		return
 	}
-	escaped := func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
 	got := func(k *Call) bool { return k.Received == up.Sent && !k.OwnMade }
 	if slices.ContainsFunc(h.Calls, got) || up.Sent == (Status{Code: 500}) && slices.ContainsFunc(h.Events, escaped) {
 		c.Received = up.Sent
@@ -159,7 +164,7 @@ func toldByError(c *Call) {
 	if own == nil || own.Start.CertainlyBefore(h.Start) {
 		return
 	}
-	message := own.Body + " " + own.Exception.Message
+	message := errorText(own)
 	code := answerStatus.FindStringSubmatch(message)
 	if code == nil || !answerWords.MatchString(message) {
 		return
@@ -169,9 +174,8 @@ func toldByError(c *Call) {
 	if slices.ContainsFunc(up.Calls, func(o *Call) bool { return o != c && (o.Received == status || o.Sent == status) }) {
 		return // it may speak of that one
 	}
-	escaped := func(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
 	others := func(o *Call) bool { return o != c && !o.Purpose.Aside() }
-	if containsWord(message, h.Service) || calledHost(own, h) || !slices.ContainsFunc(up.Calls, others) && slices.ContainsFunc(h.Events, escaped) {
+	if containsWord(message, h.Service) || h.at(hostsIn(own)) || !slices.ContainsFunc(up.Calls, others) && slices.ContainsFunc(h.Events, escaped) {
 		c.Received, c.Named = status, true
 	}
 }
@@ -561,7 +565,7 @@ func speaksOf(e *Joined, c *Call) bool {
 			}
 		}
 	}
-	message := e.Body + " " + e.Exception.Message
+	message := errorText(e)
 	if c.Received.Known() {
 		return !c.OwnMade && containsWord(message, c.Received.String())
 	}

@@ -39,7 +39,7 @@ func (d *decoding) identity(name, v string) {
 	case strings.HasPrefix(v, "Root=1-"), strings.HasPrefix(v, "Self=1-"):
 		d.amznTrace(v)
 		return
-	case len(v) == 55 && v[2] == '-' && v[35] == '-' && v[52] == '-':
+	case len(v) == traceparentLength && isTraceparent(v):
 		d.traceparent(v)
 		return
 	}
@@ -63,13 +63,21 @@ func allDigits(v string) bool {
 // traceparent reads "00-TRACE-SPAN-FLAGS" (W3C Trace Context). The span is the
 // caller's: the parent of what the record is about.
 func (d *decoding) traceparent(v string) {
-	if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' {
+	if !isTraceparent(v) {
 		return
 	}
 	d.identity(timeline.KeyTraceID, v[3:35])
 	if s := v[36:52]; !placeholder(s) && d.ev.ParentSpanID == "" {
 		d.ev.ParentSpanID = s
 	}
+}
+
+// traceparentLength is that of version 00; later ones may be longer.
+const traceparentLength = 55
+
+// isTraceparent says whether a value has the parts of a traceparent.
+func isTraceparent(v string) bool {
+	return len(v) >= traceparentLength && v[2] == '-' && v[35] == '-' && v[52] == '-'
 }
 
 // amznTrace reads "Root=1-EPOCH-ID;Parent=SPAN;Sampled=1", which AWS's balancers write
@@ -95,11 +103,11 @@ func (d *decoding) amznTrace(v string) {
 // them is what the application says.
 func (d *decoding) headIDs() {
 	const most = 4
-	body := d.ev.Body
 	for range most {
+		body := d.ev.Body
 		end := strings.IndexByte(body[:min(len(body), maxKey)], ']')
 		if end < 0 || body[0] != '[' {
-			break
+			return
 		}
 		in := body[1:end]
 		if generated(in) {
@@ -107,13 +115,13 @@ func (d *decoding) headIDs() {
 		} else if m := freeKey.find(in, &d.match); m != nil && m[1] == len(in) {
 			d.freeKey(in[m[2]:m[3]], in[m[4]:m[5]])
 		} else {
-			break
+			return
 		}
 		rest := strings.TrimLeft(body[end+1:], " :-")
 		if rest == "" {
-			break
+			return
 		}
-		body, d.ev.Body = rest, rest
+		d.ev.Body = rest
 	}
 }
 
