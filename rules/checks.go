@@ -127,9 +127,12 @@ func unknownPlaceholder(check string) string {
 func (j *judgement) nextChecks(best *finding, v *Verdict) []string {
 	out := make([]string, 0, checksMost)
 	add := func(c check) {
+		if len(out) == checksMost {
+			return
+		}
 		for _, text := range c {
 			if s := j.concrete(text, v); s != "" {
-				if !slices.Contains(out, s) && len(out) < checksMost {
+				if !slices.Contains(out, s) {
 					out = append(out, s)
 				}
 				return

@@ -121,28 +121,18 @@ type derivation struct {
 }
 
 // step notes what a factor made of the confidence; one that changed nothing is left out.
-func (d *derivation) step(name string, p float64, format string, args ...any) {
+func (d *derivation) step(name string, p float64, why string) {
 	if p != d.p {
 		d.p = p
-		why := format
-		if len(args) > 0 {
-			why = fmt.Sprintf(format, args...)
-		}
 		d.steps = append(d.steps, Step{name, why, math.Round(p*1000) / 1000})
 	}
 }
 
-func (d *derivation) atMost(name string, bound float64, format string, args ...any) {
-	d.step(name, math.Min(d.p, bound), format, args...)
-}
+func (d *derivation) atMost(name, why string) { d.step(name, math.Min(d.p, number(name)), why) }
 
-func (d *derivation) times(name, format string, args ...any) {
-	d.step(name, d.p*number(name), format, args...)
-}
+func (d *derivation) times(name, why string) { d.step(name, d.p*number(name), why) }
 
-func (d *derivation) leaves(name, format string, args ...any) {
-	d.step(name, 1-(1-d.p)*number(name), format, args...)
-}
+func (d *derivation) leaves(name, why string) { d.step(name, 1-(1-d.p)*number(name), why) }
 
 // An assessment is what grounds come to.
 type assessment struct {
@@ -158,58 +148,58 @@ func assess(g grounds) assessment {
 	slices.SortStableFunc(kinds, func(a, b string) int { return slices.Index(evidenceKinds, a) - slices.Index(evidenceKinds, b) })
 	for i, k := range kinds {
 		if i == 0 {
-			d.step(k, number(k), "%s", docOf(k))
+			d.step(k, number(k), docOf(k))
 			continue
 		}
-		d.leaves("further_kind", "and %s", docOf(k))
+		d.leaves("further_kind", "and "+docOf(k))
 	}
 	if g.agreed && !slices.Contains(kinds, "both_ends") {
 		d.leaves("agreed", "the origin's caller recorded the same failure")
 	}
-	d.atMost("most", number("most"), "no verdict is held for sure")
+	d.atMost("most", "no verdict is held for sure")
 	if g.tied {
 		d.times("tied", "another cause at the same hop is shown as well")
 	}
 	if g.ambiguous {
-		d.atMost("ambiguous", number("ambiguous"), "each signal on which it rests may mean another cause too")
+		d.atMost("ambiguous", "each signal on which it rests may mean another cause too")
 	}
 	if g.unnamed {
-		d.atMost("unnamed", number("unnamed"), "no signal knows the type or the words of the error")
+		d.atMost("unnamed", "no signal knows the type or the words of the error")
 	}
 	if g.ofCall {
-		d.atMost("of_call", number("of_call"), "the words of the error name somebody whom the hop calls")
+		d.atMost("of_call", "the words of the error name somebody whom the hop calls")
 	}
 	if g.oneSided {
-		d.atMost("one_sided", number("one_sided"), "the other side of the call left no record")
+		d.atMost("one_sided", "the other side of the call left no record")
 	}
 	if g.lesser {
-		d.atMost("lesser", number("lesser"), "its signals mean another cause before this one")
+		d.atMost("lesser", "its signals mean another cause before this one")
 	}
 	if g.inferred {
-		d.atMost("inferred", number("inferred"), "it needs a record that carries no ID")
+		d.atMost("inferred", "it needs a record that carries no ID")
 		switch {
 		case g.told:
-			d.atMost("told", number("told"), "that record fits several requests, of which something tells this one apart")
+			d.atMost("told", "that record fits several requests, of which something tells this one apart")
 		case g.candidates > 1:
-			d.atMost("one_of", number("one_of"), "that record fits %d requests", g.candidates)
+			d.atMost("one_of", fmt.Sprintf("that record fits %d requests", g.candidates))
 		}
 	}
 	if g.deathOf > 1 {
-		d.step("death_of", d.p*(1-1/float64(g.deathOf)), "a death that may be of any of %d requests", g.deathOf)
+		d.step("death_of", d.p*(1-1/float64(g.deathOf)), fmt.Sprintf("a death that may be of any of %d requests", g.deathOf))
 	}
 	if g.fallback {
-		d.atMost("fallback", number("fallback"), "no rule knew better")
+		d.atMost("fallback", "no rule knew better")
 	}
 	for _, doubt := range g.doubts {
 		if doubt.Kind != timeline.DoubtCallerUsual {
-			d.times(string(doubt.Kind), "%s", doubt.Words)
+			d.times(string(doubt.Kind), doubt.Words)
 		}
 	}
 	if g.partial {
-		d.atMost("partial", number("partial"), "records of the request were not read")
+		d.atMost("partial", "records of the request were not read")
 	}
 	if slices.ContainsFunc(g.doubts, func(d timeline.Doubt) bool { return d.Kind == timeline.DoubtCallerUsual }) {
-		d.atMost("caller_usual", number("caller_usual"), "the client's status is not known")
+		d.atMost("caller_usual", "the client's status is not known")
 	}
 	a := assessment{certainty: Possible, weight: math.Round(d.p*100) / 100}
 	for _, x := range grades {

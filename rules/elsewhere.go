@@ -30,5 +30,5 @@ func (h *HopView) elsewhere(e *EventView, cause string) string {
 
 // neverReached says whether a record tells of a party that its writer did not reach.
 func (v *views) neverReached(e *timeline.Event) bool {
-	return slices.ContainsFunc(narrowest(v.signals.find(e), nil), func(s *Signal) bool { return slices.Contains(unreached, s.MayMean[0]) })
+	return slices.ContainsFunc(narrowest(v.signals.find(e)), func(s *Signal) bool { return slices.Contains(unreached, s.MayMean[0]) })
 }

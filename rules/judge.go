@@ -48,7 +48,8 @@ func (s *Set) newJudgement(r *timeline.Request, near *timeline.Surroundings) *ju
 		near = &timeline.Surroundings{}
 	}
 	in := rooms.Get().(*room)
-	return &judgement{set: s, request: r, near: near, trail: timeline.TraceOrigin(r), views: newViews(r, near, s.signals, in), in: in}
+	in.judgement = judgement{set: s, request: r, near: near, trail: timeline.TraceOrigin(r), views: newViews(r, near, s.signals, in), in: in}
+	return &in.judgement
 }
 
 // A judgement is one request while it is judged.
@@ -246,7 +247,8 @@ func (j *judgement) fired(ctx context.Context, at *subject) ([]*rule, error) {
 
 // findings runs all rules on one hop. Those that fire only as fallback are left out if another fires.
 func (j *judgement) findings(ctx context.Context, h *HopView) ([]*finding, error) {
-	at := &subject{hop: h, keep: true}
+	at := &j.in.at
+	*at = subject{hop: h, keep: true}
 	rules, err := j.fired(ctx, at)
 	if err != nil {
 		return nil, err
@@ -640,7 +642,8 @@ func (j *judgement) notFailed() *Verdict {
 
 // words evaluates a rule's summary for its finding.
 func (j *judgement) words(ctx context.Context, f *finding) (string, error) {
-	s, err := f.rule.summary.text(ctx, &subject{hop: f.hop, component: f.component})
+	j.in.at = subject{hop: f.hop, component: f.component}
+	s, err := f.rule.summary.text(ctx, &j.in.at)
 	if err != nil {
 		return "", fmt.Errorf("rule %s: %w", f.rule.Name, err)
 	}

@@ -383,7 +383,7 @@ func TestProcessState(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, near := parse(t, c.process+"\na app 0ms +100ms 500\n  b@here app 2ms +? - silent ended=refused")
-			got, _ := nearView(near).state(r.Calls[0])
+			got, _ := new(nearView(near)).state(r.Calls[0])
 			if got != c.want {
 				t.Errorf("state %q, want %q", got, c.want)
 			}

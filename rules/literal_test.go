@@ -69,7 +69,7 @@ func TestAutomatonFindsAll(t *testing.T) {
 	table := Builtin().signals
 	all, some := texts(table), 0
 	for _, system := range []string{"nginx", "envoy", "java"} {
-		l := table.appLooks[system]
+		l := table.looks[system].app
 		a := newAutomaton(patterns(l.all))
 		for _, text := range all {
 			got, ok := a.find(text, nil)
@@ -150,7 +150,7 @@ func TestAutomatonIsBounded(t *testing.T) {
 // Many texts may be read at once.
 func TestAutomatonIsShared(t *testing.T) {
 	table := Builtin().signals
-	l := table.appLooks["java"]
+	l := table.looks["java"].app
 	a, all := newAutomaton(patterns(l.all)), texts(table)[:200]
 	var group sync.WaitGroup
 	for range 4 {

@@ -42,10 +42,10 @@ func TestCalledFrom(t *testing.T) {
 		{"no place is known", "", own, ""},
 	} {
 		e := &timeline.Event{Exception: &timeline.Exception{Type: "E", File: c.file}, Attrs: timeline.Attrs{{Name: fieldTrace, Value: c.trace}}}
-		h := &HopView{Service: "orders", from: &views{near: nearView(&timeline.Surroundings{Book: &timeline.EndpointBook{Edges: []timeline.Edge{
+		h := &HopView{Service: "orders", from: &views{near: new(nearView(&timeline.Surroundings{Book: &timeline.EndpointBook{Edges: []timeline.Edge{
 			{Caller: "edge", Callee: "orders", Calls: 9}, {Caller: "edge", Callee: "mail", Calls: 9},
 			{Caller: "orders", Callee: "prices", Calls: 9}, {Caller: "orders", Callee: "stock", Calls: 9},
-		}}})}}
+		}}}))}}
 		if got := h.calledFrom(&EventView{joined: &timeline.Joined{Event: e}}); got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}

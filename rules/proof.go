@@ -12,11 +12,11 @@ const evidenceShown = 12
 // evidence gives the events that prove a verdict: what its claims cite, in their order, then, the most
 // certain first, what the rule cites, the origin's own records and what each caller logged of it.
 func (j *judgement) evidence(claims []Claim, best *finding, component string) []*timeline.Joined {
-	var room, cite [16]*timeline.Joined
-	cited, out := cite[:0], room[:0]
+	out := j.in.cited[:0]
 	for _, c := range claims {
-		cited = append(cited, c.Evidence...)
+		out = append(out, c.Evidence...)
 	}
+	cited := len(out)
 	if best != nil {
 		out = append(out, best.evidence...)
 	}
@@ -48,9 +48,15 @@ func (j *judgement) evidence(claims []Claim, best *finding, component string) []
 			out = append(out, telling(h)...)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *timeline.Joined) int { return doubtful(a) - doubtful(b) })
-	out = unique(append(cited, out...))
-	return out[:min(len(out), evidenceShown)]
+	slices.SortStableFunc(out[cited:], func(a, b *timeline.Joined) int { return doubtful(a) - doubtful(b) })
+	j.in.cited = out
+	shown := make([]*timeline.Joined, 0, evidenceShown)
+	for _, e := range out {
+		if len(shown) < evidenceShown && !slices.Contains(shown, e) {
+			shown = append(shown, e)
+		}
+	}
+	return shown
 }
 
 // telling gives what the component itself says of the exchange: its record of it, and what

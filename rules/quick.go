@@ -26,6 +26,8 @@ type quick struct {
 	length func(*subject) time.Duration
 	events func(*subject) []*EventView
 	moment func(*subject) timeline.Instant
+
+	joined []func(*subject) string // if text joins several
 }
 
 // A subject is what an expression is about.
@@ -256,26 +258,27 @@ func (q *quickener) loop(c ast.CallExpr) *quick {
 	switch c.FunctionName() {
 	case operators.Exists:
 		return &quick{truth: func(x *subject) bool {
-			l, each := list(x), *x
-			for i := range l.Len() {
-				if each.element = l.Index(i); holds.truth(&each) {
-					return true
-				}
+			l, found := list(x), false
+			for i := 0; i < l.Len() && !found; i++ {
+				x.element = l.Index(i)
+				found = holds.truth(x)
 			}
-			return false
+			x.element = reflect.Value{}
+			return found
 		}}
 	case operators.Filter:
 		if of != reflect.TypeFor[*EventView]() {
 			return nil
 		}
 		return &quick{events: func(x *subject) []*EventView {
-			l, each := list(x), *x
+			l := list(x)
 			var out []*EventView
 			for i := range l.Len() {
-				if each.element = l.Index(i); holds.truth(&each) {
-					out = append(out, each.element.Interface().(*EventView))
+				if x.element = l.Index(i); holds.truth(x) {
+					out = append(out, x.element.Interface().(*EventView))
 				}
 			}
+			x.element = reflect.Value{}
 			return out
 		}}
 	}
@@ -344,8 +347,8 @@ func (q *quickener) call(c ast.CallExpr) *quick {
 	case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
 		return quickOrder(c.FunctionName(), args[0], args[1])
 	case operators.Add:
-		if a, b := args[0].text, args[1].text; a != nil && b != nil {
-			return &quick{text: func(x *subject) string { return a(x) + b(x) }}
+		if a, b := args[0], args[1]; a.text != nil && b.text != nil {
+			return quickJoin(append(a.texts(), b.texts()...))
 		}
 	case "string":
 		if n := args[0].number; n != nil {
@@ -360,6 +363,25 @@ func (q *quickener) call(c ast.CallExpr) *quick {
 		}
 	}
 	return nil
+}
+
+// texts gives the texts of which one is joined.
+func (q *quick) texts() []func(*subject) string {
+	if q.joined != nil {
+		return slices.Clip(q.joined)
+	}
+	return []func(*subject) string{q.text}
+}
+
+func quickJoin(texts []func(*subject) string) *quick {
+	return &quick{joined: texts, text: func(x *subject) string {
+		var room [8]string
+		all := room[:0]
+		for _, t := range texts {
+			all = append(all, t(x))
+		}
+		return strings.Join(all, "")
+	}}
 }
 
 func allOf(args []*quick) *quick {

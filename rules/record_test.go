@@ -120,7 +120,7 @@ func TestFieldsOfSignals(t *testing.T) {
 				if e.Kind == timeline.ClientSpan && strings.HasPrefix(a.Name, answerPrefix) {
 					answers[a.Name] = true
 				}
-				if isApplication(e) {
+				if isApplication(e, slices.Contains(languages, e.System)) {
 					note("applications", a.Name)
 				}
 			}

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -10,7 +11,7 @@ import (
 // rivals gives every other hop that shows a failure or that a rule blames, each with
 // the fact that excludes it.
 func (j *judgement) rivals(ctx context.Context, origin *timeline.Hop) ([]Rival, error) {
-	var out []Rival
+	out := j.in.rivals[:0]
 	for _, h := range j.request.Hops {
 		if h == origin || !showsFailure(h) {
 			continue
@@ -21,7 +22,8 @@ func (j *judgement) rivals(ctx context.Context, origin *timeline.Hop) ([]Rival, 
 		}
 		out = append(out, j.rival(h, cause, origin))
 	}
-	return out, nil
+	j.in.rivals = out
+	return slices.Clip(append([]Rival(nil), out...)), nil
 }
 
 // showsFailure says whether somebody could take h for the origin.

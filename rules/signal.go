@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"iter"
 	"maps"
@@ -109,20 +110,30 @@ type signalTable struct {
 	byID         map[string]*Signal
 	systems      map[string][]*matcher // one matcher for each field
 	applications []*matcher            // for the records of every application
-	looks        map[string]*look      // by system, for those that are no application's
-	appLooks     map[string]*look      // the same for applications'; "" for those of other systems
+	looks        map[string]looks      // by system
+	other        *look                 // for applications of other systems
+	lookCount    uint16                // how many there are
+	sights       sights
+}
+
+// looks are what is looked for in the records of a system: of those that are no application's, and of applications'.
+type looks struct {
+	plain, app *look
+	language   bool // see languages
 }
 
 // A look is what is looked for in the records of a system: by all matchers, of which those of words are put to a text in one pass.
 type look struct {
+	number   uint16 // its own
 	matchers []*matcher
 	from     []int        // by matcher of words, where its signals stand among all
 	all      []textSignal // of all matchers of words
 	auto     lazyAutomaton
 }
 
-func newLook(matchers []*matcher) *look {
-	l := &look{matchers: matchers, from: make([]int, len(matchers))}
+func (t *signalTable) newLook(matchers []*matcher) *look {
+	t.lookCount++
+	l := &look{number: t.lookCount, matchers: matchers, from: make([]int, len(matchers))}
 	for i, m := range matchers {
 		l.from[i] = len(l.all)
 		if m.ofWords() {
@@ -144,7 +155,7 @@ type matcher struct {
 }
 
 func newSignalTable(signals []*Signal) *signalTable {
-	t := &signalTable{byID: map[string]*Signal{}, systems: map[string][]*matcher{}}
+	t := &signalTable{byID: map[string]*Signal{}, systems: map[string][]*matcher{}, sights: sights{seed: maphash.MakeSeed()}}
 	t.all = slices.Clone(signals)
 	slices.SortFunc(t.all, func(a, b *Signal) int { return strings.Compare(a.ID, b.ID) })
 	for _, s := range t.all {
@@ -156,9 +167,12 @@ func newSignalTable(signals []*Signal) *signalTable {
 			t.systems[system] = addSignal(t.systems[system], s)
 		}
 	}
-	t.looks, t.appLooks = map[string]*look{}, map[string]*look{"": newLook(t.applications)}
+	t.looks, t.other = map[string]looks{}, t.newLook(t.applications)
+	for _, system := range languages {
+		t.looks[system] = looks{app: t.other, language: true}
+	}
 	for system, matchers := range t.systems {
-		t.looks[system], t.appLooks[system] = newLook(matchers), newLook(slices.Concat(matchers, t.applications))
+		t.looks[system] = looks{t.newLook(matchers), t.newLook(slices.Concat(matchers, t.applications)), t.looks[system].language}
 	}
 	return t
 }
@@ -180,20 +194,31 @@ func addSignal(matchers []*matcher, s *Signal) []*matcher {
 }
 
 // find gives the signals of an event, by field, then ID.
-func (t *signalTable) find(e *timeline.Event) []*Signal { return t.findIn(e, eventText(e), nil) }
+func (t *signalTable) find(e *timeline.Event) []*Signal {
+	if l := t.lookAt(e); l != nil {
+		return l.find(e, eventText(e))
+	}
+	return nil
+}
 
-// findIn is find for an event of which it is known what it says in words; it appends them.
-func (t *signalTable) findIn(e *timeline.Event, text string, found []*Signal) []*Signal {
-	l := t.looks[e.System]
-	if isApplication(e) {
-		if l = t.appLooks[e.System]; l == nil {
-			l = t.appLooks[""]
-		}
+// lookAt gives what is looked for in an event; nil if there is nothing.
+func (t *signalTable) lookAt(e *timeline.Event) *look {
+	l, ok := t.looks[e.System]
+	switch {
+	case !isApplication(e, l.language):
+		return l.plain
+	case ok:
+		return l.app
 	}
-	if l == nil {
-		return found
-	}
+	return t.other
+}
+
+// find gives the signals of an event of which it is known what it says in words.
+func (l *look) find(e *timeline.Event, text string) []*Signal {
+	var some [8]*Signal
+	found := some[:0]
 	var rooms [2][32]int32
+	var field [64]byte
 	inText, told := l.hits(text, rooms[0][:0])
 	inBody, bodyTold := inText, told
 	if e.Body != text {
@@ -207,7 +232,7 @@ func (t *signalTable) findIn(e *timeline.Event, text string, found []*Signal) []
 		case fieldBody:
 			value = e.Body
 		default:
-			value = m.value(e)
+			value = string(m.appendValue(field[:0], e))
 		}
 		switch {
 		case value == "":
@@ -219,7 +244,7 @@ func (t *signalTable) findIn(e *timeline.Event, text string, found []*Signal) []
 			found = m.find(value, found)
 		}
 	}
-	return found
+	return append([]*Signal(nil), found...)
 }
 
 // hits gives the places among all signals of words of those that stand in a text; false if that is not known in one pass.
@@ -254,36 +279,36 @@ var languages = []string{
 
 // isApplication says whether a record is an application's, so that texts of libraries
 // and drivers may stand in it: not a proxy's, a gateway's, a dependency's or an orchestrator's.
-func isApplication(e *timeline.Event) bool {
-	if e.System == "kubernetes" {
-		return false
-	}
+// language says whether what wrote it is one of languages.
+func isApplication(e *timeline.Event, language bool) bool {
 	switch e.Role {
 	case timeline.RoleGateway, timeline.RoleProxy, timeline.RoleDependency:
-		return slices.Contains(languages, e.System)
+		return language
 	}
-	return true
+	return e.System != "kubernetes"
 }
 
-// value gives what the matcher's fields hold. One of several that is absent is "-"; it is
-// "" if all are.
-func (m *matcher) value(e *timeline.Event) string {
+// appendValue appends what the matcher's fields hold. One of several that is absent is "-"; it is nothing if all are.
+func (m *matcher) appendValue(b []byte, e *timeline.Event) []byte {
 	if len(m.names) == 1 {
-		return fieldValue(e, m.names[0])
+		return appendField(b, e, m.names[0])
 	}
-	var room [8]string
-	values, some := append(room[:0], m.names...), false
+	begin, some := len(b), false
 	for i, name := range m.names {
-		if values[i] = fieldValue(e, name); values[i] == "" {
-			values[i] = "-"
-		} else {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		n := len(b)
+		if b = appendField(b, e, name); len(b) > n {
 			some = true
+		} else {
+			b = append(b, '-')
 		}
 	}
 	if !some {
-		return ""
+		return b[:begin]
 	}
-	return strings.Join(values, " ")
+	return b
 }
 
 // find appends the signals that value holds.
@@ -291,30 +316,30 @@ func (m *matcher) find(value string, found []*Signal) []*Signal {
 	return m.text.find(value, append(found, m.exact[value]...))
 }
 
-// fieldValue gives the field of an event in which signals are looked for.
-func fieldValue(e *timeline.Event, field string) string {
+// appendField appends the field of an event in which signals are looked for.
+func appendField(b []byte, e *timeline.Event, field string) []byte {
 	switch field {
 	case fieldBody:
-		return e.Body
+		return append(b, e.Body...)
 	case fieldText:
-		return eventText(e)
+		return append(b, eventText(e)...)
 	case fieldStatus:
 		if e.StatusCode == 0 {
-			return ""
+			return b
 		}
-		return strconv.Itoa(e.StatusCode)
+		return strconv.AppendInt(b, int64(e.StatusCode), 10)
 	case fieldCalls:
 		if e.Kind == timeline.LogRecord {
-			return "" // a message tells of a call without its status
+			return b // a message tells of a call without its status
 		}
-		return callStatuses(e.Calls)
+		return appendCallStatuses(b, e.Calls)
 	case fieldType:
 		if e.Exception == nil {
-			return ""
+			return b
 		}
-		return e.Exception.Type
+		return append(b, e.Exception.Type...)
 	}
-	return e.Attrs.Get(field)
+	return append(b, e.Attrs.Get(field)...)
 }
 
 // answerPrefix begins the names of what an answer holds, its body and its headers: whoever
@@ -337,7 +362,7 @@ func (t *signalTable) findAnswer(e *timeline.Event, system string) []*Signal {
 			if !strings.HasPrefix(m.names[0], answerPrefix) {
 				continue
 			}
-			if value := m.value(e); value != "" {
+			if value := string(m.appendValue(nil, e)); value != "" {
 				found = m.find(value, found)
 			}
 		}
@@ -345,23 +370,22 @@ func (t *signalTable) findAnswer(e *timeline.Event, system string) []*Signal {
 	return found
 }
 
-// callStatuses writes the statuses of calls: "502*, 200". A call without one is "-".
-func callStatuses(calls []timeline.Outcall) string {
-	var b strings.Builder
+// appendCallStatuses writes the statuses of calls: "502*, 200". A call without one is "-".
+func appendCallStatuses(b []byte, calls []timeline.Outcall) []byte {
 	for i := range calls {
 		if i > 0 {
-			b.WriteString(", ")
+			b = append(b, ", "...)
 		}
 		if calls[i].Status == 0 {
-			b.WriteByte('-')
+			b = append(b, '-')
 			continue
 		}
-		b.WriteString(strconv.Itoa(calls[i].Status))
+		b = strconv.AppendInt(b, int64(calls[i].Status), 10)
 		if calls[i].OwnMade {
-			b.WriteByte('*')
+			b = append(b, '*')
 		}
 	}
-	return b.String()
+	return b
 }
 
 // eventText is all that an event says in words: message, exception, the errors of its calls.
@@ -384,12 +408,23 @@ func eventText(e *timeline.Event) string {
 			add(x.Type + ": " + x.Message)
 		}
 	}
-	add(e.Attrs.Get("error.message"))
-	add(e.Attrs.Get("error.type"))
+	var message, kind, trace string
+	for i := range e.Attrs {
+		switch a := &e.Attrs[i]; a.Name {
+		case "error.message":
+			message = a.Value
+		case "error.type":
+			kind = a.Value
+		case fieldTrace:
+			trace = a.Value
+		}
+	}
+	add(message)
+	add(kind)
 	for i := range e.Calls {
 		add(e.Calls[i].Error)
 	}
-	for head := range chainHeads(e.Attrs.Get("exception.stacktrace")) {
+	for head := range chainHeads(trace) {
 		add(head)
 	}
 	return text

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,23 +25,31 @@ func claimsOf(sentences ...sentence) []Claim {
 	for _, s := range sentences {
 		n += len(s)
 	}
-	out := make([]Claim, 0, n)
+	out, ends := make([]Claim, 0, n), make([]int, 0, 16)
+	var room [1024]byte
+	b := room[:0] // the words of all claims: those of each are a part of one text
 	for _, s := range sentences {
 		for i, c := range s {
-			text, stop := c.text, "."
+			begin, stop := len(b), "."
 			if i == 0 {
-				text = capital(text)
+				b = append(b, capital(c.text)...)
 			} else {
 				_, after := punctuation(c.join)
-				text = after + text
+				b = append(append(b, after...), c.text...)
 			}
 			if i+1 < len(s) {
 				stop, _ = punctuation(s[i+1].join)
 			} else {
-				text = strings.TrimRight(text, ". ")
+				b = b[:begin+len(bytes.TrimRight(b[begin:], ". "))]
 			}
-			out = append(out, Claim{text + stop, unique(c.evidence)})
+			b = append(b, stop...)
+			ends = append(ends, len(b))
+			out = append(out, Claim{Evidence: unique(c.evidence)})
 		}
+	}
+	whole, begin := string(b), 0
+	for i, end := range ends {
+		out[i].Words, begin = whole[begin:end], end
 	}
 	return out
 }
@@ -63,11 +72,19 @@ func capital(s string) string {
 
 // words joins claims to a summary.
 func words(claims []Claim) string {
-	all := make([]string, len(claims))
-	for i, c := range claims {
-		all[i] = c.Words
+	n := 0
+	for i := range claims {
+		n += len(claims[i].Words) + 1
 	}
-	return strings.Join(all, " ")
+	var b strings.Builder
+	b.Grow(n)
+	for i := range claims {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(claims[i].Words)
+	}
+	return b.String()
 }
 
 // told makes claims of one plain sentence.
@@ -156,26 +173,36 @@ func foremost(events []*timeline.Joined) []*timeline.Joined {
 // wayUp tells how the failure went from the origin to the client; hops next to each
 // other that did the same are told of together.
 func (j *judgement) wayUp() sentence {
-	var out sentence
-	var who []string
-	did := ""
 	path := j.trail.Path
+	if len(path) < 2 {
+		return nil
+	}
+	out, shows := make(sentence, 0, len(path)-1), make([]*timeline.Joined, 0, len(path)-1)
+	var room [8]string
+	who := room[:0]
+	did, from := "", 0
+	end := func() { // what the hops did that are told of together
+		if len(who) > 0 {
+			out = append(out, clause{", ", list(who) + " " + did, slices.Clip(shows[from:])})
+		}
+		who, from = who[:0], len(shows)
+	}
 	for i := len(path) - 2; i >= 0; i-- {
 		h, below := path[i], path[i+1]
 		does := act(h, below)
 		if does == "" {
 			continue
 		}
-		shows := known([]*timeline.Joined{record(h)})
-		if does == did {
-			last := &out[len(out)-1]
-			who = append(who, name(h))
-			last.text, last.evidence = list(who)+" "+does, append(last.evidence, shows...)
-			continue
+		if does != did {
+			end()
+			did = does
 		}
-		who, did = []string{name(h)}, does
-		out = append(out, clause{", ", name(h) + " " + does, shows})
+		who = append(who, name(h))
+		if e := record(h); e != nil {
+			shows = append(shows, e)
+		}
 	}
+	end()
 	if n := len(out); n > 1 {
 		out[n-1].join = ", and "
 	}

@@ -262,19 +262,28 @@ func (v *views) of(h *timeline.Hop) *HopView {
 
 // A room is where views stand. It is used again for the next request.
 type room struct {
-	hops     []HopView
-	calls    []CallView
-	events   []EventView
-	ofHops   []*HopView
-	ofCalls  []*CallView
-	ofEvents []*EventView
-	signals  []*Signal
+	judgement  judgement
+	near       NearView
+	views      []views
+	requests   []RequestView
+	hops       []HopView
+	calls      []CallView
+	events     []EventView
+	exceptions []ExceptionView
+	ofHops     []*HopView
+	ofCalls    []*CallView
+	ofEvents   []*EventView
 
-	// For one hop after the other.
+	// For one event or one hop after the other.
+	seen   []byte  // of what signals look at
 	key    []byte  // of its shape
 	known  []truth // of the conditions on it
 	firing []*rule // on it
 	at     subject
+
+	// For one verdict.
+	cited  []*timeline.Joined
+	rivals []Rival
 }
 
 var rooms = sync.Pool{New: func() any { return &room{} }}
@@ -287,14 +296,18 @@ func (r *room) leave() {
 	if cap(r.events) > roomMost {
 		return
 	}
+	r.judgement, r.near, r.at = judgement{}, NearView{}, subject{}
+	empty(&r.views)
+	empty(&r.requests)
 	empty(&r.hops)
 	empty(&r.calls)
 	empty(&r.events)
 	empty(&r.ofHops)
 	empty(&r.ofCalls)
+	empty(&r.exceptions)
 	empty(&r.ofEvents)
-	empty(&r.signals)
-	r.at = subject{}
+	empty(&r.cited)
+	empty(&r.rivals)
 	rooms.Put(r)
 }
 
@@ -306,16 +319,6 @@ func take[T any](from *[]T, n int) []T {
 	}
 	*from = (*from)[:at+n]
 	return (*from)[at : at+n : at+n]
-}
-
-// keep gives a copy of some signals that stands in the room.
-func (r *room) keep(some []*Signal) []*Signal {
-	if len(some) == 0 {
-		return nil
-	}
-	out := take(&r.signals, len(some))
-	copy(out, some)
-	return out
 }
 
 func empty[T any](s *[]T) {
@@ -330,12 +333,13 @@ func newViews(r *timeline.Request, near *timeline.Surroundings, signals *signalT
 		all += len(h.Events)
 	}
 	events := take(&in.events, all)
-	v := makeViews(r, nearView(near), in, func(h *HopView, e *timeline.Joined) *EventView {
+	in.near = nearView(near)
+	v := makeViews(r, &in.near, in, func(h *HopView, e *timeline.Joined) *EventView {
 		ev := &events[0]
 		events = events[1:]
 		ev.fill(e, h.hop, signals, in)
 		return ev
-	}, func(h *HopView) *EventView { return answerView(h, signals) })
+	}, func(h *HopView) *EventView { return answerView(h, signals, in) })
 	v.signals = signals
 	return v
 }
@@ -360,9 +364,11 @@ func (v *views) certainly(r *timeline.Request, in *room) *views {
 // makeViews makes the views of a request, of its events by event and of the answers that
 // callers kept by answer; those for which these give nil are left out.
 func makeViews(r *timeline.Request, near *NearView, in *room, event func(*HopView, *timeline.Joined) *EventView, answer func(*HopView) *EventView) *views {
-	v := &views{near: near}
+	v := &take(&in.views, 1)[0]
+	v.near = near
 	hops, calls, callees, events := take(&in.hops, len(r.Hops)), 0, 0, 0
-	v.request = &RequestView{
+	v.request = &take(&in.requests, 1)[0]
+	*v.request = RequestView{
 		ID:     r.ID,
 		HTTP:   HTTPView{Request: HTTPRequestView{r.Method}, Response: HTTPResponseView{r.Client.Code}, Route: r.Route},
 		URL:    URLView{r.Path},
@@ -427,13 +433,13 @@ func makeViews(r *timeline.Request, near *NearView, in *room, event func(*HopVie
 // answerView is the record in which the caller of a hop kept its answer, with what the
 // signals say of that; of a hop that wrote no log, with those too by which the caller says
 // that the failure was made there. nil if there is none or they say nothing.
-func answerView(h *HopView, signals *signalTable) *EventView {
+func answerView(h *HopView, signals *signalTable, in *room) *EventView {
 	if h.Caller == nil || h.Caller.call.Record == nil {
 		return nil
 	}
 	e := h.Caller.call.Record
 	found := signals.findAnswer(e.Event, h.System)
-	meaning := narrowest(found, nil)
+	meaning := narrowest(found)
 	if h.Silent {
 		for _, s := range signals.find(e.Event) {
 			if s.MadeBy == madeByBelow {
@@ -445,7 +451,7 @@ func answerView(h *HopView, signals *signalTable) *EventView {
 		return nil
 	}
 	ev := &EventView{signals: found, meaning: meaning}
-	ev.record(e)
+	ev.record(e, in)
 	return ev
 }
 
@@ -492,23 +498,23 @@ func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
 }
 
 func (ev *EventView) fill(e *timeline.Joined, h *timeline.Hop, signals *signalTable, in *room) {
-	var some [8]*Signal
 	ev.Text = eventText(e.Event)
-	ev.signals = in.keep(signals.findIn(e.Event, ev.Text, some[:0]))
-	ev.meaning = in.keep(narrowest(ev.signals, some[:0]))
-	ev.record(e)
+	seen := signals.see(e.Event, ev.Text, &in.seen)
+	ev.signals, ev.meaning = seen.signals, seen.meaning
+	ev.record(e, in)
 	ev.Handled = tellsOfHandled(e, ev.Text, h)
 }
 
 // record fills in what the event says by itself, without signals, where nothing else stands yet.
-func (ev *EventView) record(e *timeline.Joined) {
+func (ev *EventView) record(e *timeline.Joined, in *room) {
 	ev.joined = e
 	ev.Kind, ev.Service, ev.Host, ev.System = e.Kind.String(), e.Service, e.Host, e.System
 	ev.Severity, ev.Body = e.Severity, e.Body
 	ev.HTTP.Response.StatusCode = e.StatusCode
 	ev.Lifecycle, ev.Join, ev.Candidates = e.Lifecycle.String(), e.Join.String(), e.Candidates
 	if x := e.Exception; x != nil {
-		ev.Exception = &ExceptionView{x.Type, x.Message, x.File, x.Function, x.Line, x.Escaped}
+		ev.Exception = &take(&in.exceptions, 1)[0]
+		*ev.Exception = ExceptionView{x.Type, x.Message, x.File, x.Function, x.Line, x.Escaped}
 	}
 }
 
@@ -581,10 +587,9 @@ func (e *EventView) complete() {
 // them the same. A wrapper says only that a call failed, what it wraps says how. What says
 // no more than that there was an error counts only where nothing says more. The words of a
 // remark for which no status was made, as of a caller that left, say nothing of that kind.
-// They are appended to out.
-func narrowest(signals, out []*Signal) []*Signal {
+func narrowest(signals []*Signal) []*Signal {
 	if len(signals) == 0 {
-		return out
+		return nil
 	}
 	remark := slices.ContainsFunc(signals, func(s *Signal) bool { return s.MadeBy == madeByNobody && s.ofWords() })
 	var room [8]*Signal
@@ -594,6 +599,7 @@ func narrowest(signals, out []*Signal) []*Signal {
 			made = append(made, s)
 		}
 	}
+	var out []*Signal
 	for _, s := range made {
 		if !slices.ContainsFunc(made, func(o *Signal) bool { return o.tellsMore(s) }) {
 			out = append(out, s)
@@ -651,11 +657,11 @@ func tellsOfHandled(e *timeline.Joined, text string, h *timeline.Hop) bool {
 
 func names(text, s string) bool { return len(s) >= 3 && strings.Contains(text, s) }
 
-func nearView(n *timeline.Surroundings) *NearView {
+func nearView(n *timeline.Surroundings) NearView {
 	if n == nil {
 		n = &timeline.Surroundings{}
 	}
-	return &NearView{FailedBefore: n.FailedBefore, near: n}
+	return NearView{FailedBefore: n.FailedBefore, near: n}
 }
 
 func (v *NearView) complete() {

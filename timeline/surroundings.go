@@ -27,7 +27,7 @@ type Surroundings struct {
 
 // Same says in how many other requests an exception of the same type and frame was logged.
 func (s *Surroundings) Same(x *Exception) int {
-	if s == nil || x == nil {
+	if s == nil || x == nil || len(s.SameStack) == 0 {
 		return 0
 	}
 	return s.SameStack[x.stack()]
