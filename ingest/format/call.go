@@ -3,6 +3,7 @@ package format
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,6 +82,15 @@ type callRules struct {
 	errors  []outcomeRule // over the error's text
 	stateOf []field
 	states  []outcomeRule // over stateOf
+	tries   *tryRules
+}
+
+// tryRules say how the calls before the last one are read of a list of JSON objects.
+type tryRules struct {
+	of                        field
+	peer, port, status, start string
+	stateOf                   []string
+	states                    []outcomeRule
 }
 
 // calls makes the calls of the record.
@@ -90,6 +100,9 @@ func (d *decoding) calls(c *compiled) {
 	}
 	if p := &d.call; p.port != "" && p.peer != "" && p.peer != "-" {
 		p.peer = net.JoinHostPort(p.peer, p.port)
+	}
+	if r := c.calls.tries; r != nil {
+		d.tries(r)
 	}
 	switch r := c.calls; r.form {
 	case callAttempts:
@@ -107,6 +120,59 @@ func (d *decoding) calls(c *compiled) {
 	}
 	if n := len(d.ev.Calls); n > 0 && !c.calls.own.empty() && c.calls.own.holds(d) {
 		disown(&d.ev.Calls[n-1])
+	}
+}
+
+// maxTries bounds the tries of one record.
+const maxTries = 64
+
+// tries makes the calls of the tries before the last one, of which none gave the answer that was used. A status is the writer's own
+// unless the try is known to have ended with an answer. The last one, whose call the other parts of the record make, began
+// when its entry says so.
+func (d *decoding) tries(r *tryRules) {
+	text := d.get(r.of)
+	if strings.Count(text, r.peer) < 2 {
+		return // mostly there is one
+	}
+	v, err := d.inside.Parse(text)
+	if err != nil {
+		return
+	}
+	list := v.GetArray()
+	list = list[max(0, len(list)-maxTries):]
+	for i, t := range list {
+		start := t.GetFloat64(r.start)
+		if i == len(list)-1 {
+			if began := time.UnixMilli(int64(start)).Sub(d.ev.Time); i > 0 && start > 0 && d.ev.Stamp.Meaning == timeline.Start {
+				d.call.wait += max(began, 0)
+			}
+			break
+		}
+		o := timeline.Outcall{Peer: string(t.GetStringBytes(r.peer)), Method: d.method, Target: d.target, Status: t.GetInt(r.status)}
+		if port := t.GetInt(r.port); port > 0 {
+			o.Peer = net.JoinHostPort(o.Peer, strconv.Itoa(port))
+		}
+		if next := list[i+1].GetFloat64(r.start); start > 0 && next >= start {
+			o.Duration, o.Timed = time.Duration((next-start)*float64(time.Millisecond)), true
+		}
+		d.text = d.text[:0]
+		for k, name := range r.stateOf {
+			if k > 0 {
+				d.text = append(d.text, ' ')
+			}
+			if m := t.Get(name); m == nil {
+				d.text = append(d.text, '-')
+			} else if b, err := m.StringBytes(); err == nil {
+				d.text = append(d.text, b...)
+			} else {
+				d.text = m.MarshalTo(d.text)
+			}
+		}
+		o.Ended = d.outcome(r.states, bytesAsString(d.text))
+		if o.Ended != timeline.Complete {
+			o.OwnMade, o.Header = o.Status != 0, -1
+		}
+		d.ev.Calls = append(d.ev.Calls, o)
 	}
 }
 

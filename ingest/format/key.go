@@ -81,19 +81,19 @@ func isTraceparent(v string) bool {
 }
 
 // amznTrace reads "Root=1-EPOCH-ID;Parent=SPAN;Sampled=1", which AWS's balancers write
-// with their own ID before it ("Self=...;Root=..."), or the root alone.
+// with their own ID before it ("Self=...;Root=..."), or the root alone; Lambda writes the names in lower case.
 func (d *decoding) amznTrace(v string) {
 	for v != "" {
 		var part string
 		part, v, _ = strings.Cut(v, ";")
 		name, id, ok := strings.Cut(part, "=")
 		switch {
-		case !ok && strings.HasPrefix(part, "1-"), ok && name == "Root":
+		case !ok && strings.HasPrefix(part, "1-"), ok && strings.EqualFold(name, "Root"):
 			if !ok {
 				id = part
 			}
 			d.identity(timeline.KeyTraceID, id)
-		case name == "Parent" && !placeholder(id):
+		case strings.EqualFold(name, "Parent") && !placeholder(id):
 			d.ev.ParentSpanID = id
 		}
 	}

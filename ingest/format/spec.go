@@ -132,6 +132,17 @@ type callsSpec struct {
 	OwnMade condSpec    `yaml:"own_made"` // with it the status of the last call is the writer's own
 	Error   []entrySpec `yaml:"error"`    // over the call's error text: how it ended
 	Ended   *tableSpec  `yaml:"ended"`    // over a field of the record: how its last call ended
+	Tries   *triesSpec  `yaml:"tries"`    // the calls before the last one
+}
+
+// triesSpec names a field with a list of JSON objects, one for each try in order, and what their members are called.
+type triesSpec struct {
+	Of     string     `yaml:"of"`
+	Peer   string     `yaml:"peer"`
+	Port   string     `yaml:"port"`
+	Status string     `yaml:"status"`
+	Start  string     `yaml:"start"` // when it began, in ms since 1970
+	Ended  *tableSpec `yaml:"ended"` // over members: how the try ended
 }
 
 type entrySpec struct {
@@ -803,6 +814,16 @@ func (k *compiler) calls(sp *callsSpec) *callRules {
 	if sp.Ended != nil {
 		r.stateOf = k.fields(at("calls", "ended"), "of", sp.Ended.Of)
 		r.states = k.outcomes(at("calls", "ended", "table"), sp.Ended.Table)
+	}
+	if t := sp.Tries; t != nil {
+		r.tries = &tryRules{of: k.field(at("calls", "tries", "of"), t.Of), peer: t.Peer, port: t.Port, status: t.Status, start: t.Start}
+		if t.Peer == "" {
+			k.fail(at("calls", "tries"), "peer is missing")
+		}
+		if t.Ended != nil {
+			r.tries.stateOf = t.Ended.Of
+			r.tries.states = k.outcomes(at("calls", "tries", "ended", "table"), t.Ended.Table)
+		}
 	}
 	return r
 }
