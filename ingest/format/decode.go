@@ -236,6 +236,10 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.exc.Type = v
 	case opExcMessage:
 		d.exc.Message = v
+	case opExcFile:
+		d.exc.File = v
+	case opExcLine:
+		d.exc.Line = atoi(v)
 	case opStack:
 		d.stack = v
 	case opLogStack:
@@ -641,7 +645,7 @@ func (d *decoding) takeTail() {
 
 // exception makes the event's exception of its fields and of its stack trace.
 func (d *decoding) exception() {
-	if d.stack == "" && len(d.trace) > 0 {
+	if d.stack == "" && len(bytes.TrimSpace(d.trace)) > 0 {
 		d.stack = string(d.trace[:len(d.trace)-1])
 	}
 	if b := d.ev.Body; d.stack == "" && !d.tailed && isNone(&d.exc) && (strings.IndexByte(b, '\n') >= 0 || mayFold(b)) {
@@ -693,8 +697,8 @@ func (d *decoding) stacked(x timeline.Exception) {
 		if x.Message != "" {
 			d.exc.Message = x.Message
 		}
-	} else if d.exc.Message == "" {
-		d.exc.Message = x.Message
+	} else if d.exc.Message == "" || x.Escaped && x.Message != "" {
+		d.exc.Message = x.Message // what ended a program is written with its causes
 	}
 	d.exc.File, d.exc.Function, d.exc.Line = x.File, x.Function, x.Line
 	d.exc.Escaped = d.exc.Escaped || x.Escaped

@@ -379,6 +379,8 @@ type framer struct {
 	quoted  bool      // a quote is open in which it goes on
 	head    bool      // it is of the stream's head, no record
 	trace   traceState
+	whole   bool   // many lines were wrapped as one text
+	ruby    uint64 // hash of the exception that ended a Ruby program; 0: the record is about none
 }
 
 // framer starts on the record of in that begins with text.
@@ -386,6 +388,10 @@ func (r *Reader) framer(in *strand, text []byte, partial bool) framer {
 	f := framer{r: r, in: in, partial: partial}
 	text = plain(text)
 	f.trace.begin(text)
+	f.whole = len(in.outer) > 0 && holdsLines(text)
+	if m := rubyHead(text); m != nil {
+		f.ruby = hash(fnvOffset, m)
+	}
 	if in.main != nil && in.main.columns != nil {
 		r.frame.order = in.order
 		if r.frame.takeHead(in.main, text) {
@@ -434,6 +440,12 @@ func (r *Reader) begins(in *strand, line []byte) *compiled {
 	return nil
 }
 
+// holdsLines says whether a text is more than a line and its end.
+func holdsLines(text []byte) bool {
+	i := bytes.IndexByte(text, '\n')
+	return i >= 0 && i < len(text)-1
+}
+
 // starts says whether text begins another record of the strand.
 func (f *framer) starts(text []byte, partial bool) bool {
 	in, wrapped := f.in, len(f.in.outer) > 0
@@ -456,6 +468,14 @@ func (f *framer) starts(text []byte, partial bool) bool {
 	}
 	if f.trace.goesOn(text) {
 		return false
+	}
+	if wrapped && (f.whole || holdsLines(text)) && !continues(text) {
+		return true
+	}
+	if f.ruby != 0 {
+		if m := rubyHead(text); m != nil && hash(fnvOffset, m) != f.ruby {
+			return false // what caused it; the same once more is of another process
+		}
 	}
 	if f.trace == traceOver && len(text) > 0 {
 		return true
@@ -480,6 +500,11 @@ func (f *framer) starts(text []byte, partial bool) bool {
 	}
 	g := f.r.begins(in, text)
 	return g != nil && !(g.spec.Attaches && g != in.main)
+}
+
+// takes says whether a line without the wrapper goes on with the record, whose wrapper stands once before all its lines.
+func (f *framer) takes(text []byte) bool {
+	return continues(text) || f.trace.goesOn(text) || bytes.HasPrefix(text, []byte(pythonHead))
 }
 
 // mayEnd says whether a line that goes on with the record does so only because nothing
@@ -547,9 +572,17 @@ var continuations = [][]byte{
 	[]byte("! "), // Dropwizard's stack traces
 }
 
+// hardSpace is the space by which AWS Lambda's runtime for Python indents a traceback.
+const hardSpace = "\u00a0"
+
+// isIndented says whether a line begins with a space of any kind.
+func isIndented(line []byte) bool {
+	return len(line) > 0 && (line[0] == ' ' || line[0] == '\t' || line[0] == hardSpace[0] && bytes.HasPrefix(line, []byte(hardSpace)))
+}
+
 // continues says whether a line can only go on with the record before it.
 func continues(line []byte) bool {
-	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+	if len(line) == 0 || isIndented(line) {
 		return true
 	}
 	for _, c := range continuations {

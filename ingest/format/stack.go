@@ -86,6 +86,10 @@ func (t *trace) split() {
 	t.lines = make([]string, 0, min(strings.Count(rest, "\n")+1, maxStackLines))
 	for len(t.lines) < maxStackLines {
 		l, more, ok := strings.Cut(rest, "\n")
+		if strings.HasPrefix(l, hardSpace) {
+			bare := strings.TrimLeft(l, hardSpace)
+			l = strings.Repeat(" ", (len(l)-len(bare))/len(hardSpace)) + bare
+		}
 		t.lines = append(t.lines, strings.TrimSuffix(l, "\r"))
 		if !ok {
 			return
@@ -528,6 +532,10 @@ func goHead(l string) (typ, message string, ok bool) {
 	if m, ok := strings.CutPrefix(l, "fatal error: "); ok {
 		return "fatal error", m, true
 	}
+	if isGoSignal(l) {
+		typ, m, _ := strings.Cut(l, ": ")
+		return typ, m, true
+	}
 	if i := strings.Index(l, "http: panic serving "); i >= 0 {
 		if _, m, ok := strings.Cut(l[i+len("http: panic serving "):], ": "); ok {
 			return "panic", m, true
@@ -537,6 +545,18 @@ func goHead(l string) (typ, message string, ok bool) {
 		return "panic", "", true
 	}
 	return "", "", false
+}
+
+// isGoSignal says whether a line is such as "SIGQUIT: quit", by which the runtime ends for a signal (runtime/signal_unix.go).
+func isGoSignal(l string) bool {
+	if !strings.HasPrefix(l, "SIG") {
+		return false
+	}
+	switch name, _, _ := strings.Cut(l, ": "); name {
+	case "SIGQUIT", "SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS":
+		return len(l) > len(name)
+	}
+	return false
 }
 
 // isGoroutine says whether a line is such as "goroutine 7 [running]:".
@@ -743,7 +763,7 @@ func phpStack(t *trace) (timeline.Exception, bool) {
 				}
 			}
 		}
-		if x, ok := phpException(t, i, l); ok {
+		if x, ok := phpException(t, i, l, fatal && uncaught && i == len(t.lines)-1); ok {
 			x.Escaped = uncaught || fatal
 			return x, true
 		}
@@ -758,8 +778,8 @@ func lastCut(s, sep string) (before, after string, ok bool) {
 	return s, "", false
 }
 
-// phpException reads "Type: message in file:12" and its frames; the line is that of i.
-func phpException(t *trace, i int, l string) (timeline.Exception, bool) {
+// phpException reads "Type: message in file:12" and its frames, without which it is none unless it stands alone; the line is that of i.
+func phpException(t *trace, i int, l string, alone bool) (timeline.Exception, bool) {
 	var x timeline.Exception
 	x.Type = ident(l, `\`)
 	if x.Type == "" || x.Type == "PHP" {
@@ -774,7 +794,7 @@ func phpException(t *trace, i int, l string) (timeline.Exception, bool) {
 	for end < len(t.lines) && end < i+maxMessageLines && t.lines[end] != "Stack trace:" {
 		end++
 	}
-	if end == len(t.lines) || t.lines[end] != "Stack trace:" {
+	if !alone && (end == len(t.lines) || t.lines[end] != "Stack trace:") {
 		return x, false
 	}
 	m := t.message(rest, i+1, end)
@@ -784,7 +804,7 @@ func phpException(t *trace, i int, l string) (timeline.Exception, bool) {
 		return x, false
 	}
 	x.Message = strings.TrimPrefix(m, ": ")
-	callSite(&x, phpFrames(t.lines[end+1:], frame{file: file, line: line}), phpOwn)
+	callSite(&x, phpFrames(t.lines[min(end+1, len(t.lines)):], frame{file: file, line: line}), phpOwn)
 	return x, true
 }
 

@@ -270,6 +270,10 @@ func javaStack(t *trace, first int) (timeline.Exception, bool) {
 		}
 		n = min(n, up.more)
 	}
+	// The virtual machine writes some errors without any frame: then it is known where their consequence was made.
+	for i := root - 1; i >= 0 && x.File == ""; i-- {
+		place(&x, blocks[i].frames, javaOwn)
+	}
 	return x, true
 }
 

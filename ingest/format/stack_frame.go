@@ -27,7 +27,7 @@ func (s *traceState) begin(line []byte) {
 	switch {
 	case bytes.HasSuffix(line, []byte(pythonHead)):
 		*s = pythonOpen
-	case bytes.HasPrefix(line, []byte("panic: ")), bytes.HasPrefix(line, []byte("fatal error: ")),
+	case bytes.HasPrefix(line, []byte("panic: ")), bytes.HasPrefix(line, []byte("fatal error: ")), isGoSignal(string(line[:min(len(line), 64)])),
 		bytes.Contains(line, []byte("http: panic serving ")), bytes.HasPrefix(line, []byte("goroutine ")):
 		*s = goDump
 	case isNodePlace(line):
@@ -56,7 +56,7 @@ func isNodePlace(line []byte) bool {
 
 // goesOn says whether a line belongs to the trace that the lines before it opened.
 func (s *traceState) goesOn(line []byte) bool {
-	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' {
+	if len(line) == 0 || isIndented(line) {
 		if *s == nodeSource {
 			*s = nodeCaret
 		}
@@ -105,7 +105,7 @@ func (s *traceState) goesOn(line []byte) bool {
 			*s = traceOver
 			return true
 		}
-		return isGoroutine(l) || strings.HasPrefix(l, "created by ") || strings.HasPrefix(l, "[signal ") || l == "runtime stack:" ||
+		return isGoroutine(l) || strings.HasPrefix(l, "created by ") || strings.HasPrefix(l, "[signal ") || strings.HasPrefix(l, "PC=") || l == "runtime stack:" ||
 			strings.HasSuffix(l, ")") && strings.IndexByte(l, '(') > strings.IndexByte(l, '.') && strings.IndexByte(l, '.') > 0 && strings.IndexByte(l[:strings.IndexByte(l, '(')], ' ') < 0
 	}
 	switch {
@@ -119,4 +119,16 @@ func (s *traceState) goesOn(line []byte) bool {
 		return true
 	}
 	return false
+}
+
+// rubyHead gives what the line by which an exception ends a Ruby program says of it; nil if it is none.
+func rubyHead(line []byte) []byte {
+	if len(line) == 0 || line[len(line)-1] != ')' || isIndented(line) {
+		return nil
+	}
+	f, rest, ok := rubyFrame(bytesAsString(line[:min(len(line), 4<<10)]))
+	if !ok || strings.IndexByte(f.file, ' ') >= 0 || !strings.HasPrefix(rest, ": ") || !strings.Contains(rest, " (") {
+		return nil
+	}
+	return line[len(line)-len(rest):]
 }

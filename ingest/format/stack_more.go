@@ -126,6 +126,7 @@ func rubyStack(t *trace) (timeline.Exception, bool) {
 // rubyHeader reads "KeyError (key not found: 1):", "KeyError: key not found: 1", "key
 // not found: 1 (KeyError)" or, as Sinatra has it, "KeyError - key not found: 1".
 func rubyHeader(l string) (typ, message string, ok bool) {
+	l = strings.TrimPrefix(strings.TrimPrefix(l, "Information for: "), "Information for cause: ")
 	typ = ident(l, ":")
 	typ = strings.TrimRight(typ, ":")
 	rest := l[len(typ):]
@@ -318,12 +319,9 @@ func luaStack(t *trace) (timeline.Exception, bool) {
 		}
 		var frames []frame
 		// The file, the line, and what happened there.
-		if j := strings.Index(m, ".lua:"); j >= 0 {
-			f := frame{file: m[:j+len(".lua")]}
-			var rest string
-			f.line, rest = leading(m[j+len(".lua:"):])
+		if f, rest, ok := luaPlace(m); ok {
 			frames = append(frames, f)
-			m = strings.TrimPrefix(rest, ": ")
+			m = rest
 		}
 		x.Message = t.message(m, first+1, i)
 		fn := ""
@@ -336,6 +334,7 @@ func luaStack(t *trace) (timeline.Exception, bool) {
 				break
 			}
 			at, what, ok := strings.Cut(s, ": in ")
+			what, _, _ = strings.Cut(what, ", client: ") // nginx tells of the request behind the last line
 			if !ok {
 				continue
 			}
@@ -352,6 +351,19 @@ func luaStack(t *trace) (timeline.Exception, bool) {
 		return x, true
 	}
 	return x, false
+}
+
+// luaPlace reads "cart.lua:1: no stock" or, as nginx names the code in its configuration, "content_by_lua(nginx.conf:26):1: no stock".
+func luaPlace(m string) (f frame, rest string, ok bool) {
+	for i := 0; i < len(m) && m[i] != ' '; i++ {
+		if m[i] != ':' || !strings.HasSuffix(m[:i], ".lua") && !strings.HasSuffix(m[:i], ")") {
+			continue
+		}
+		if n, rest := leading(m[i+1:]); n > 0 && (rest == "" || strings.HasPrefix(rest, ": ")) {
+			return frame{file: m[:i], line: n}, strings.TrimPrefix(rest, ": "), true
+		}
+	}
+	return f, "", false
 }
 
 // luaFunction gives the name of "upvalue 'load'", "function 'f'" or "function <x.lua:2>".

@@ -370,7 +370,7 @@ func (r *Reader) take() {
 	p, ok := r.route(plain(r.next.text))
 	r.held = false
 	info := r.next
-	if !ok && len(r.queue) > 0 && continues(info.text) && r.last != nil && !r.last.done && r.last.rec.in != nil {
+	if !ok && len(r.queue) > 0 && r.last != nil && !r.last.done && r.last.rec.in != nil && r.last.f.takes(info.text) {
 		// A line more of a message that the wrapper writes once for all its lines.
 		r.last.f.partial = false
 		r.extend(r.last, info)

@@ -54,6 +54,8 @@ const (
 	opCallError
 	opExcType
 	opExcMessage
+	opExcFile
+	opExcLine
 	opStack
 	opLogStack
 	opStackLine
@@ -142,6 +144,8 @@ var targetOps = map[string]op{
 	"call.error":                opCallError,
 	"exception.type":            opExcType,
 	"exception.message":         opExcMessage,
+	"exception.file":            opExcFile,
+	"exception.line":            opExcLine,
 	"exception.stacktrace":      opStack,
 	"exception.stacktrace.line": opStackLine,
 	"log.stacktrace":            opLogStack,
