@@ -229,17 +229,22 @@ func (j *judgement) fired(ctx context.Context, at *subject) ([]*rule, error) {
 		defer func() { j.in.known = at.known }()
 	}
 	out := j.in.firing[:0]
-	for _, r := range rules {
-		fired, err := r.fires(ctx, at)
-		if err != nil {
-			return nil, err
+	for _, fallback := range []bool{false, true} {
+		for _, r := range rules {
+			if r.Fallback != fallback {
+				continue
+			}
+			fired, err := r.fires(ctx, at)
+			if err != nil {
+				return nil, err
+			}
+			if fired {
+				out = append(out, r)
+			}
 		}
-		if fired {
-			out = append(out, r)
+		if len(out) > 0 {
+			break
 		}
-	}
-	if slices.ContainsFunc(out, func(r *rule) bool { return !r.Fallback }) {
-		out = slices.DeleteFunc(out, func(r *rule) bool { return r.Fallback })
 	}
 	j.in.firing = out
 	return out, nil

@@ -29,24 +29,35 @@ const (
 	sightsBytes = 1024
 )
 
-// see gives what the signals say of an event of which it is known what it says in words. It writes in room.
-func (t *signalTable) see(e *timeline.Event, text string, room *[]byte) sight {
-	l := t.lookAt(e)
-	if l == nil {
-		return sight{}
+// An eye sees one event after the other.
+type eye struct {
+	system string // of the one before
+	role   timeline.Role
+	look   *look  // at it; nil as long as there was none
+	key    []byte // see look.appendSeen
+}
+
+// see gives what the signals say of an event of which it is known what it says in words.
+func (t *signalTable) see(e *timeline.Event, text string, by *eye) sight {
+	l := by.look
+	if l == nil || e.System != by.system || e.Role != by.role {
+		if l = t.lookAt(e); l == nil {
+			return sight{}
+		}
+		by.system, by.role, by.look = e.System, e.Role, l
 	}
 	if len(text) > sightsBytes {
 		return l.see(e, text)
 	}
-	*room = l.appendSeen((*room)[:0], e, text)
-	h := maphash.Bytes(t.sights.seed, *room)
+	by.key = l.appendSeen(by.key[:0], e, text)
+	h := maphash.Bytes(t.sights.seed, by.key)
 	known, once := &t.sights.known[h%sightsMost], &t.sights.once[h%sightsMost]
-	if s := known.Load(); s != nil && s.of == string(*room) {
+	if s := known.Load(); s != nil && s.of == string(by.key) {
 		return *s
 	}
 	s := l.see(e, text)
 	if once.Swap(h) == h {
-		known.Store(&sight{string(*room), s.signals, s.meaning})
+		known.Store(&sight{string(by.key), s.signals, s.meaning})
 	}
 	return s
 }

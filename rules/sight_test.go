@@ -10,7 +10,7 @@ import (
 // What is kept of events seen before is what is found in them anew, however alike they are.
 func TestSightsAreFound(t *testing.T) {
 	table := newSignalTable(Builtin().signals.all)
-	var room []byte
+	var by eye
 	some, kept := 0, 0
 	for _, text := range texts(table) {
 		for _, e := range []timeline.Event{
@@ -27,7 +27,7 @@ func TestSightsAreFound(t *testing.T) {
 			want := table.find(&e)
 			some += len(want)
 			for range 3 {
-				got := table.see(&e, eventText(&e), &room)
+				got := table.see(&e, eventText(&e), &by)
 				if !slices.Equal(got.signals, want) || !slices.Equal(got.meaning, narrowest(want)) {
 					t.Fatalf("%+v: saw %d signals, found %d", e, len(got.signals), len(want))
 				}

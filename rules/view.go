@@ -275,7 +275,7 @@ type room struct {
 	ofEvents   []*EventView
 
 	// For one event or one hop after the other.
-	seen   []byte  // of what signals look at
+	eye    eye
 	key    []byte  // of its shape
 	known  []truth // of the conditions on it
 	firing []*rule // on it
@@ -296,6 +296,7 @@ func (r *room) leave() {
 	if cap(r.events) > roomMost {
 		return
 	}
+	r.eye.look = nil
 	r.judgement, r.near, r.at = judgement{}, NearView{}, subject{}
 	empty(&r.views)
 	empty(&r.requests)
@@ -499,7 +500,7 @@ func (v *views) fillCall(cv *CallView, c *timeline.Call, caller *HopView) {
 
 func (ev *EventView) fill(e *timeline.Joined, h *timeline.Hop, signals *signalTable, in *room) {
 	ev.Text = eventText(e.Event)
-	seen := signals.see(e.Event, ev.Text, &in.seen)
+	seen := signals.see(e.Event, ev.Text, &in.eye)
 	ev.signals, ev.meaning = seen.signals, seen.meaning
 	ev.record(e, in)
 	ev.Handled = tellsOfHandled(e, ev.Text, h)
