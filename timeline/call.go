@@ -565,7 +565,7 @@ func carriedSpan(p, h *Hop) bool {
 // hostsInErrors gives the hosts of calls of which errors of a hop tell.
 func hostsInErrors(h *Hop) (hosts []string) {
 	for _, e := range h.Events {
-		if e.Kind == LogRecord && e.Exception != nil && e.Held() {
+		if e.Kind == LogRecord && (e.Exception != nil || e.Event.Failed) && e.Held() {
 			hosts = append(hosts, hostsIn(e)...)
 		}
 	}

@@ -63,6 +63,11 @@ func TestToldByError(t *testing.T) {
 			t.Errorf("%q: got %v, want %d", c.message, call.Received, c.want)
 		}
 		call.Received = Status{}
+		up.Events[0] = &Joined{Event: &Event{Kind: LogRecord, Failed: true, Severity: "error", Body: "call failed", Attrs: Attrs{{"error.message", c.message}}}, Candidates: 1}
+		if toldByError(call); call.Received.Code != c.want {
+			t.Errorf("%q in words alone: got %v, want %d", c.message, call.Received, c.want)
+		}
+		call.Received = Status{}
 		up.Calls = append(up.Calls, &Call{Caller: up, Received: Status{Code: c.want}})
 		if toldByError(call); call.Received.Known() {
 			t.Errorf("%q, and another call had that answer: got %v", c.message, call.Received)

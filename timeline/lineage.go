@@ -135,7 +135,26 @@ func outwaited(c *Call) {
 func escaped(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
 
 // errorText is what an error says in words.
-func errorText(e *Joined) string { return e.Body + " " + e.Exception.Message }
+func errorText(e *Joined) string {
+	text := e.Body + " " + e.Attrs.Get("error.message")
+	if e.Exception != nil {
+		text += " " + e.Exception.Message
+	}
+	return text
+}
+
+// lastError is the last event of h that tells of an error: of one in code, else in words.
+func lastError(h *Hop) *Joined {
+	if own := ownError(h); own != nil {
+		return own
+	}
+	for _, e := range slices.Backward(h.Events) {
+		if e.Kind == LogRecord && e.Event.Failed && severe(e.Severity) && e.Held() {
+			return e
+		}
+	}
+	return nil
+}
 
 // answeredForIt tells what a callee sent that logged no status, if its only caller, which passes on what it gets, sent a failure: the same as the
 // callee itself had received from below, or the 500 by which a framework answers where the callee logged an error that nothing caught.
@@ -160,7 +179,7 @@ func toldByError(c *Call) {
 	if h == nil || h.Silent || h.span() != nil || c.Record != nil || c.Sent.Known() || c.Received.Known() || !up.Sent.Failed() && up.span() != nil {
 		return
 	}
-	own := ownError(up)
+	own := lastError(up)
 	if own == nil || own.Start.CertainlyBefore(h.Start) {
 		return
 	}
