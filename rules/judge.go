@@ -161,6 +161,9 @@ const holdersShown = 3
 // which it was at work then.
 func (j *judgement) behind(v *Verdict) []timeline.Behind {
 	out := slices.Clone(j.near.Behind)
+	if v.CauseClass == "circuit_open" || v.CauseClass == "no_healthy_upstream" {
+		out = append(out, j.near.Opened(v.Origin, v.Component)...)
+	}
 	if v.CauseClass == "resource_exhaustion" && v.Component == "" {
 		for _, h := range j.near.Holders[:min(holdersShown, len(j.near.Holders))] {
 			out = append(out, timeline.Behind{

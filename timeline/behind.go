@@ -3,6 +3,7 @@ package timeline
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -78,9 +79,6 @@ func (c *Collection) Behind(r *Request) []Behind {
 			out = append(out, b)
 		}
 	}
-	if groups := notCalled(origin); len(groups) > 0 {
-		out = append(out, c.openedBy(r, origin, groups)...)
-	}
 	for _, h := range r.Hops {
 		for _, e := range h.Events {
 			if pid := e.Attrs.Get(attrLockHolder); pid != "" && e.Held() {
@@ -131,6 +129,9 @@ func notCalled(h *Hop) (groups []string) {
 	if call := h.FailedBy; call != nil {
 		if call.Ended == NotSent {
 			add(call.Peer)
+			if host, _, err := net.SplitHostPort(call.Peer); err == nil && net.ParseIP(host) == nil {
+				add(host)
+			}
 			if call.Callee != nil {
 				add(call.Callee.Service)
 			}
@@ -147,8 +148,23 @@ func notCalled(h *Hop) (groups []string) {
 	return groups
 }
 
-// openedBy tells why a call was not made: the last message of its caller about the peer or its group, and the last
-// call there that failed before.
+// Opened tells why h made no call to a party, as its circuit was open or no server was up: the last message of h about it, and
+// the last call there that failed before. The party may be "" if it is not known.
+func (s *Surroundings) Opened(h *Hop, party string) []Behind {
+	if s == nil || s.of == nil {
+		return nil
+	}
+	groups := notCalled(h)
+	if party != "" {
+		groups = append([]string{party}, slices.DeleteFunc(groups, func(g string) bool { return g == party })...)
+	}
+	if len(groups) == 0 && len(routesOf(h.span())) == 0 {
+		return nil
+	}
+	return s.of.openedBy(s.request, h, groups)
+}
+
+// openedBy is Opened by the names of the party and of its group.
 func (c *Collection) openedBy(r *Request, h *Hop, groups []string) (out []Behind) {
 	list := c.failedAt[place{h.Service, h.Host}]
 	at := firstKnown(h.Start, h.End)
@@ -157,6 +173,8 @@ func (c *Collection) openedBy(r *Request, h *Hop, groups []string) (out []Behind
 	}
 	i, _ := slices.BinarySearchFunc(list, at.Latest, func(o occurrence, t time.Time) int { return o.at.Time.Compare(t) })
 	said, called := false, 0
+	own, routes := lastError(h), routesOf(h.span())
+	requests := map[string]bool{}
 	var last Behind
 	for i--; i >= 0 && at.Time.Sub(list[i].at.Time) < behindWithin; i-- {
 		e := list[i].e
@@ -164,29 +182,75 @@ func (c *Collection) openedBy(r *Request, h *Hop, groups []string) (out []Behind
 		case e.Kind == LogRecord && !said && !hasIdentity(e) && slices.ContainsFunc(groups, func(g string) bool { return containsWord(e.Body, g) }):
 			said = true
 			out = append(out, Behind{Hop: h, Event: e, At: list[i].at, What: h.Service + " said: " + firstLine(e.Body)})
-		case e.Kind != LogRecord && !ofRequest(r, e) && failedTo(e, groups):
+		case ofRequest(r, e) || !failedTo(e, groups) && !failedOn(e, routes) && !tellsOfFailing(e, groups, own):
+		default:
+			id := identityOf(e)
+			if id != "" && requests[id] {
+				continue
+			}
+			requests[id] = true
 			if called++; called == 1 {
-				last = Behind{Hop: h, Event: e, At: list[i].at, Request: identityOf(e), Candidates: 1}
+				last = Behind{Hop: h, Event: e, At: list[i].at, Request: id, Candidates: 1}
 			}
 		}
 	}
 	if called > 0 {
+		if len(groups) == 0 {
+			groups = []string{routes[0].Value}
+		}
 		last.What = fmt.Sprintf("the last of %d calls of %s to %s that failed in the %d minutes before", called, h.Service, groups[0], int(behindWithin.Minutes()))
+		if called == 1 {
+			last.What = fmt.Sprintf("a call of %s to %s that failed before", h.Service, groups[0])
+		}
 		out = append(out, last)
 	}
 	return out
 }
 
-// failedTo says whether e tells of a call to a peer, or to one of its group, that was made and failed.
+// failedTo says whether the record of an exchange tells of a call to a peer, or to one of its group, that was made and failed.
 func failedTo(e *Event, groups []string) bool {
-	for _, c := range e.Calls {
+	return e.Kind != LogRecord && slices.ContainsFunc(e.Calls, func(c Outcall) bool {
 		own, _, _ := strings.Cut(c.Peer, "/")
-		failed := c.Status >= 500 || c.OwnMade || c.Ended == Reset || c.Ended == Refused || c.Ended == GaveUp || c.Ended == ConnectGaveUp
-		if c.Ended != NotSent && failed && (slices.Contains(groups, own) || slices.Contains(groups, c.Peer)) {
-			return true
+		return madeAndFailed(&c) && (slices.Contains(groups, own) || slices.Contains(groups, c.Peer))
+	})
+}
+
+func madeAndFailed(c *Outcall) bool {
+	return c.Ended != NotSent && (c.Status >= 500 || c.OwnMade || c.Ended == Reset || c.Ended == Refused || c.Ended == GaveUp || c.Ended == ConnectGaveUp)
+}
+
+// routesOf gives the names by which a proxy's record tells where it would have sent the request.
+func routesOf(e *Joined) (routes []Attr) {
+	if e == nil {
+		return nil
+	}
+	for _, a := range e.Attrs {
+		for _, end := range []string{"backend", "cluster", "upstream", "router"} {
+			if strings.HasSuffix(a.Name, end) {
+				routes = append(routes, a)
+			}
 		}
 	}
-	return false
+	return routes
+}
+
+// failedOn says whether the record of an exchange that was sent the same way tells of a call that was made and failed.
+func failedOn(e *Event, routes []Attr) bool {
+	return e.Kind != LogRecord && slices.ContainsFunc(routes, func(a Attr) bool { return slices.Contains(e.Attrs, a) }) &&
+		slices.ContainsFunc(e.Calls, func(c Outcall) bool { return madeAndFailed(&c) })
+}
+
+// tellsOfFailing says whether a message tells of a failed call to one of a group: an error that names it, but not by the words of
+// own, which says that no call was made.
+func tellsOfFailing(e *Event, groups []string, own *Joined) bool {
+	if e.Kind != LogRecord || e.Exception == nil && e.Attrs.Get("error.message") == "" {
+		return false // a message about its state, if it is about that party
+	}
+	text := errorText(&Joined{Event: e})
+	if own != nil && withoutNumbers(text) == withoutNumbers(errorText(own)) {
+		return false
+	}
+	return slices.ContainsFunc(groups, func(g string) bool { return containsWord(text, g) })
 }
 
 func ofRequest(r *Request, e *Event) bool {

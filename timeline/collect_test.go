@@ -231,7 +231,11 @@ func collectText(t *testing.T, srcs []Named, q Query, clocks bool) string {
 		b.WriteString(describe(r))
 	}
 	for _, r := range c.Requests {
-		for _, x := range c.Behind(r) {
+		behind := c.Behind(r)
+		if origin := TraceOrigin(r).Origin; origin != nil {
+			behind = append(behind, c.Surroundings(r).Opened(origin, "")...)
+		}
+		for _, x := range behind {
 			fmt.Fprintf(&b, "behind %s: %s", r.ID, x.What)
 			if x.Request != "" {
 				fmt.Fprintf(&b, ", %s 1 of %d", x.Request, x.Candidates)

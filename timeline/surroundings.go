@@ -22,7 +22,9 @@ type Surroundings struct {
 	// same service last went well, as far as the sampled requests show it.
 	WentWell map[*Call]Instant
 
-	byCode map[codePlace][]occurrence // see Elsewhere
+	byCode  map[codePlace][]occurrence // see Elsewhere
+	of      *Collection                // see Opened
+	request *Request
 }
 
 // Same says in how many other requests an exception of the same type and frame was logged.
@@ -169,7 +171,7 @@ func inFlight(requests []*Request) {
 // five minutes, failures of each service in the minute before it, the same stack seen
 // elsewhere.
 func (c *Collection) Surroundings(r *Request) *Surroundings {
-	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}, SameStack: map[string]int{}}
+	s := &Surroundings{Book: c.Book, FailedBefore: map[string]int{}, SameStack: map[string]int{}, of: c, request: r}
 	s.WentWell, s.byCode = c.wentWell.near(r, c.Clocks), c.byCode
 	from, to := r.Start, r.Start
 	if root := r.Root(); root != nil && root.End.Known() {
