@@ -74,7 +74,11 @@ func answer(c *correlate.Case) (string, style) {
 	v := c.Verdict
 	switch outcomeOf(c) {
 	case named:
-		what := st + " created by " + where(v.Origin)
+		created := " created by "
+		if s := shownStatus(c.Request); s.Known() && !s.Failed() && !s.Refused() {
+			created = " broken off by "
+		}
+		what := st + created + where(v.Origin)
 		class := v.CauseClass
 		if v.Component != "" {
 			class += " of " + v.Component

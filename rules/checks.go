@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -89,7 +90,11 @@ var placeholders = []placeholderDoc{
 	{"{host}", "its host"},
 	{"{component}", "the guilty neighbour, else the origin"},
 	{"{component_host}", "the host of the component"},
-	{"{third_party}", "the component, if the origin called it itself and nothing of it was logged"},
+	{"{neighbour}", "the component, if it is not the origin itself"},
+	{"{database}", "the component, if it is a database or another store"},
+	{"{third_party}", "the component, if nothing of it was logged and it is neither one of the services that log nor a store"},
+	{"{refusal}", "the 4xx that the origin received"},
+	{"{refused_by}", "who refused the request: the component that answered so, else the origin if it asked nobody"},
 	{"{method}", "of the request"},
 	{"{path}", "the route, else the path of the request"},
 	{"{time}", "when the request began"},
@@ -101,6 +106,9 @@ var placeholders = []placeholderDoc{
 	{"{worked}", "how long the component took in all"},
 	{"{waits}", "how long each hop from the root to the component waited or worked"},
 	{"{attempts}", "how often the failed call was tried, if more than once"},
+	{"{pool}", "the pool of which the origin says that it had nothing left"},
+	{"{disk}", "the disk, likewise"},
+	{"{memory}", "the memory, likewise"},
 	{"{place}", "file, line and function of the error"},
 	{"{error}", "the type of the error"},
 	{"{log}", "the log of the component in which this request stands"},
@@ -191,10 +199,33 @@ func (j *judgement) value(placeholder string, v *Verdict) string {
 		if component != nil {
 			return component.Host
 		}
-	case "{third_party}":
-		if component != nil && c != nil && component == c.Callee && component.Silent && component.Role == timeline.RoleDependency {
+	case "{neighbour}":
+		return v.Component
+	case "{database}":
+		if j.isStore(v.Component) {
 			return v.Component
 		}
+	case "{third_party}":
+		if j.isThirdParty(v.Component) {
+			return v.Component
+		}
+	case "{refusal}":
+		if got := origin.Received; got.Refused() {
+			return got.String()
+		}
+	case "{refused_by}":
+		switch {
+		case v.Component == "":
+			return name(origin)
+		case !origin.Received.Known() || origin.Received.Refused():
+			return v.Component
+		}
+	case "{pool}":
+		return j.lacked(v, poolWords)
+	case "{disk}":
+		return j.lacked(v, diskWords)
+	case "{memory}":
+		return j.lacked(v, memoryWords)
 	case "{method}":
 		return j.request.Method
 	case "{path}":
@@ -271,6 +302,60 @@ func (j *judgement) value(placeholder string, v *Verdict) string {
 	return ""
 }
 
+// Words by which programs say of what they had nothing left: a pool of connections or workers, a disk, memory.
+var (
+	poolWords   = regexp.MustCompile(`(?i)\bpool\b|[a-z]pool|too many (?:clients|connections)|connection slots`)
+	diskWords   = regexp.MustCompile(`(?i)no space left|ENOSPC|\bdisk\b|quota exceeded`)
+	memoryWords = regexp.MustCompile(`(?i)\bmemory\b|\bheap\b|\bOOM\b|MemoryError|cannot allocate`)
+)
+
+// lacked gives what the origin had nothing left of, in the usual word, if that is what the words are about.
+func (j *judgement) lacked(v *Verdict, words *regexp.Regexp) string {
+	if v.CauseClass != "resource_exhaustion" || !words.MatchString(v.Summary+" "+j.views.of(v.Origin).errorText()) {
+		return ""
+	}
+	switch words {
+	case poolWords:
+		return "pool"
+	case diskWords:
+		return "disk"
+	}
+	return "memory"
+}
+
+// stores are the systems that keep data for others.
+var stores = []string{"postgresql", "mysql", "mariadb", "mongodb", "redis", "elasticsearch", "opensearch", "cassandra", "memcached", "oracle", "mssql", "sqlite", "clickhouse", "dynamodb"}
+
+// isStore says whether a party keeps data for others, as its software or the errors of the origin tell.
+func (j *judgement) isStore(party string) bool {
+	if party == "" {
+		return false
+	}
+	if h := j.hopNamed(party); h != nil && h.System != "" {
+		return slices.Contains(stores, h.System)
+	}
+	for e := range j.views.of(j.trail.Origin).signalled {
+		for _, s := range e.signals {
+			if s.Points == "dependency" && slices.Contains(stores, s.Dependency) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isThirdParty says whether a party is somebody else's: no log of it was read, and it is no store.
+func (j *judgement) isThirdParty(party string) bool {
+	if party == "" || j.isStore(party) {
+		return false
+	}
+	if h := j.hopNamed(party); h != nil {
+		return h.Silent && h.Role == timeline.RoleDependency
+	}
+	host, _, _ := strings.Cut(party, ":")
+	return strings.Contains(host, ".") && net.ParseIP(host) == nil
+}
+
 // addressForm is how an address with its port looks.
 var addressForm = regexp.MustCompile(`:\d+$`)
 
@@ -334,8 +419,8 @@ func (j *judgement) waits(v *Verdict) string {
 		did := "took"
 		start, end, whole := timeOf(h)
 		switch {
-		case !start.Known() || !end.Known() || end.Time.Before(start.Time):
-			continue
+		case !start.Known() || !end.Known() || !end.Time.After(start.Time):
+			continue // a record that tells no length
 		case h == v.Origin:
 			did, above = "gave up after", false
 		case above:

@@ -210,8 +210,11 @@ func speaks(runs, system string) bool {
 // has none, if there is one alone and records of calls are written only when they are answered.
 func (h *HopView) unheard(cause string, e *EventView) string {
 	switch cause {
-	case "bad_upstream_response":
+	case "bad_upstream_response", "body_too_large":
 		party := ""
+		if forwards := h.hop.Role == timeline.RoleGateway || h.hop.Role == timeline.RoleProxy; forwards && len(h.Calls) == 1 && !h.Calls[0].Failed {
+			return madeBelow(h.Calls[0])
+		}
 		for _, c := range h.Calls {
 			if r := c.call.Record; c.Answered && r != nil && r.ID < e.joined.ID {
 				party = madeBelow(c)

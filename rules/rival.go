@@ -116,6 +116,8 @@ func (j *judgement) exclusion(h, origin *timeline.Hop) (string, *timeline.Joined
 func passedOn(h, below *timeline.Hop) string {
 	got, sent := h.Received, h.Status()
 	switch {
+	case brokeOff(h) && got == sent:
+		return "it passed on the answer of " + name(below) + ", which broke off"
 	case below.Lineage == timeline.Died:
 		return "the connection to " + name(below) + " broke, and it answered " + sent.String() + " for it"
 	case got.Known() && sent.Known() && got != sent:

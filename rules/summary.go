@@ -148,12 +148,21 @@ func (j *judgement) act(text, component string, cited []*timeline.Joined) senten
 	}
 	answer := clause{" ", "and answered " + st.String(), known([]*timeline.Joined{record(origin)})}
 	switch {
+	case brokeOff(origin) && strings.HasPrefix(text, name(origin)+" "):
+		answer.text = "and broke off the answer that it had begun with " + st.String()
+	case brokeOff(origin):
+		answer.join, answer.text = "; ", name(origin)+" broke off the answer that it had begun with "+st.String()
 	case strings.HasPrefix(text, name(origin)+" answered "+st.String()):
 		return sentence{first}
 	case !strings.HasPrefix(text, name(origin)+" ") || strings.Contains(text, "; "):
 		answer.join, answer.text = "; ", name(origin)+" answered "+st.String()
 	}
 	return sentence{first, answer}
+}
+
+// brokeOff says whether a hop failed after it had sent the head of an answer that says nothing of it.
+func brokeOff(h *timeline.Hop) bool {
+	return (h.Ended == timeline.Truncated || h.Ended == timeline.Reset) && succeeded(h.Status())
 }
 
 // citedMost bounds the records that one claim cites.
@@ -215,6 +224,8 @@ func act(h, below *timeline.Hop) string {
 	switch {
 	case !sent.Known():
 		return ""
+	case brokeOff(h) && got == sent:
+		return "passed the broken answer on"
 	case got.Known() && got != sent:
 		return "turned the " + got.String() + " into " + sent.String()
 	case got.Known():
@@ -279,21 +290,28 @@ func (j *judgement) attempts(further bool) sentence {
 			continue
 		}
 		var shows []*timeline.Joined
-		var got []string
+		var got, whom []string
 		for _, k := range c.Caller.Calls {
 			if k == c || k.Attempt >= c.Attempt || k.Purpose != c.Purpose || k.Method != c.Method || k.Target != c.Target {
 				continue
 			}
 			shows = append(shows, k.Record)
 			got = append(got, outcome(k))
+			if p := party(k); !slices.Contains(whom, p) {
+				whom = append(whom, p)
+			}
 		}
 		if len(got) == 0 {
 			continue
 		}
-		out := clause{text: fmt.Sprintf("%s called %s %d times before and failed: %s", name(c.Caller), party(c), len(got), list(slices.Compact(got))), evidence: foremost(known(shows))}
-		if len(got) == 1 {
-			out.text = fmt.Sprintf("%s called %s once before and failed: %s", name(c.Caller), party(c), got[0])
+		times := fmt.Sprintf(" %d times", len(got))
+		switch {
+		case len(got) == 1:
+			times = " once"
+		case len(whom) > 1:
+			times = ""
 		}
+		out := clause{text: fmt.Sprintf("%s called %s%s before and failed: %s", name(c.Caller), list(whom), times, list(slices.Compact(got))), evidence: foremost(known(shows))}
 		if further {
 			out.join = "; "
 		}
@@ -375,7 +393,7 @@ func (h *HopView) errorText() string {
 			s = x.Type
 		}
 		if s == "" {
-			s = shorten(e.Body, 160)
+			s = shorten(e.errorWords(), 160)
 		}
 		if x.File != "" {
 			s += " (" + place(x.File, x.Line) + ")"
@@ -387,10 +405,23 @@ func (h *HopView) errorText() string {
 	}
 	for i := len(h.Events) - 1; i >= 0; i-- {
 		if e := h.Events[i]; e.Kind == "log" && !e.Handled && severe(e.Severity) {
-			return shorten(e.Body, 160)
+			return shorten(e.errorWords(), 160)
 		}
 	}
 	return ""
+}
+
+// errorWords is what a message says of an error: its own words, which are often the same whatever went wrong, and those of the error
+// that stand beside them.
+func (e *EventView) errorWords() string {
+	said := e.joined.Attrs.Get("error.message")
+	switch {
+	case said == "" || strings.Contains(e.Body, said):
+		return e.Body
+	case e.Body == "" || strings.Contains(said, e.Body):
+		return said
+	}
+	return strings.TrimRight(e.Body, ":. ") + ": " + said
 }
 
 // place is the last part of a file's path, and the line if it is known.

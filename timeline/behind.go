@@ -247,7 +247,7 @@ func tellsOfFailing(e *Event, groups []string, own *Joined) bool {
 		return false // a message about its state, if it is about that party
 	}
 	text := errorText(&Joined{Event: e})
-	if own != nil && withoutNumbers(text) == withoutNumbers(errorText(own)) {
+	if own != nil && usualWords(text) == usualWords(errorText(own)) {
 		return false
 	}
 	return slices.ContainsFunc(groups, func(g string) bool { return containsWord(text, g) })

@@ -27,7 +27,7 @@ type Surroundings struct {
 	request *Request
 }
 
-// Same says in how many other requests an exception of the same type and frame was logged.
+// Same says in how many other requests an exception of the same type, frame and usual words was logged.
 func (s *Surroundings) Same(x *Exception) int {
 	if s == nil || x == nil || len(s.SameStack) == 0 {
 		return 0
@@ -35,16 +35,13 @@ func (s *Surroundings) Same(x *Exception) int {
 	return s.SameStack[x.stack()]
 }
 
-// stack names the place of an exception: type and frame. Where the frame is only that of the call that logged it,
-// or there is no type, its message without its numbers stands for what is not known.
+// stack names what an exception is: its type, its frame and the usual words of its message. Code that passes on what others
+// answered fails in one place for many reasons.
 func (x *Exception) stack() string {
 	if x == nil {
 		return ""
 	}
-	if x.Logged || x.Type == "" {
-		return fmt.Sprintf("%s %s:%d %s", x.Function, x.File, x.Line, withoutNumbers(x.Message))
-	}
-	return fmt.Sprintf("%s %s %s:%d", x.Type, x.Function, x.File, x.Line)
+	return fmt.Sprintf("%s %s %s:%d %s", x.Type, x.Function, x.File, x.Line, usualWords(x.Message))
 }
 
 // A codePlace is where in its code a service reported an error: the function that failed, else the call that logged it and the words that it put
@@ -104,10 +101,13 @@ func byCode(at map[place][]occurrence) map[codePlace][]occurrence {
 // likeMost bounds how much of a message is compared.
 const likeMost = 200
 
-// withoutNumbers gives the beginning of a message with each word that has a digit left out.
-func withoutNumbers(s string) string {
+// usualWords gives the beginning of a message without what differs from one time to the next: words with digits, but for a status, and
+// those in quotes.
+func usualWords(s string) string {
 	words := strings.Fields(s[:min(len(s), likeMost)])
-	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return strings.ContainsAny(w, "0123456789") }), " ")
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool {
+		return strings.ContainsAny(w[:1], "'\"`") || strings.ContainsAny(w, "0123456789") && !answerStatus.MatchString(w)
+	}), " ")
 }
 
 // failures are the little that is kept of all failed records for the surroundings.
