@@ -109,7 +109,7 @@ func (j *judgement) exception(v *Verdict) *timeline.Exception {
 			if h.Service != v.Component || !inside(h.hop, c.Callee) {
 				continue
 			}
-			if e := h.ownException(); e != nil && (e.joined.Held() || j.diedOf(c, e.joined)) {
+			if e := h.ownException(); e != nil && !afterGivingUp(c, e.joined) && (e.joined.Held() || j.diedOf(c, e.joined)) {
 				return e.joined.Exception
 			}
 		}
@@ -118,6 +118,11 @@ func (j *judgement) exception(v *Verdict) *timeline.Exception {
 		return e.joined.Exception
 	}
 	return nil
+}
+
+// afterGivingUp says whether an error came, as far as the clocks tell, when the caller no longer waited: its failure does not rest on it.
+func afterGivingUp(c *timeline.Call, e *timeline.Joined) bool {
+	return (c.Ended == timeline.GaveUp || c.Ended == timeline.ConnectGaveUp) && c.End.Known() && e.Start.Known() && !e.Start.Time.Before(c.End.Time)
 }
 
 // diedOf says whether the process of a call's callee crashed with the words of e.

@@ -271,8 +271,20 @@ func errorName(s string) bool {
 
 const pythonHead = "Traceback (most recent call last):"
 
+// pythonTries are errors by which code asks whether something is so, and pythonOS those of the operating system, which nobody raises for another one.
+var (
+	pythonTries = []string{"ValueError", "KeyError", "AttributeError", "IndexError", "StopIteration", "LookupError"}
+	pythonOS    = []string{
+		"OSError", "socket.gaierror", "ConnectionRefusedError", "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError", "BlockingIOError",
+		"FileNotFoundError", "PermissionError", "ssl.SSLError", "ssl.SSLCertVerificationError", "ssl.SSLEOFError",
+	}
+)
+
 // pythonStack reads a traceback. The blocks of a chain stand in the order in which
 // they happened, so the first is the root cause; a group is followed by its members.
+//
+// An error that was handled on the way is no cause: asyncio.timeout cancels the work and makes a TimeoutError of that, and code tries
+// whether a text is an address or a key is in a cache before it asks the operating system, which then fails.
 func pythonStack(t *trace) (timeline.Exception, bool) {
 	var x timeline.Exception
 	var frames, of []frame // outermost first; those of the group
@@ -333,11 +345,12 @@ func pythonStack(t *trace) (timeline.Exception, bool) {
 	if len(frames) == 0 && x.Type == "" {
 		return x, false
 	}
-	// asyncio.timeout cancels the work and makes a TimeoutError of that: the cancelling is no cause.
-	if strings.HasSuffix(x.Type, "CancelledError") {
+	if cancelled, tried := strings.HasSuffix(x.Type, "CancelledError"), slices.Contains(pythonTries, x.Type); cancelled || tried {
+		handled := false
 		for i := head + 1; i < len(t.lines); i++ {
+			handled = handled || strings.HasPrefix(inTree(t.lines[i]), "During handling of the above exception")
 			if strings.HasSuffix(t.lines[i], pythonHead) {
-				if next, ok := pythonStack(&trace{lines: t.lines[i:]}); ok && next.Type != "" {
+				if next, ok := pythonStack(&trace{lines: t.lines[i:]}); ok && (cancelled && next.Type != "" || handled && slices.Contains(pythonOS, next.Type)) {
 					next.Escaped = next.Escaped || x.Escaped
 					return next, true
 				}
