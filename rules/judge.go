@@ -96,13 +96,13 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: w.doubt})
 		}
 		if doubt := j.views.near.unsureDown(j.trail.Origin.FailedBy); doubt != "" && v.CauseClass == "deploy_restart" {
-			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", doubt})
+			_, p := j.views.near.state(j.trail.Origin.FailedBy)
+			j.doubts = append(j.doubts, Missing{timing(p), doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}
-		byLives := v.CauseClass == "deploy_restart" && j.trail.Origin.FailedBy == nil && slices.Contains(best.rule.RestsOn, "timing")
-		if (v.CauseClass == "upstream_connect_failure" || v.CauseClass == "upstream_reset" || byLives) && j.views.near.untimedLives(v.Component) {
-			doubt := fmt.Sprintf("the clocks do not tell whether %s was being stopped or started then", v.Component)
-			j.doubts = append(j.doubts, Missing{"a tie of its clock to the others (--anchor)", doubt})
+		if p := j.untimed(best); p != nil {
+			doubt := fmt.Sprintf("it is not known whether %s was being stopped or started then", v.Component)
+			j.doubts = append(j.doubts, Missing{timing(p), doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}
 		if origin.fromBelow() {
@@ -148,10 +148,36 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		return nil, err
 	}
 	v.Behind = j.behind(v)
-	v.Missing = j.missing(v)
+	if v.Missing = j.missing(v); len(v.Missing) == 0 && v.Confidence < sure && best != nil {
+		v.Missing = j.deciding(best, &g, v)
+	}
 	v.Exception = j.exception(v)
 	v.NextChecks = j.nextChecks(best, v)
 	return v, nil
+}
+
+// untimed gives a life of the component of which it is not known whether it began or ended when the failure came, where that is what
+// may lie behind it; nil if there is none.
+func (j *judgement) untimed(best *finding) *timeline.Process {
+	c := j.trail.Origin.FailedBy
+	switch best.rule.CauseClass {
+	case "upstream_connect_failure", "upstream_reset":
+	case "deploy_restart":
+		if c != nil || !slices.Contains(best.rule.RestsOn, "timing") {
+			return nil
+		}
+	default:
+		return nil
+	}
+	start, end := hopWindow(j.trail.Origin)
+	host := ""
+	if c != nil {
+		start, end = waited(c)
+		if c.Callee != nil && c.Callee.Service == best.component {
+			host = c.Callee.Host
+		}
+	}
+	return j.views.near.untimed(best.component, host, start, end)
 }
 
 // holdersShown bounds the requests that are named as those that may have held what another one lacked.

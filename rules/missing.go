@@ -1,6 +1,10 @@
 package rules
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+
 	"github.com/correlatehq/correlate/timeline"
 )
 
@@ -16,7 +20,7 @@ func (j *judgement) missing(v *Verdict) []Missing {
 	}
 	for _, h := range j.trail.Path {
 		if h.Silent {
-			add("the log of "+name(h), "it may have passed on a failure that came from further below")
+			add(unread(h), "it may have passed on a failure that came from further below")
 		}
 	}
 	if o := v.Origin; o != nil && o.FailedBy != nil {
@@ -24,7 +28,11 @@ func (j *judgement) missing(v *Verdict) []Missing {
 			add("the log of what may stand between "+name(o)+" and "+name(c.Callee), name(o)+" has no record of its call")
 		}
 		if callee := o.FailedBy.Callee; callee != nil && callee.Silent && o.FailedBy.Ended != timeline.NotSent && j.views.near.stateWords(o.FailedBy) == "" {
-			add("the log of "+name(callee), "it would tell why "+calleeFailed(o.FailedBy))
+			what := unread(callee)
+			if e := o.FailedBy.Ended; !callee.RoleGuessed && (e == timeline.Refused || e == timeline.ConnectGaveUp) {
+				what = "a record of how " + name(callee) + " ended or was cut off: its log tells of neither"
+			}
+			add(what, "it would tell why "+calleeFailed(o.FailedBy))
 		}
 	}
 	if !j.request.Tied {
@@ -47,6 +55,73 @@ func (j *judgement) missing(v *Verdict) []Missing {
 	}
 	return out
 }
+
+// unread says what is not there of a hop of which there is no record: its log, or a record of this request in it.
+func unread(h *timeline.Hop) string {
+	if h.RoleGuessed {
+		return "the log of " + name(h)
+	}
+	return "a record of this request by " + name(h) + ": other requests stand in its log"
+}
+
+// sure is from which confidence on nothing is asked for but what the sources lack.
+const sure = 0.9
+
+// deciding tells what would decide what keeps a verdict from being sure, if the sources lack nothing else.
+func (j *judgement) deciding(best *finding, g *grounds, v *Verdict) []Missing {
+	who := cmp.Or(v.Component, name(v.Origin))
+	kind := ""
+	if len(g.kinds) == 1 {
+		kind = g.kinds[0]
+	}
+	switch {
+	case g.inferred:
+		for _, e := range append(slices.Clone(best.evidence), v.Evidence...) {
+			if e.Join == timeline.ByInferred {
+				why := "it is this request's only by its time and words"
+				if e.Candidates > 1 {
+					why = fmt.Sprintf("it fits %d requests", e.Candidates)
+				}
+				return []Missing{{"an ID in " + e.Pos.String(), why}}
+			}
+		}
+	case g.ambiguous:
+		if others := j.otherMeanings(best); len(others) > 0 {
+			return []Missing{{"what " + who + " and its host logged of that moment: a start, an end, a limit", "the words that were read may as well mean " + list(others)}}
+		}
+	case g.unnamed:
+		return []Missing{{"what the error of " + name(v.Origin) + " means (a signal of your own: --rules)", "no signal knows its type or its words"}}
+	case g.oneSided:
+		return []Missing{{"the log of " + who, "nothing but the record of " + name(v.Origin) + " tells of that call"}}
+	case g.fallback, kind == "absence":
+		return []Missing{{"a message of " + name(v.Origin) + " that says why", "no record says it: the cause is what is left"}}
+	case kind == "timing":
+		return []Missing{{"a record in which " + name(v.Origin) + " says how its call to " + who + " ended", "the verdict rests on when things happened"}}
+	case kind == "one_end":
+		return []Missing{{"a record of " + who + " that says the same", "only one end of it tells"}}
+	}
+	return nil
+}
+
+// otherMeanings gives what else the signals may mean on which a finding rests, the likeliest first.
+func (j *judgement) otherMeanings(f *finding) (others []string) {
+	for e := range f.hop.signalled {
+		if !e.says(f.rule.CauseClass, false) || !slices.Contains(f.evidence, e.joined) {
+			continue
+		}
+		for _, s := range e.meaning {
+			for _, c := range s.MayMean {
+				if c != f.rule.CauseClass && !slices.Contains(others, c) {
+					others = append(others, c)
+				}
+			}
+		}
+	}
+	return others[:min(len(others), meaningsShown)]
+}
+
+// meaningsShown bounds the other causes that are named.
+const meaningsShown = 3
 
 // untiedSlack is from when on the clock of a host says nothing of use about a request.
 const untiedSlack = 500_000_000 // 500 ms

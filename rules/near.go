@@ -187,13 +187,30 @@ func (n *NearView) lives(service, host string, workers bool) []*timeline.Process
 	return out
 }
 
-// untimedLives says whether it is not known for want of a clock if a service was being stopped or started.
-func (n *NearView) untimedLives(service string) bool {
-	return n != nil && slices.ContainsFunc(n.near.Processes, func(p *timeline.Process) bool {
-		return p.Service == service && slices.ContainsFunc(moments(p), func(a timeline.Instant) bool {
-			return a.Known() && a.Slack() > vague
-		})
-	})
+// untimed gives a life of a service on a host, or on any if it is not known, of which it is not known for want of a clock or of a stamp whether
+// it began or ended in a time; nil if there is none.
+func (n *NearView) untimed(service, host string, start, end timeline.Instant) *timeline.Process {
+	if n == nil {
+		return nil
+	}
+	for _, p := range n.lives(service, host, true) {
+		if slices.ContainsFunc(moments(p), func(a timeline.Instant) bool {
+			return a.Known() && a.Slack() > vague && !end.CertainlyBefore(a) && !a.Add(downFor).CertainlyBefore(start)
+		}) {
+			return p
+		}
+	}
+	return nil
+}
+
+// timing says what would tell when a life began and ended.
+func timing(p *timeline.Process) string {
+	for _, e := range p.Events {
+		if e.Time.IsZero() || e.Attrs.Get("log.time.inferred") != "" {
+			return "a stamp on the lines of " + e.Pos.Path
+		}
+	}
+	return "a tie of the clock of " + cmp.Or(p.Host, "the host of "+p.Service) + " to the others (--anchor)"
 }
 
 // moments are those of a life, in the order in which they come.
