@@ -38,9 +38,17 @@ func (p *printer) steps(v *rules.Verdict) {
 // explanation prints what the rules made of each hop; those that only nearly fired of all
 // hops, of the origin alone, or of none.
 func (p *printer) explanation(x *rules.Explanation, nearly, ofOrigin bool) {
+	if len(x.Hops) == 0 {
+		p.buf.WriteByte('\n')
+		p.put(span{"no rule is asked of a request of which no hop is the origin of a failure; --rule NAME asks one of every hop", dim})
+	}
 	for _, h := range x.Hops {
 		p.buf.WriteByte('\n')
-		p.put(span{hopWords(h.Hop), bold}, span{" · the " + h.Role, plain})
+		role := ""
+		if h.Role != "" {
+			role = " · the " + h.Role
+		}
+		p.put(span{hopWords(h.Hop), bold}, span{role, plain})
 		hidden := 0
 		for _, r := range h.Rules {
 			if !r.Fired && !r.Wanted && !nearly && !(ofOrigin && h.Role == "origin") {
@@ -50,7 +58,7 @@ func (p *printer) explanation(x *rules.Explanation, nearly, ofOrigin bool) {
 			p.rule(r)
 		}
 		if hidden > 0 {
-			p.put(span{"  and " + plural(hidden, "rule") + " of which one condition does not hold", dim})
+			p.put(span{"  and " + plural(hidden, "rule") + " of which one condition does not hold (-o wide)", dim})
 		}
 		if len(h.Rules) == 0 {
 			p.put(span{"  no rule fired", dim})
@@ -78,7 +86,7 @@ func (p *printer) rule(r rules.RuleExplained) {
 	case r.Fired:
 		what, st = "fired  ", plain
 	case r.Wanted:
-		what, st = "wanted ", plain
+		what, st = "asked  ", plain
 	}
 	s := r.CauseClass
 	if r.Component != "" {
@@ -237,6 +245,10 @@ func TestText(w io.Writer, run *rules.TestRun, rulesRun int, o TextOptions) erro
 	for _, c := range run.NeverTrue {
 		name = p.label(name, "in which a condition of "+c.Rule+" holds: "+c.Text)
 	}
+	for _, c := range run.NeverFalse {
+		name = p.label(name, "in which a condition of "+c.Rule+" does not hold: "+c.Text)
+	}
+	p.put(span{fmt.Sprintf("%d of %s decide a case, %d of %s hold in one case and not in another", run.Decided, plural(run.Rules, "rule"), run.Tried, plural(run.Conditions, "condition")), plain})
 	p.put(span{fmt.Sprintf("%s, %s, %d failed", plural(rulesRun, "rule"), plural(len(run.Cases), "case"), failed), plain})
 	return p.flush(w)
 }

@@ -147,6 +147,7 @@ func cheaplyAll(parts []*condition, at *subject, decides, otherwise truth) truth
 func (c *condition) prepare() {
 	c.once.Do(func() {
 		c.text = source(c.expr, c.whole)
+		c.asksSignals = slices.ContainsFunc(ofSignals, func(f string) bool { return strings.Contains(c.text, "hop."+f+"(") })
 		c.evals = &expression{source: c.text, checked: part(c.whole, c.expr), quick: quicken(c.whole, c.expr)}
 		if c.how != "" || c.expr.Kind() != ast.CallKind {
 			return
@@ -155,7 +156,6 @@ func (c *condition) prepare() {
 		compared := call.Args()
 		if call.IsMemberFunction() {
 			compared = append([]ast.Expr{call.Target()}, compared...)
-			c.asksSignals = slices.Contains([]string{"says", "states", "signal"}, call.FunctionName())
 		}
 		for _, a := range compared {
 			if a.Kind() == ast.LiteralKind || !slices.Contains(plainKinds, c.whole.GetType(a.ID()).Kind()) {
@@ -165,6 +165,9 @@ func (c *condition) prepare() {
 		}
 	})
 }
+
+// ofSignals are the functions of a hop that ask which signals its records have.
+var ofSignals = []string{"says", "states", "signal", "means", "remarks", "pointed", "named", "told_by"}
 
 // plainKinds are those of values that can be shown.
 var plainKinds = []types.Kind{types.BoolKind, types.StringKind, types.IntKind, types.DoubleKind, types.DurationKind, types.TimestampKind}

@@ -51,13 +51,14 @@ type Condition struct {
 type Seen struct{ Text, Value string }
 
 // Explain judges a request as [Set.Judge] does and shows what every rule made of the hops
-// that it looked at: all that fired, and those of which a single condition failed.
-func (s *Set) Explain(ctx context.Context, r *timeline.Request, near *timeline.Surroundings) (*Explanation, error) {
+// that it looked at: all that fired, and those of which a single condition failed. Rules named in asked are shown of every hop,
+// whatever they made of it.
+func (s *Set) Explain(ctx context.Context, r *timeline.Request, near *timeline.Surroundings, asked ...string) (*Explanation, error) {
 	v, err := s.Judge(ctx, r, near)
 	if err != nil {
 		return nil, err
 	}
-	return s.explain(ctx, r, near, v, nil)
+	return s.explain(ctx, r, near, v, asked)
 }
 
 // explain shows what the rules made of the hops; those named in always are shown whatever
@@ -72,23 +73,21 @@ func (s *Set) explain(ctx context.Context, r *timeline.Request, near *timeline.S
 			role = "origin"
 		case slices.ContainsFunc(v.Rivals, func(x Rival) bool { return x.Hop == h }):
 			role = "rival"
-		default:
+		case len(always) == 0:
 			continue
 		}
 		rules, err := j.explain(ctx, h, v, always)
 		if err != nil {
 			return nil, err
 		}
+		if role == "" {
+			rules = slices.DeleteFunc(rules, func(x RuleExplained) bool { return !x.Wanted })
+		}
 		out.Hops = append(out.Hops, HopExplained{h, role, rules})
 	}
 	slices.SortStableFunc(out.Hops, func(a, b HopExplained) int {
-		switch {
-		case a.Role == b.Role:
-			return 0
-		case a.Role == "origin":
-			return -1
-		}
-		return 1
+		rank := func(role string) int { return slices.Index([]string{"origin", "rival", ""}, role) }
+		return rank(a.Role) - rank(b.Role)
 	})
 	return out, nil
 }

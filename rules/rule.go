@@ -65,6 +65,7 @@ type Info struct {
 	Compares       string // of scope batch: the question and the features
 	Cases          int
 	Pos            string // file
+	Builtin        bool   // it comes with the program
 }
 
 // ruleFile is a rule file as written.
@@ -91,6 +92,12 @@ var builtin = sync.OnceValue(func() *Set {
 		panic(err) // the files are part of the program and its tests load them
 	}
 	set.builtin = true
+	for _, r := range set.rules {
+		r.Builtin = true
+	}
+	for _, r := range set.batch {
+		r.Builtin = true
+	}
 	return set
 })
 

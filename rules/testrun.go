@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -40,11 +41,18 @@ func (s *Set) Test() []Failure {
 // A TestRun is what came out of all cases.
 type TestRun struct {
 	Cases []CaseResult // by rule, then in the order of the files
+	// Rules is how many there are that cases could try, Decided how many of them decide one; of scope batch those that are found in one.
+	Rules, Decided int
+	// Conditions is how many they consist of, Tried how many of them held on a hop of a case of their own or of a file of cases, and on
+	// another one did not.
+	Conditions, Tried int
 	// Undecided are the rules that decide no case, by name.
 	Undecided []string
-	// NeverTrue are the conditions that held on no hop of any case: they may be misspelt
+	// NeverTrue are the conditions that held on no hop of such a case: they may be misspelt
 	// in a way that no check finds, or no case tries them.
 	NeverTrue []UntriedCondition
+	// NeverFalse are those that held on each.
+	NeverFalse []UntriedCondition
 }
 
 // A CaseResult is what came out of one case.
@@ -57,14 +65,14 @@ type CaseResult struct {
 	Explanation *Explanation
 }
 
-// An UntriedCondition is a condition of a rule that held in no case.
+// An UntriedCondition is a condition of a rule that cases of that rule do not try.
 type UntriedCondition struct{ Rule, Text string }
 
 // TestRun runs every case of every rule, and those of the files of cases, against the
 // whole set, and finds what no case tries.
 func (s *Set) TestRun(ctx context.Context) *TestRun {
 	run := &TestRun{}
-	cover := &coverage{set: s, held: map[*condition]bool{}, decides: map[string]bool{}}
+	cover := &coverage{set: s, held: map[*condition]bool{}, failed: map[*condition]bool{}, decides: map[string]bool{}}
 	test := func(rule string, cases []*ruleCase) {
 		for _, k := range cases {
 			run.Cases = append(run.Cases, s.runCase(ctx, rule, k, cover))
@@ -76,20 +84,34 @@ func (s *Set) TestRun(ctx context.Context) *TestRun {
 	for _, r := range s.batch {
 		for _, k := range r.cases {
 			run.Cases = append(run.Cases, s.runPopulation(ctx, r.Name, k))
+			cover.decides[r.Name] = cover.decides[r.Name] || !k.none
 		}
 	}
 	for _, g := range s.caseFiles() {
 		test("", g.cases)
 	}
 	for _, r := range s.rules {
-		if !cover.decides[r.Name] {
-			run.Undecided = append(run.Undecided, r.Name)
-		}
 		for _, c := range r.condition.plain() {
-			if !cover.held[c] {
-				c.prepare()
-				run.NeverTrue = append(run.NeverTrue, UntriedCondition{r.Name, c.text})
+			if c.expr.Kind() == ast.LiteralKind {
+				continue
 			}
+			run.Conditions++
+			c.prepare()
+			switch {
+			case !cover.held[c]:
+				run.NeverTrue = append(run.NeverTrue, UntriedCondition{r.Name, c.text})
+			case !cover.failed[c]:
+				run.NeverFalse = append(run.NeverFalse, UntriedCondition{r.Name, c.text})
+			default:
+				run.Tried++
+			}
+		}
+	}
+	for _, r := range s.List() {
+		if run.Rules++; cover.decides[r.Name] {
+			run.Decided++
+		} else {
+			run.Undecided = append(run.Undecided, r.Name)
 		}
 	}
 	return run
@@ -108,7 +130,7 @@ func (s *Set) runCase(ctx context.Context, rule string, k *ruleCase, cover *cove
 		return out
 	}
 	out.Verdict = v
-	cover.note(ctx, s.newJudgement(req, near), v)
+	cover.note(ctx, s.newJudgement(req, near), v, rule)
 	if out.What = k.want.differs(rule, v); out.What != "" {
 		out.Request = req
 		always := rule
@@ -159,20 +181,25 @@ func (w *want) differs(rule string, v *Verdict) string {
 type coverage struct {
 	set     *Set
 	held    map[*condition]bool
+	failed  map[*condition]bool
 	decides map[string]bool // by rule
 }
 
-func (c *coverage) note(ctx context.Context, j *judgement, v *Verdict) {
+// note notes what a case of a rule tries of that rule, and one of a file of cases of each.
+func (c *coverage) note(ctx context.Context, j *judgement, v *Verdict, rule string) {
 	c.decides[v.Rule] = true
 	for _, h := range j.views.request.Hops {
 		at := &subject{hop: h}
 		for _, r := range c.set.rules {
+			if rule != "" && rule != r.Name {
+				continue
+			}
 			for _, p := range r.condition.plain() {
-				if c.held[p] {
+				if c.held[p] && c.failed[p] {
 					continue
 				}
-				if ok, err := p.holds(ctx, at); err == nil && ok {
-					c.held[p] = true
+				if ok, err := p.holds(ctx, at); err == nil {
+					c.held[p], c.failed[p] = c.held[p] || ok, c.failed[p] || !ok
 				}
 			}
 		}

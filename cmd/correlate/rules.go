@@ -185,17 +185,20 @@ func rulesExplainCommand(s streams) *cobra.Command {
 	var (
 		judge  judgeFlags
 		output outputFlags
+		asked  []string
 	)
 	cmd := &cobra.Command{
 		Use:   "explain ID [SOURCE...]",
 		Short: "Show what every rule made of a request, condition by condition",
 		Long: `Show how the verdict about a request came about: the steps by which its confidence was
 derived, and for the origin and each rival every rule that fired or of which a single
-condition failed, with the value of each condition.
+condition failed, with the value of each condition. Rules of your own, of --rules and of the
+configuration, and those named by --rule are shown of every hop, whatever they made of it.
 
 ID is any of its request, trace or correlation IDs, as for investigate.`,
 		Example: `  correlate rules explain 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop
-  correlate rules explain 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop --rules mine -o json`,
+  correlate rules explain 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop --rules mine -o json
+  correlate rules explain 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop --rule connection_refused`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || strings.TrimSpace(args[0]) == "" {
 				return ingest.WithHint(errors.New("no request ID was given"), "correlate rules explain ID SOURCE")
@@ -215,6 +218,16 @@ ID is any of its request, trace or correlation IDs, as for investigate.`,
 				return err
 			}
 			defer src.close()
+			for _, name := range asked {
+				if _, ok := o.Rules.Source(name); !ok {
+					return ingest.WithHint(fmt.Errorf("no rule has the name %q", name), "correlate rules list names them all")
+				}
+			}
+			for _, r := range o.Rules.List() {
+				if !r.Builtin && r.Scope != "batch" {
+					asked = append(asked, r.Name)
+				}
+			}
 			c, err := correlate.Investigate(cmd.Context(), src.named, strings.TrimSpace(args[0]), o)
 			if e, ok := errors.AsType[*correlate.NotFoundError](err); ok {
 				return notFound(s, e)
@@ -222,7 +235,7 @@ ID is any of its request, trace or correlation IDs, as for investigate.`,
 			if err != nil {
 				return err
 			}
-			x, err := o.Rules.Explain(cmd.Context(), c.Request, c.Near)
+			x, err := o.Rules.Explain(cmd.Context(), c.Request, c.Near, asked...)
 			if err != nil {
 				return err
 			}
@@ -240,5 +253,6 @@ ID is any of its request, trace or correlation IDs, as for investigate.`,
 	judge.add(cmd)
 	output.add(cmd, "text", "wide", "json")
 	output.addZone(cmd)
+	cmd.Flags().StringArrayVar(&asked, "rule", nil, "rule that is shown of every hop, whatever it made of it; may be given several times")
 	return cmd
 }
