@@ -3,10 +3,10 @@ package timeline
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Behind is an earlier event that explains why a hop of a request failed: what opened its circuit or marked its
@@ -129,7 +129,7 @@ func notCalled(h *Hop) (groups []string) {
 	if call := h.FailedBy; call != nil {
 		if call.Ended == NotSent {
 			add(call.Peer)
-			if host, _, err := net.SplitHostPort(call.Peer); err == nil && net.ParseIP(host) == nil {
+			if host, _, ok := strings.Cut(call.Peer, ":"); ok && strings.ContainsFunc(host, unicode.IsLetter) {
 				add(host)
 			}
 			if call.Callee != nil {
