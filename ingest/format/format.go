@@ -81,6 +81,7 @@ func (f *Format) Samples() []Sample {
 type Set struct {
 	formats []*Format            // the most special first
 	guests  map[string][]*Format // by name of stream: those that stand in each other's streams
+	open    map[string][]*Format // the same, and those that roam
 	reads   map[*Format]map[*Format]bool
 	general map[*compiled]bool // those that read records of many others
 	// special: the guests of a format that read part of what it reads, and read it better.
@@ -132,7 +133,7 @@ func Load(fsys fs.FS) (*Set, error) {
 }
 
 func newSet() *Set {
-	return &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}}
+	return &Set{reads: map[*Format]map[*Format]bool{}, guests: map[string][]*Format{}, open: map[string][]*Format{}}
 }
 
 func newFormat(name string, c *compiled) *Format {
@@ -212,6 +213,7 @@ func (s *Set) link() {
 			s.guests[n] = append(s.guests[n], f)
 		}
 	}
+	s.openStreams()
 	byPath := map[string]int{}
 	for _, f := range s.formats {
 		if f.c.paths == nil || f.c.paths.nested == 0 {
@@ -235,15 +237,87 @@ func (s *Set) link() {
 		}
 	}
 	// A record of a guest can be a failed one of its host's stream.
-	byStream := map[string][][]byte{}
-	for name, guests := range s.guests {
-		byStream[name] = unite(guests)
+	type stream struct {
+		name string
+		open bool
 	}
+	byStream := map[stream][][]byte{}
 	for _, f := range s.formats {
-		if n := f.c.spec.Stream; n != "" {
-			f.Literals = byStream[n]
+		guests := s.guestsOf(f.c)
+		if len(guests) == 0 {
+			continue
+		}
+		if f.c.spec.Stream == "" {
+			f.Literals = unite(append([]*Format{f}, guests...))
+			continue
+		}
+		n := stream{f.c.spec.Stream, f.c.isOpen()}
+		lits, ok := byStream[n]
+		if !ok {
+			lits = unite(guests)
+			byStream[n] = lits
+		}
+		f.Literals = lits
+	}
+}
+
+// openStreams finds whose records may stand in the streams of logs: an access log that goes to the same place as what a server or
+// an application says. In one that is of no stream only those do whose failures are told by bytes that are rare.
+func (s *Set) openStreams() {
+	var all, rare []*Format
+	for _, f := range s.formats {
+		if !f.c.roams || f.c.spec.Like != "" {
+			continue
+		}
+		all = append(all, f)
+		if rareLiterals(f.c) {
+			rare = append(rare, f)
 		}
 	}
+	s.open[""] = rare
+	for name, guests := range s.guests {
+		open := slices.Clone(guests)
+		for _, f := range all {
+			if f.c.spec.Stream != name {
+				open = append(open, f)
+			}
+		}
+		// What is like another format says whose it is, and comes before that one.
+		place := func(f *Format) (int, bool) {
+			if like := s.Lookup(f.c.spec.Like); like != nil {
+				return like.rank, false
+			}
+			return f.rank, true
+		}
+		slices.SortStableFunc(open, func(a, b *Format) int {
+			i, isA := place(a)
+			j, isB := place(b)
+			switch {
+			case i != j:
+				return i - j
+			case isA == isB:
+				return 0
+			case isA:
+				return 1
+			}
+			return -1
+		})
+		s.open[name] = open
+	}
+}
+
+// rareLiteral is how long a literal is at least that is seldom met.
+const rareLiteral = 3
+
+// rareLiterals says whether failed records of c are told by bytes that are seldom met in others.
+func rareLiterals(c *compiled) bool {
+	return c.literals != nil && !slices.ContainsFunc(c.literals, func(l []byte) bool { return len(l) < rareLiteral })
+}
+
+// isOpen says whether records that roam may stand between those of c: in a log of messages whose records
+// have further lines, which would take them for such.
+func (c *compiled) isOpen() bool {
+	return !c.roams && c.wraps == nil && c.spec.Like == "" && (!c.oneLine || c.spec.Stream == streamApp)
 }
 
 // With gives a set that has these formats too, before its own: where one of them reads
@@ -304,8 +378,11 @@ func (s *Set) Settle(f *Format, words func(software string) bool) *Format {
 }
 
 // guestsOf gives the formats whose records may stand between those of c, c's own
-// among them.
+// among them if it is of a stream.
 func (s *Set) guestsOf(c *compiled) []*Format {
+	if c.isOpen() {
+		return s.open[c.spec.Stream]
+	}
 	if c.spec.Stream == "" {
 		return nil
 	}

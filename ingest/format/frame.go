@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -432,10 +433,25 @@ func (r *Reader) begins(in *strand, line []byte) *compiled {
 	if in.main.looksLike(line) || in.main.begins(r.frame, line) {
 		return in.main
 	}
-	for _, g := range r.set.guestsOf(in.main) {
-		if g.c != in.main && g.c.begins(r.frame, line) {
-			return g.c
+	if g := in.guest; g != nil && g.c.matches(r.frame, line) && !slices.ContainsFunc(in.rivals, func(f *Format) bool { return f.c.matches(r.frame, line) }) {
+		return g.c
+	}
+	guests := r.set.guestsOf(in.main)
+	t := trial{d: r.frame, line: line}
+	for i, g := range guests {
+		if g.c == in.main || !t.begins(g.c) {
+			continue
 		}
+		if in.guest != g && g.c.roams {
+			// More of the same are likely to come, and to ask all others first takes long.
+			in.guest, in.rivals = g, in.rivals[:0]
+			for _, f := range guests[:i] {
+				if r.set.reads[g][f] && f.c != in.main {
+					in.rivals = append(in.rivals, f)
+				}
+			}
+		}
+		return g.c
 	}
 	return nil
 }
@@ -444,6 +460,40 @@ func (r *Reader) begins(in *strand, line []byte) *compiled {
 func holdsLines(text []byte) bool {
 	i := bytes.IndexByte(text, '\n')
 	return i >= 0 && i < len(text)-1
+}
+
+// A trial asks formats one after the other whether a line begins a record of theirs. It is read as JSON once for all of them.
+type trial struct {
+	d       *decoding
+	line    []byte
+	scanned bool
+	object  bool
+	names   nameSet // of its fields
+}
+
+func (t *trial) begins(c *compiled) bool {
+	switch {
+	case c.decoder != jsonDecoder:
+		// What roams is looked at closely: in a stream that is not its own a line may resemble it by chance.
+		return c.begins(t.d, t.line) && (!c.roams || t.d.decode(c, t.line))
+	case len(c.require)+len(c.anyOf) == 0:
+		return len(t.line) > 0 && t.line[0] == '{'
+	}
+	return t.decode(c)
+}
+
+func (t *trial) decode(c *compiled) bool {
+	if c.decoder != jsonDecoder {
+		return t.d.decode(c, t.line)
+	}
+	if !t.scanned {
+		t.scanned = true
+		if t.object = len(t.line) > 0 && t.line[0] == '{' && t.d.json.scan(bytesAsString(t.line)); t.object {
+			t.names = t.d.json.fieldNames()
+		}
+	}
+	t.d.treeOf = nil
+	return t.object && !c.lacksRequired(t.names) && t.d.fromJSON(c, t.line) && t.d.finish(c, t.line)
 }
 
 // starts says whether text begins another record of the strand.
@@ -561,6 +611,14 @@ func (c *compiled) begins(d *decoding, line []byte) bool {
 		}
 	}
 	return false
+}
+
+// matches says whether the whole line is as a record of c.
+func (c *compiled) matches(d *decoding, line []byte) bool {
+	if c.decoder != regexpDecoder {
+		return d.decode(c, line)
+	}
+	return slices.ContainsFunc(c.patterns, func(p *pattern) bool { return p.re.match(line) })
 }
 
 // continuations are the beginnings of lines that no record of its own begins with.
@@ -780,21 +838,9 @@ func (r *Reader) read(in *strand, rec []byte, by *compiled) *timeline.Event {
 // decodeSpecial reads a record by the first of formats that can, as one of a stream of a
 // more general format.
 func (d *decoding) decodeSpecial(formats []*compiled, text []byte) bool {
-	scanned := false // as JSON
+	t := trial{d: d, line: text}
 	for _, c := range formats {
-		if c.decoder != jsonDecoder {
-			if scanned = false; d.decode(c, text) {
-				return true
-			}
-			continue
-		}
-		if !scanned {
-			if len(text) == 0 || text[0] != '{' || !d.json.scan(bytesAsString(text)) {
-				continue
-			}
-			scanned = true
-		}
-		if d.fromJSON(c, text) && d.finish(c, text) {
+		if t.decode(c) {
 			return true
 		}
 	}

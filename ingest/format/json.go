@@ -566,6 +566,29 @@ func joinStrings(s string) string {
 	return b.String()
 }
 
+// A nameSet is a set of names of fields, of each no more than a bit.
+type nameSet uint64
+
+func (n *nameSet) add(name string) {
+	if name != "" {
+		*n |= 1 << ((uint(name[0])*7 + uint(name[len(name)-1])*13 + uint(len(name))*3) % 64)
+	}
+}
+
+// fieldNames gives those of the fields of the record that was scanned last.
+func (j *jsonScanner) fieldNames() nameSet {
+	var n nameSet
+	for i := range j.fields {
+		n.add(j.fields[i].path)
+	}
+	return n
+}
+
+// lacksRequired says of a record with these names, by a glance, that it is none of the format.
+func (c *compiled) lacksRequired(names nameSet) bool {
+	return c.needs&^names != 0 || c.needsAny != 0 && c.needsAny&names == 0
+}
+
 // hasRequired says whether the scanned record has the fields that the format requires.
 func (d *decoding) hasRequired(c *compiled, s string) bool {
 next:

@@ -78,6 +78,11 @@ type spec struct {
 	generated bool // made of a format string: it has no samples
 }
 
+// exchanges says whether every record is of a request that the writer served, as in an access log.
+func (sp *spec) exchanges() bool {
+	return len(sp.Kind) == 1 && sp.Kind[0].When.empty() && sp.Kind[0].Is == "server"
+}
+
 type wrapsSpec struct {
 	Field   string `yaml:"field"`   // the one that holds the inner record
 	Stream  list   `yaml:"stream"`  // fields that tell whose lines are put together
@@ -213,10 +218,13 @@ type compiled struct {
 	conts     []*pattern
 	require   []requirement
 	anyOf     []requirement      // of which one must be there; nil: none need be
+	needs     nameSet            // of require
+	needsAny  nameSet            // of anyOf
 	table     map[string]*target // by the record's own names; JSON and logfmt fall back to aliases
 	tree      *treeDecoder
 	paths     *paths // to the records of a document; nil if the format is not JSON
 	oneLine   bool
+	roams     bool // its records, exchanges, may stand between those of any log
 	wraps     *wrapper
 	timeNames []string
 	unstamped func() bool // whether some patterns have no stamp
@@ -384,6 +392,12 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	}
 	c.require = k.requirements("require", sp.Require)
 	c.anyOf = k.requirements("require_any", sp.RequireAny)
+	for i := range c.require {
+		c.needs.add(c.require[i].name)
+	}
+	for i := range c.anyOf {
+		c.needsAny.add(c.anyOf[i].name)
+	}
 	if len(sp.Lacks) > 0 && c.decoder != jsonDecoder {
 		k.fail(at("lacks"), "only decoder json has lacks")
 	}
@@ -516,6 +530,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
+	c.roams = c.oneLine && c.wraps == nil && c.tree == nil && (c.paths == nil || c.paths.nested == 0) && !c.columns.hasHead() && sp.exchanges()
 	c.life = lifeOf(c)
 	c.exprs = k.exprs
 	return c, nil

@@ -69,7 +69,7 @@ func (s *traceState) goesOn(line []byte) bool {
 		}
 		l := string(line)
 		n := ident(l, ".")
-		if n == "" || len(n) < len(l) && l[len(n)] != ':' || strings.ToUpper(n) == n {
+		if n == "" || len(n) < len(l) && l[len(n):] != ":" && !strings.HasPrefix(l[len(n):], ": ") || strings.ToUpper(n) == n {
 			return false // another record stands between
 		}
 		*s = noTrace

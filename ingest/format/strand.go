@@ -30,6 +30,9 @@ type strand struct {
 	main  *compiled    // of the records inside them; nil: nobody reads them
 	order *columnOrder // as its last head told
 
+	guest  *Format   // of the last exchange of a guest
+	rivals []*Format // guests that read some of such records better
+
 	at       *knot // the wrapper before it
 	kind     uint64
 	misses   int // records in a row that its format does not read

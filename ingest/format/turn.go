@@ -93,7 +93,7 @@ func (r *Reader) reads(line []byte) bool {
 		return true
 	}
 	for _, g := range r.set.guestsOf(in.main) {
-		if g.c != in.main && !r.set.isGeneral(g.c) && d.decode(g.c, line) {
+		if g.c != in.main && !r.set.isOdd(in.main, g.c) && d.decode(g.c, line) {
 			return true
 		}
 	}
@@ -107,6 +107,13 @@ const generalReads = 20
 
 func (s *Set) isGeneral(c *compiled) bool { return s.general[c] }
 
+// isOdd says whether a record of the guest between those of main may say that the stream is in another
+// format from there on: a general one reads what others write, and where main is of no stream it has
+// no guests but those that stand anywhere.
+func (s *Set) isOdd(main, guest *compiled) bool {
+	return s.isGeneral(guest) || guest.roams && main.spec.Stream == ""
+}
+
 // isStrange says whether a record that begins with line, as one of by (nil if nothing is
 // known of it), is none that the strand's format explains. Records of guests are looked
 // at closely, the first of them and then a part: that they begin alike tells little.
@@ -114,7 +121,7 @@ func (r *Reader) isStrange(in *strand, by *compiled, line []byte) bool {
 	switch {
 	case by == nil || by == in.main:
 		return by == nil
-	case r.set.isGeneral(by):
+	case r.set.isOdd(in.main, by):
 		return true
 	}
 	if r.doubts.guests++; r.doubts.guests > guestLooks && r.doubts.guests%guestLooks > 0 {
