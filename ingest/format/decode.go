@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 
@@ -193,6 +194,12 @@ func (d *decoding) put(c *compiled, t *target, name, v string) {
 		d.urlTarget(v)
 	case opAddress:
 		d.addressOf(t, v)
+	case opDomain:
+		d.domain(t, v)
+	case opProtocol:
+		if v != "-" {
+			d.attrAt(t.name, t.slot, strings.TrimPrefix(v, "HTTP/"))
+		}
 	case opDuration:
 		d.durText, d.durUnit = v, t.unit
 	case opDurationPart:
@@ -772,10 +779,58 @@ func (d *decoding) urlTarget(v string) {
 	}
 	d.target = v
 	path, query, ok := strings.Cut(v, "?")
-	d.attrAt(attrPath.name, attrPath.slot, path)
+	d.attrAt(attrPath.name, attrPath.slot, unescaped(path))
 	if ok && query != "" {
-		d.attrAt(attrQuery.name, attrQuery.slot, query)
+		d.attrAt(attrQuery.name, attrQuery.slot, unescaped(query))
 	}
+}
+
+// unescaped gives a part of a URL as it was before nginx or Apache wrote quotes, backslashes and bytes beyond ASCII as \x22 or \". What
+// would be no text then stays as it is written.
+func unescaped(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '\\' || i+1 == len(s):
+			b = append(b, s[i])
+		case s[i+1] == '"' || s[i+1] == '\\':
+			i++
+			b = append(b, s[i])
+		case s[i+1] == 'x' && i+3 < len(s):
+			n, err := strconv.ParseUint(s[i+2:i+4], 16, 8)
+			if err != nil || n < ' ' || n == 0x7f {
+				return s
+			}
+			b = append(b, byte(n))
+			i += 3
+		default:
+			return s
+		}
+	}
+	if !utf8.Valid(b) {
+		return s
+	}
+	return string(b)
+}
+
+// domain reads the host that a request named: the port has a name of its own, the brackets of an address are of the domain.
+func (d *decoding) domain(t *target, v string) {
+	if v == "-" {
+		return
+	}
+	i := onlyColon(v)
+	if v[0] == '[' {
+		i = strings.IndexByte(v, ']') + 1
+	}
+	if i > 0 && i+1 < len(v) && v[i] == ':' && isPort(v[i+1:]) {
+		d.attrAt(t.name, t.slot, v[:i])
+		d.attrAt(attrPort.name, attrPort.slot, v[i+1:])
+		return
+	}
+	d.attrAt(t.name, t.slot, v)
 }
 
 // url reads "http://127.0.0.1:9003/stock/1?x=1"; a path alone is read as such.
@@ -828,6 +883,7 @@ var (
 	attrProtocol  = newTarget(opAttr, "network.protocol.version")
 	attrPath      = newTarget(opAttr, "url.path")
 	attrQuery     = newTarget(opAttr, "url.query")
+	attrPort      = newTarget(opAttr, "url.port")
 )
 
 // addressOf reads "10.0.0.9", "10.0.0.9:4444", "[::1]:80", "::1" or a name with or

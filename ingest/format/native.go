@@ -718,11 +718,36 @@ func (b *nativeBuilder) group(s *slot, name, next string, last, quoted, lenient 
 		}
 		sp.Fields[g] = to
 		if value {
-			x = strings.Replace(x, "(?P<value>", "(?P<"+g+">", 1)
-			value = false
+			x = inValue(x, g)
 			continue
 		}
 		x = "(?P<" + g + ">" + x + ")"
+	}
+	if value {
+		x = strings.Replace(x, "(?P<value>", "(?:", 1)
+	}
+	return x
+}
+
+// inValue puts a group of this name around the group value of a pattern.
+func inValue(x, name string) string {
+	from := strings.Index(x, "(?P<value>")
+	depth, class := 0, false
+	for i := from; i < len(x); i++ {
+		switch c := x[i]; {
+		case c == '\\':
+			i++
+		case class:
+			class = c != ']' || x[i-1] == '['
+		case c == '[':
+			class = true
+		case c == '(':
+			depth++
+		case c == ')':
+			if depth--; depth == 0 {
+				return x[:from] + "(?P<" + name + ">" + x[from:i+1] + ")" + x[i+1:]
+			}
+		}
 	}
 	return x
 }

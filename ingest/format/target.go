@@ -36,6 +36,8 @@ const (
 	opURL
 	opURLTarget
 	opAddress
+	opDomain
+	opProtocol
 	opDuration
 	opDurationPart
 	opTimeStart
@@ -120,6 +122,8 @@ var targetOps = map[string]op{
 	"http.request.line":         opRequestLine,
 	"url.full":                  opURL,
 	"url.target":                opURLTarget,
+	"url.domain":                opDomain,
+	"network.protocol.version":  opProtocol,
 	"http.response.status_code": opStatus,
 	"rpc.grpc.status_code":      opGRPCStatus,
 	"client.address":            opAddress,
