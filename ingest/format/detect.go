@@ -157,6 +157,42 @@ type score struct {
 	set   []bool // the lines that it reads
 }
 
+// beside gives f as the format of a stream in which there are lines in a general format too. Of what these say when they are
+// failures its literals tell nothing.
+func (f *Format) beside(general *Format) *Format {
+	if f == nil || f.c == general.c {
+		return f
+	}
+	c := *f
+	c.rest, c.Literals = general, nil
+	return &c
+}
+
+// isMoreSpecial says whether a reads part of what b does, and better. What a wrapper does not read has no place in its stream,
+// if it is not of those lines that anybody may write.
+func (s *Set) isMoreSpecial(a, b *score) bool {
+	return s.reads[b.f][a.f] && !s.reads[a.f][b.f] && (a.f.c.wraps == nil || a.share == b.share || s.isGeneral(b.f.c))
+}
+
+// belowGeneral gives the one that reads most of the formats that are more special than best, if that is a general
+// format: such a one reads lines that are foreign to the stream too, and nothing in them. It reads them all the same. Guests of
+// it need no place before it, for it asks them of every record.
+func (s *Set) belowGeneral(scores []score, best score) score {
+	if best.f.given || !s.isGeneral(best.f.c) {
+		return best
+	}
+	found := best
+	for _, sc := range scores {
+		if sc.share < minShare || slices.Contains(s.special[best.f.c], sc.f.c) || sc.f.c.wraps != nil && sc.f.c.spec.Wraps.Known || !s.isMoreSpecial(&sc, &best) {
+			continue
+		}
+		if found.f == best.f || sc.share > found.share || sc.share == found.share && sc.f.rank < found.f.rank {
+			found = sc
+		}
+	}
+	return found
+}
+
 // together gives the one that reads most among the formats of a stream that together read
 // what best does, and better: an access log and its server's own messages in one file.
 func (s *Set) together(scores []score, best score) score {
@@ -214,7 +250,7 @@ func (s *Set) better(a, b *Format) bool {
 
 // choose finds the format that reads most of the lines, the most special one of those
 // that read about as much, and what share it reads. outer are the wrappers already taken off.
-func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, outer []*compiled) (*Format, []Candidate, float64) {
+func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, outer []*compiled) (chosen *Format, others []Candidate, share float64) {
 	var scores []score
 	for i := range lines {
 		lines[i] = plain(lines[i])
@@ -278,9 +314,14 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	best := scores[0]
 	for _, sc := range scores[1:] {
 		if sc.share == best.share && sc.f.rank < best.f.rank ||
-			sc.share >= specialShare*best.share && !best.f.given && (sc.f.given || s.reads[best.f][sc.f] && !s.reads[sc.f][best.f]) {
+			sc.share >= specialShare*best.share && !best.f.given && (sc.f.given || s.isMoreSpecial(&sc, &best)) {
 			best = sc
 		}
+	}
+	general := best.f
+	best = s.belowGeneral(scores, best)
+	if best.f != general && depth == 0 {
+		defer func() { chosen = chosen.beside(general) }()
 	}
 	best = s.together(scores, best)
 	// What else stands between lines whose writer is not told by themselves can tell.

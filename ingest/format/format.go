@@ -44,6 +44,7 @@ type Format struct {
 	order *columnOrder // of the columns, as the head of the stream told
 	rank  int          // place in the order of its set
 	given bool         // the user says that logs are written so
+	rest  *Format      // a general format in which lines of the stream are that are foreign to it; nil if none was seen
 	// samples are read from the format's file when they are asked for.
 	samples func() []sampleSpec
 }

@@ -453,6 +453,9 @@ func (r *Reader) begins(in *strand, line []byte) *compiled {
 		}
 		return g.c
 	}
+	if r.form != nil && r.form.rest != nil && len(in.outer) == 0 && r.form.rest.c.begins(r.frame, line) {
+		return r.form.rest.c
+	}
 	return nil
 }
 
@@ -677,6 +680,9 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 	}
 	if e == nil {
 		if e = r.decodesTurned(&rec, text); e == nil {
+			e = r.decodesRest(text)
+		}
+		if e == nil {
 			r.doubts.unread = true
 			return ErrNoMatch
 		}
@@ -692,6 +698,18 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 	}
 	yield(e)
 	return nil
+}
+
+// decodesRest reads a record that is foreign to the stream by the general format of such.
+func (r *Reader) decodesRest(text []byte) *timeline.Event {
+	if r.form == nil || r.form.rest == nil {
+		return nil
+	}
+	d := r.decoding(0)
+	if d.ref = r.opt.Reference; !d.decode(r.form.rest.c, text) {
+		return nil
+	}
+	return &d.ev
 }
 
 // StampText gives what the record decoded last writes as the time t of its event, valid until

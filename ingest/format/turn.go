@@ -174,7 +174,7 @@ func (r *Reader) turnsAt(text []byte, line int, offset int64) bool {
 		text = r.next.text
 	}
 	f := r.other(lines)
-	if f == nil || sameOuter(f, r.form) {
+	if f == nil || sameOuter(f, r.form) || r.form != nil && r.form.rest != nil && r.form.rest.c == f.c {
 		d.unread = false
 		d.until = line + len(lines)
 		switch {
