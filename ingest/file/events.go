@@ -263,6 +263,7 @@ type partReader struct {
 	sampler  sampler
 	places   bool // it goes from place to place of the sample, and does not know the numbers of lines
 	hits     []hit
+	told     bool // the request of the record at hand is wanted, whose ID stands in a line before it
 	skipped  map[string]skip
 	from, to time.Time
 	read     int64 // bytes as stored
@@ -651,10 +652,11 @@ func (r *partReader) record(rec format.Record, at timeline.Pos) bool {
 // found in r.hits.
 func (r *partReader) tries(rec format.Record) bool {
 	r.hits = r.findKeys(r.hits[:0], rec.Bytes)
+	r.told = rec.Exchange != "" && len(r.findKeys(nil, []byte(rec.Exchange))) > 0
 	switch {
 	case r.within != nil && !r.index.meets(rec.Offset, r.within):
 		return false
-	case r.stamps != nil && !r.stamps.sparse || r.pl.all || r.pl.life || len(r.hits) > 0 || r.lines[rec.Line]:
+	case r.stamps != nil && !r.stamps.sparse || r.pl.all || r.pl.life || len(r.hits) > 0 || r.told || r.lines[rec.Line]:
 		return true
 	case len(r.near) > 0 && r.index.meets(rec.Offset, r.near):
 		return true
@@ -703,7 +705,7 @@ func (r *partReader) decode(rec format.Record, at timeline.Pos, sampled bool) bo
 			// One of several events of the record: its keys may stand elsewhere in it.
 			hits = r.findKeys(nil, e.Raw)
 		}
-		want, drawn := r.wants(e, hits, len(r.hits) > 0), timeline.Draw{}
+		want, drawn := r.wants(e, hits, len(r.hits) > 0 || r.told), timeline.Draw{}
 		if sampled && !took && r.pl.inTime(e) && hasIdentity(e) {
 			want, took = true, true
 			if e.Pos.Item == 0 {

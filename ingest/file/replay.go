@@ -105,7 +105,7 @@ func (r *partReader) decodeAll(ctx context.Context) (all *replay, room int64) {
 			return nil, 0
 		}
 		x := replayed{Record: format.Record{
-			Bytes: slices.Clone(rec.Bytes), Offset: rec.Offset, Line: rec.Line, Format: rec.Format, Cut: rec.Cut, Inline: rec.Inline,
+			Bytes: slices.Clone(rec.Bytes), Offset: rec.Offset, Line: rec.Line, Format: rec.Format, Cut: rec.Cut, Inline: rec.Inline, Exchange: rec.Exchange,
 		}}
 		x.err = in.Decode(rec, func(e *timeline.Event) bool {
 			whole := len(e.Raw) == len(rec.Bytes) && unsafe.SliceData(e.Raw) == unsafe.SliceData(rec.Bytes)

@@ -42,12 +42,13 @@ type Options struct {
 
 // A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.
 type Record struct {
-	Bytes  []byte  // without the line end
-	Offset int64   // of its first byte
-	Line   int     // of its first line, 1-based
-	Format *Format // of the stream at this place; what is inside a wrapper, or a guest, may be in another
-	Cut    bool    // it was longer than MaxRecord; Bytes is its head
-	Inline bool    // another record begins before it on its line, as in a document of one line
+	Bytes    []byte  // without the line end
+	Offset   int64   // of its first byte
+	Line     int     // of its first line, 1-based
+	Format   *Format // of the stream at this place; what is inside a wrapper, or a guest, may be in another
+	Cut      bool    // it was longer than MaxRecord; Bytes is its head
+	Inline   bool    // another record begins before it on its line, as in a document of one line
+	Exchange string  // ID of the request within which it stands, as lines before it tell; "" if they do not
 
 	by *compiled // the format that read its first line; nil if not known
 	in *strand   // whose it is; nil if that is not known
@@ -220,7 +221,7 @@ func (r *Reader) Next() (Record, error) {
 	}
 	rec := Record{Offset: first.offset, Line: first.line, Inline: first.inline, Cut: first.cut, Format: r.form, in: in}
 	if !r.lineByLine {
-		rec.by, rec.head, rec.order = f.by, f.head, in.order
+		rec.by, rec.head, rec.order, rec.Exchange = f.by, f.head, in.order, f.exchange
 	} else if in != nil {
 		rec.by = in.main
 	}
@@ -372,16 +373,17 @@ func (r *Reader) restOfLine(rec *Record) error {
 
 // A framer tells where the record ends that began with a certain line.
 type framer struct {
-	r       *Reader
-	in      *strand
-	by      *compiled // of the record; nil if no format reads it
-	open    bool      // it may have more lines
-	partial bool      // its last line goes on in the next one
-	quoted  bool      // a quote is open in which it goes on
-	head    bool      // it is of the stream's head, no record
-	trace   traceState
-	whole   bool   // many lines were wrapped as one text
-	ruby    uint64 // hash of the exception that ended a Ruby program; 0: the record is about none
+	r        *Reader
+	in       *strand
+	by       *compiled // of the record; nil if no format reads it
+	open     bool      // it may have more lines
+	partial  bool      // its last line goes on in the next one
+	quoted   bool      // a quote is open in which it goes on
+	head     bool      // it is of the stream's head, no record
+	trace    traceState
+	whole    bool // many lines were wrapped as one text
+	exchange string
+	ruby     uint64 // hash of the exception that ended a Ruby program; 0: the record is about none
 }
 
 // framer starts on the record of in that begins with text.
@@ -402,6 +404,9 @@ func (r *Reader) framer(in *strand, text []byte, partial bool) framer {
 		}
 	}
 	f.by = r.begins(in, text)
+	if in.main != nil && in.main.between != nil {
+		f.exchange = in.exchange(in.main.between, text, r.frame)
+	}
 	switch {
 	case in.main == nil:
 		// A wrapper with many sorts of records: what is indented goes on.
@@ -696,6 +701,9 @@ func (r *Reader) Decode(rec Record, yield func(*timeline.Event) bool) error {
 	if e.Time.IsZero() {
 		r.infer(in, e)
 	}
+	if id := rec.Exchange; id != "" && !slices.ContainsFunc(e.Keys, isIdentity) {
+		e.Keys = append(e.Keys, timeline.Key{Name: timeline.KeyRequestID, Value: id})
+	}
 	yield(e)
 	return nil
 }
@@ -711,6 +719,8 @@ func (r *Reader) decodesRest(text []byte) *timeline.Event {
 	}
 	return &d.ev
 }
+
+func isIdentity(k timeline.Key) bool { return k.Strength == timeline.Identity }
 
 // StampText gives what the record decoded last writes as the time t of its event, valid until
 // the next is decoded; "" if t was not made of one text alone.

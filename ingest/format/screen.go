@@ -63,13 +63,13 @@ const (
 
 // NewScreen makes a screen for a stream of f that has the head. It gives nil where lines do
 // not tell enough: documents, columns that a head names, streams of several formats, lines
-// that begin in too many ways.
+// that begin in too many ways, records whose request lines before them tell.
 func (s *Set) NewScreen(f *Format, head []byte, o Options) *Screen {
 	if f == nil || f.c == nil {
 		return nil
 	}
 	main, outer, ok := single(routeOf(f), nil)
-	if !ok || len(main.conts) > 0 && len(outer) > 0 || main.columns != nil && (main.columns.hasHead() || !main.oneLine) ||
+	if !ok || main.between != nil || len(main.conts) > 0 && len(outer) > 0 || main.columns != nil && (main.columns.hasHead() || !main.oneLine) ||
 		main.paths != nil && main.paths.nested > 0 {
 		return nil
 	}

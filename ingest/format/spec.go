@@ -123,6 +123,14 @@ type keysSpec struct {
 	Find     findKeysSpec `yaml:"find"`
 	Answer   list         `yaml:"answer"` // request IDs that came with the answer
 	Cached   []condSpec   `yaml:"cached"` // when it was an answer to an earlier request, with that one's IDs
+	Between  *betweenSpec `yaml:"between"`
+}
+
+// betweenSpec says by which lines a process that serves one request at a time begins and ends one: those are patterns with a group id. A record
+// between them without an ID of its own is of that request.
+type betweenSpec struct {
+	Opens  string `yaml:"opens"`
+	Closes string `yaml:"closes"`
 }
 
 type findKeysSpec struct {
@@ -238,6 +246,7 @@ type compiled struct {
 	context   []field
 	answer    []field // IDs that came with the answer
 	cached    []cond
+	between   *between
 	findIn    []field
 	find      []*expr
 	calls     *callRules
@@ -450,6 +459,9 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		c.answer = append(c.answer, k.field(at("keys", "answer", strconv.Itoa(i)), n))
 	}
 	c.cached = k.conds(at("keys", "cached"), sp.Keys.Cached)
+	if b := sp.Keys.Between; b != nil {
+		c.between = &between{k.opening("opens", b.Opens), k.opening("closes", b.Closes)}
+	}
 	for i, n := range sp.Keys.Find.In {
 		c.findIn = append(c.findIn, k.field(at("keys", "find", "in", strconv.Itoa(i)), n))
 	}
@@ -559,6 +571,16 @@ func (k *compiler) requirements(key string, names map[string]string) []requireme
 		out = append(out, r)
 	}
 	return out
+}
+
+// opening reads a pattern of keys.between.
+func (k *compiler) opening(key, p string) *expr {
+	path := at("keys", "between", key)
+	re := k.re(path, p)
+	if re != nil && !k.trusted && re.group("id") < 0 {
+		k.fail(path, "group id is missing")
+	}
+	return re
 }
 
 // index gives the path of item i of a list that may be written as one text.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -33,8 +34,10 @@ type strand struct {
 	guest  *Format   // of the last exchange of a guest
 	rivals []*Format // guests that read some of such records better
 
-	at       *knot // the wrapper before it
-	kind     uint64
+	at        *knot // the wrapper before it
+	kind      uint64
+	exchanges []string // IDs of the requests that are begun and not ended, if the format tells by which lines they are
+
 	misses   int // records in a row that its format does not read
 	patience int // misses before the next look at its lines
 
@@ -42,6 +45,39 @@ type strand struct {
 	dating    *dating // what stamped says; nil until it is asked for
 	pending   []byte  // the same of the record at hand, if isPending
 	isPending bool
+}
+
+// between are the lines by which one request of a process begins and ends.
+type between struct{ opens, closes *expr }
+
+// maxExchanges bounds the requests of a strand that are begun at a time; the oldest ones lack their end.
+const maxExchanges = 8
+
+// exchange gives the ID of the request within which a record begins, and notes if that begins or ends one. It gives "" if there are several, which
+// are those of as many processes.
+func (in *strand) exchange(b *between, line []byte, d *decoding) string {
+	if i := bytes.IndexByte(line, '\n'); i >= 0 {
+		line = line[:i]
+	}
+	text := bytesAsString(line)
+	id := func(re *expr) string {
+		if loc := re.find(text, &d.match); loc != nil {
+			return text[loc[2*re.group("id")]:loc[2*re.group("id")+1]]
+		}
+		return ""
+	}
+	if v := id(b.opens); v != "" {
+		if len(in.exchanges) == maxExchanges {
+			in.exchanges = slices.Delete(in.exchanges, 0, 1)
+		}
+		in.exchanges = append(in.exchanges, strings.Clone(v))
+	} else if v := id(b.closes); v != "" {
+		in.exchanges = slices.DeleteFunc(in.exchanges, func(o string) bool { return o == v })
+	}
+	if len(in.exchanges) == 1 {
+		return in.exchanges[0]
+	}
+	return ""
 }
 
 // A dating is what a stamped record tells of those after it that bear no stamp.
@@ -418,7 +454,7 @@ func (r *Reader) take() {
 	if ok {
 		o.rec.in, o.stream = p.in, p.stream
 		o.f = r.framer(p.in, p.text, p.partial)
-		o.rec.by, o.rec.head, o.rec.order = o.f.by, o.f.head, p.in.order
+		o.rec.by, o.rec.head, o.rec.order, o.rec.Exchange = o.f.by, o.f.head, p.in.order, o.f.exchange
 	}
 	o.done = !o.f.open
 	if r.first == 0 {
