@@ -316,6 +316,8 @@ func luaStack(t *trace) (timeline.Exception, bool) {
 			m = m[j+len("runtime error: "):]
 		} else if strings.HasPrefix(m, "lua") {
 			_, m, _ = strings.Cut(m, ": ")
+		} else if j := strings.Index(m, "] /"); j > 0 && strings.HasPrefix(m, "[kong] ") {
+			m = m[j+len("] "):]
 		}
 		var frames []frame
 		// The file, the line, and what happened there.
