@@ -764,7 +764,11 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 		return
 	}
 	e.Time = d.time
-	e.Stamp = timeline.Stamp{Meaning: timeline.Within, Resolution: d.stamp.Resolution, Zone: d.stamp.Zone}
+	st := timeline.Stamp{Meaning: timeline.Within, Resolution: d.stamp.Resolution, Zone: d.stamp.Zone}
+	if e.Kind != timeline.LogRecord {
+		st.DurationResolution = e.Stamp.DurationResolution // how long it took is known, though not since when
+	}
+	e.Stamp = st
 	e.Attrs.Set(InferredTime, "previous")
 	if e.Service == "" {
 		e.Service = d.service

@@ -51,7 +51,7 @@ var configKinds = []struct {
 }{
 	{regexp.MustCompile(`\$context\.`), (*configReader).apiGateway},
 	{regexp.MustCompile(`(?m)^[^#\n]*\b(?:log_format|access_log)\s`), (*configReader).nginx},
-	{regexp.MustCompile(`(?mi)^\s*(?:LogFormat|CustomLog|TransferLog)\s`), (*configReader).apache},
+	{regexp.MustCompile(`(?mi)^\s*(?:LogFormat|CustomLog|TransferLog)\s+[^=:\s]`), (*configReader).apache},
 	{regexp.MustCompile(`(?m)^(?:global|defaults|frontend|listen|backend)\b[^{]*$`), (*configReader).haproxy},
 	{regexp.MustCompile(`(?m)access_log_?format|--access-logformat`), (*configReader).gunicorn},
 	{regexp.MustCompile(`(?m)^\s*(?:log-format|logformat)\s*[=:]|--log-?format`), (*configReader).uwsgi},

@@ -377,8 +377,13 @@ func (c *configReader) caddy() {
 // caddyFormat makes a format of Caddy's own by the names and units that are set.
 func (c *configReader) caddyFormat(set map[string]string, renames [][]string, off int, file string) {
 	base := "caddy_access"
-	if set["format"] == "console" {
+	switch encoder := strings.Fields(set["format"] + " json")[0]; encoder {
+	case "json", "filter", "append":
+	case "console":
 		base = "caddy_console"
+	default:
+		c.fail(off, "Caddy's encoder %q is not known: json and console are", encoder)
+		return
 	}
 	keys := set["message_key"] + set["level_key"] + set["time_key"] + set["logger_key"] + set["time_format"] + set["duration_format"]
 	if keys == "" && len(renames) == 0 || base != "caddy_access" {
