@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -25,6 +26,7 @@ type recordJSON struct {
 	Ended        string   `json:"ended,omitempty"`
 	Lifecycle    string   `json:"lifecycle,omitempty"`
 	Exception    *errorAt `json:"exception,omitempty"`
+	Calls        []callAt `json:"calls,omitempty"` // that the writer made to serve this one
 	Keys         pairs    `json:"keys"`
 	Attributes   pairs    `json:"attributes"`
 	Body         string   `json:"body,omitempty"`
@@ -40,33 +42,74 @@ type errorAt struct {
 	Escaped  bool   `json:"escaped,omitempty"`
 }
 
-// pairs is an object whose names keep their order; of a name that comes twice the
-// first value stays.
+// callAt is a call as its caller's record tells of it.
+type callAt struct {
+	Peer       string   `json:"peer,omitempty"`
+	Method     string   `json:"method,omitempty"`
+	Target     string   `json:"target,omitempty"`
+	Status     int      `json:"status,omitempty"`
+	OwnMade    bool     `json:"own_made,omitempty"` // the status is the caller's own
+	Ended      string   `json:"ended,omitempty"`
+	Error      string   `json:"error,omitempty"`
+	ConnectMS  *float64 `json:"connect_ms,omitempty"`
+	HeaderMS   *float64 `json:"header_ms,omitempty"`
+	DurationMS *float64 `json:"duration_ms,omitempty"`
+}
+
+// newCallAt brings a call into the form in which it is written.
+func newCallAt(c *timeline.Outcall) callAt {
+	out := callAt{Peer: valid(c.Peer), Method: valid(c.Method), Target: valid(c.Target), Status: c.Status, OwnMade: c.OwnMade, Ended: c.Ended.String(), Error: valid(c.Error)}
+	if c.Connect > 0 {
+		out.ConnectMS = millis(c.Connect)
+	}
+	if c.Header > 0 {
+		out.HeaderMS = millis(c.Header)
+	}
+	if c.Timed {
+		out.DurationMS = millis(c.Duration)
+	}
+	return out
+}
+
+// pairs is an object whose names keep their order; the values of a name that comes with
+// several are a list.
 type pairs []timeline.Attr
 
 // MarshalJSON writes the pairs as an object.
 func (p pairs) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
-	seen := map[string]bool{}
+	values := map[string][]string{}
 	for _, a := range p {
-		if seen[a.Name] {
+		if v := valid(a.Value); !slices.Contains(values[a.Name], v) {
+			values[a.Name] = append(values[a.Name], v)
+		}
+	}
+	written := 0
+	for _, a := range p {
+		list := values[a.Name]
+		if list == nil {
 			continue
 		}
-		if len(seen) > 0 {
-			b.WriteByte(',')
+		delete(values, a.Name)
+		var value any = list
+		if len(list) == 1 {
+			value = list[0]
 		}
-		seen[a.Name] = true
-		for i, s := range []string{a.Name, a.Value} {
-			text, err := json.Marshal(valid(s))
+		for i, v := range []any{valid(a.Name), value} {
+			text, err := json.Marshal(v)
 			if err != nil {
 				return nil, err
 			}
-			b.Write(text)
-			if i == 0 {
+			switch {
+			case i == 1:
 				b.WriteByte(':')
+			case written > 0:
+				b.WriteByte(',')
 			}
+			b.Write(text)
 		}
+		written++
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
@@ -94,6 +137,9 @@ func EventJSONL(w io.Writer, e *timeline.Event) error {
 	}
 	if x := e.Exception; x != nil {
 		j.Exception = &errorAt{valid(x.Type), valid(x.Message), valid(x.File), valid(x.Function), x.Line, x.Escaped}
+	}
+	for i := range e.Calls {
+		j.Calls = append(j.Calls, newCallAt(&e.Calls[i]))
 	}
 	for _, k := range e.Keys {
 		j.Keys = append(j.Keys, timeline.Attr{Name: k.Name, Value: k.Value})
