@@ -27,7 +27,7 @@ func (s *traceState) begin(line []byte) {
 	switch {
 	case bytes.HasSuffix(line, []byte(pythonHead)):
 		*s = pythonOpen
-	case bytes.HasPrefix(line, []byte("panic: ")), bytes.HasPrefix(line, []byte("fatal error: ")), isGoSignal(string(line[:min(len(line), 64)])),
+	case bytes.HasPrefix(line, []byte("panic: ")), bytes.HasPrefix(line, []byte("fatal error: ")), isGoSignal(bytesAsString(line[:min(len(line), 64)])),
 		bytes.Contains(line, []byte("http: panic serving ")), bytes.HasPrefix(line, []byte("goroutine ")):
 		*s = goDump
 	case isNodePlace(line):
