@@ -579,7 +579,13 @@ func (d *decoding) stamp(c *compiled) bool {
 
 func (d *decoding) extract(c *compiled, x *extraction) {
 	if len(x.from) > 1 {
-		d.extractOf(c, x, strings.Clone(d.joined(x.from)))
+		v := d.joined(x.from) // which is of the event's only if something is found in it
+		for _, p := range x.patterns {
+			if loc := p.re.find(v, &d.match); loc != nil {
+				d.putAll(c, p, loc, strings.Clone(v))
+				return
+			}
+		}
 		return
 	}
 	v := d.get(x.from[0])
