@@ -15,7 +15,7 @@ import (
 
 // A catalogueRow is one documented signal of testdata/catalogue.csv.
 type catalogueRow struct {
-	id, system, field, pattern, kind, cause string
+	id, system, field, pattern, kind, cause, origin string
 }
 
 // matches says whether the row's own pattern finds a text.
@@ -51,7 +51,7 @@ func readCatalogue(t *testing.T) []catalogueRow {
 	var rows []catalogueRow
 	for _, r := range records[1:] {
 		rows = append(rows, catalogueRow{
-			r[column["id"]], r[column["system"]], r[column["field"]], r[column["pattern"]], r[column["pattern_kind"]], r[column["cause_class"]],
+			r[column["id"]], r[column["system"]], r[column["field"]], r[column["pattern"]], r[column["pattern_kind"]], r[column["cause_class"]], r[column["origin"]],
 		})
 	}
 	return rows
@@ -66,6 +66,14 @@ type catalogueTable struct {
 	Fields map[string][]string `yaml:"fields"`
 	// Corrections are the rows with which the signals do not agree.
 	Corrections []correction `yaml:"corrections"`
+	// Pointings are the rows whose signals point elsewhere than the row's origin, which says where the fault lies as seen from the writer.
+	Pointings []pointing `yaml:"pointings"`
+}
+
+type pointing struct {
+	IDs    []string `yaml:"ids"`
+	Reason string   `yaml:"reason"`
+	Source string   `yaml:"source"`
 }
 
 type correction struct {
@@ -121,6 +129,11 @@ func TestCatalogue(t *testing.T) {
 		if what := uncovered(t, row, covering[row.id], table.Fields[row.field], c); what != "" {
 			t.Errorf("%s: %s", row.id, what)
 		}
+		agrees := len(covering[row.id]) == 0 || slices.ContainsFunc(covering[row.id], func(s *Signal) bool { return s.Points == row.origin })
+		elsewhere := slices.ContainsFunc(table.Pointings, func(p pointing) bool { return slices.Contains(p.IDs, row.id) })
+		if agrees == elsewhere {
+			t.Errorf("%s: its origin %s is where its signal points: %v, said to be elsewhere: %v", row.id, row.origin, agrees, elsewhere)
+		}
 	}
 	for id, signals := range covering {
 		if !known[id] && slices.Contains(signals[0].Covers, id) {
@@ -135,6 +148,16 @@ func TestCatalogue(t *testing.T) {
 			}
 			if len(c.What) == 0 || c.Reason == "" || c.Source == "" {
 				t.Errorf("%s: a correction needs what, reason and source", c.ID)
+			}
+		}
+		for _, p := range table.Pointings {
+			for _, id := range p.IDs {
+				if !known[id] {
+					t.Errorf("%s: the catalogue has no such row of %s", id, table.System)
+				}
+			}
+			if len(p.IDs) == 0 || p.Reason == "" || p.Source == "" {
+				t.Errorf("%v: what points elsewhere needs ids, reason and source", p.IDs)
 			}
 		}
 	}
