@@ -428,6 +428,9 @@ func (h *HopView) usualCallee() string {
 			return callee
 		}
 		if callee := b.OnlyCallee(h.Service); callee != "" {
+			if group, _, ok := strings.Cut(callee, "/"); ok && slices.ContainsFunc(h.Events, func(e *EventView) bool { return e.joined.Attrs.Get("haproxy.backend") == group }) {
+				return group // of which no member is known by its own name
+			}
 			return callee
 		}
 	}

@@ -51,3 +51,18 @@ func TestCalledFrom(t *testing.T) {
 		}
 	}
 }
+
+// A balancer that has called one member of a group alone had no server of the group, not none of that member.
+func TestUsualCalleeIsTheGroup(t *testing.T) {
+	r, near := parse(t, `
+usual lb-1 be_orders/app-2 20
+lb-1 proxy 1ms +1ms 503 system=haproxy haproxy.termination_state=SC-- haproxy.server_name=<NOSRV> haproxy.backend=be_orders
+`)
+	v, err := Builtin().Judge(t.Context(), r, near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Rule != "no_server_up" || v.Component != "be_orders" {
+		t.Errorf("%s of %q", v.Rule, v.Component)
+	}
+}

@@ -139,14 +139,17 @@ func (j *judgement) act(text, component string, cited []*timeline.Joined) senten
 			first.evidence = append(first.evidence, own[0])
 		}
 	}
-	st := origin.Sent
+	st, shown := origin.Sent, record(origin)
+	if c := origin.Caller; !st.Known() && c != nil && c.Received.Known() && !c.OwnMade {
+		st, shown = c.Received, c.Record // so its caller says
+	}
 	if !st.Known() || origin.Lineage == timeline.Died {
 		if d := origin.DiedOf(); d != nil && d.Apart != "" {
 			return sentence{first, {"; ", d.Apart, known([]*timeline.Joined{d})}}
 		}
 		return sentence{first}
 	}
-	answer := clause{" ", "and answered " + st.String(), known([]*timeline.Joined{record(origin)})}
+	answer := clause{" ", "and answered " + st.String(), known([]*timeline.Joined{shown})}
 	switch {
 	case brokeOff(origin) && strings.HasPrefix(text, name(origin)+" "):
 		answer.text = "and broke off the answer that it had begun with " + st.String()
