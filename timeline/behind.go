@@ -95,6 +95,9 @@ func (c *Collection) processBehind(r *Request, h *Hop, call *Call) (Behind, bool
 	if call.Callee == nil || !at.Known() || call.Received.Known() && !call.OwnMade {
 		return Behind{}, false
 	}
+	if b, ok := c.startedAfter(h, call, at); ok {
+		return b, true
+	}
 	p := lifeOf(c.Processes, call.Callee.Service, call.Callee.Host, call.Callee.pid(), at)
 	if p == nil || !p.End.Known() || at.CertainlyBefore(p.End) || at.Time.Add(time.Second).Before(p.End.Time) || at.Time.Sub(p.End.Time) > behindWithin {
 		return Behind{}, false
@@ -118,6 +121,41 @@ func (c *Collection) processBehind(r *Request, h *Hop, call *Call) (Behind, bool
 	}
 	return b, p.Killer != r.ID
 }
+
+// startedAfter tells of the start of a callee to which no connection could be had, if it came soon after: nobody listened meanwhile, and how the life before
+// ended nobody wrote.
+func (c *Collection) startedAfter(h *Hop, call *Call, at Instant) (Behind, bool) {
+	if call.Ended != Refused && call.Ended != ConnectGaveUp || call.Callee.Host == "" {
+		return Behind{}, false
+	}
+	var next *Process
+	for _, p := range c.Processes {
+		began := firstKnown(p.Start, p.Ready)
+		if p.Service != call.Callee.Service || p.Host != call.Callee.Host || p.Worker || !began.Known() {
+			continue
+		}
+		if p.End.Known() && !at.CertainlyBefore(p.End) && at.Time.Sub(p.End.Time) < behindWithin {
+			return Behind{}, false // its end is known
+		}
+		if after := began.Time.Sub(at.Time); after > 0 && after <= startedWithin && (next == nil || began.Time.Before(firstKnown(next.Start, next.Ready).Time)) {
+			next = p
+		}
+	}
+	if next == nil {
+		return Behind{}, false
+	}
+	b := Behind{Hop: h, Process: next, At: firstKnown(next.Start, next.Ready), What: fmt.Sprintf("%s on %s was started again", next.Service, next.Host)}
+	for _, e := range next.Events {
+		if e.Lifecycle == ProcessStarting || e.Lifecycle == ProcessReady {
+			b.Event = e
+			break
+		}
+	}
+	return b, true
+}
+
+// startedWithin is how soon after a failed connection a start tells that nobody listened.
+const startedWithin = time.Minute
 
 // notCalled gives the names of the peer or group of servers that h did not call for its own reasons; nil if it called.
 func notCalled(h *Hop) (groups []string) {
