@@ -514,7 +514,9 @@ func (d *decoding) jsonFields(c *compiled, j *jsonScanner, s string) {
 		switch t := f.target; {
 		case t == nil:
 			if f.start < f.end && f.path != "" {
-				d.attrAt(f.path, f.slot, f.value(s))
+				v := f.value(s)
+				d.attrAt(f.path, f.slot, v)
+				d.traced(v)
 			}
 		case t.op == opDrop:
 		case t.op == opStatus || t.op == opMethod:

@@ -51,6 +51,18 @@ func (d *decoding) identity(name, v string) {
 	d.ev.Keys = append(d.ev.Keys, timeline.Key{Name: name, Value: v})
 }
 
+// traced reads a trace header that is logged under a name of the writer's own: of no other value do these have the form.
+func (d *decoding) traced(v string) {
+	switch {
+	case len(v) < amznRootLength:
+	case len(v) == traceparentLength && v[:3] == "00-" && isTraceparent(v), strings.HasPrefix(v, "Root=1-"), strings.HasPrefix(v, "Self=1-"):
+		d.identity(timeline.KeyTraceID, v)
+	}
+}
+
+// amznRootLength is that of "Root=1-EPOCH-ID".
+const amznRootLength = 40
+
 func allDigits(v string) bool {
 	for i := 0; i < len(v); i++ {
 		if v[i] < '0' || v[i] > '9' {

@@ -164,6 +164,7 @@ func (d *decoding) pair(c *compiled, name, v string) {
 	case t == nil:
 		if v != "" && v != "-" {
 			d.attr(name, v)
+			d.traced(v)
 		}
 	case t.op == opPairs: // no pairs inside pairs
 	case t.op == opStatus || t.op == opMethod:
