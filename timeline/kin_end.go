@@ -85,6 +85,9 @@ func endOfExchange(e *Event, set string) end {
 		client: hostPart(e.Attrs.Get(KeyClient)), agent: e.Attrs.Get("user_agent.original"),
 		forwarded: e.Attrs.Get("http.request.header.x-forwarded-for"), named: hasIdentity(e), root: true, leaf: true,
 	}
+	if x.agent == ownAgent {
+		x.agent = ""
+	}
 	x.start, x.stop, x.hasStart, x.hasStop = e.Interval()
 	if e.Stamp.HasDuration() {
 		x.length, x.hasLength = length{e.Duration, e.Stamp.DurationResolution}, true
@@ -99,6 +102,9 @@ func endOfExchange(e *Event, set string) end {
 	}
 	return x
 }
+
+// ownAgent is what a CDN calls itself where it does not pass on how its client does (docs.aws.amazon.com: CloudFront, Request and response behavior).
+const ownAgent = "Amazon CloudFront"
 
 // askers are the servers that may ask another service about each request before they pass it on.
 var askers = map[string]bool{"nginx": true, "openresty": true, "ingress-nginx": true}

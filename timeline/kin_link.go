@@ -134,7 +134,17 @@ func (c *collector) kinLinks(ends map[bench][]*end, read hostWindows) []*kinLink
 }
 
 func (c *collector) kinLink(p, q bench, a, b []*end, read hostWindows) *kinLink {
-	l := &kinLink{upper: p, lower: q, named: !c.tiedByID(p.service, q.service)}
+	named := !c.tiedByID(p.service, q.service) || !c.tiedByID(q.service, p.service)
+	l := c.linkOf(p, q, a, b, read, named)
+	if l != nil && named && c.tiedByID(l.upper.service, l.lower.service) {
+		l = c.linkOf(p, q, a, b, read, false)
+	}
+	return l
+}
+
+// linkOf is kinLink by exchanges that may both bear an ID, or not.
+func (c *collector) linkOf(p, q bench, a, b []*end, read hostWindows, named bool) *kinLink {
+	l := &kinLink{upper: p, lower: q, named: named}
 	l.twin = p.place == q.place && twins(a, b)
 	if p.service == q.service && p.host != q.host && a[0].e.Role == RoleApp {
 		return nil // an app beside itself
@@ -173,11 +183,11 @@ func (c *collector) clocksTell(u, l *end) bool {
 	return u.clock == l.clock || c.clocks.together(u.e, l.e)
 }
 
-// tiedByID says whether what two services have to do with each other is known by IDs: one forwards them to the other, or
-// they lead elsewhere.
-func (c *collector) tiedByID(p, q string) bool {
-	known := max(c.book.Edge(p, q).Calls, c.book.Edge(q, p).Calls)
-	return known >= alikeLeast || known == 0 && (c.book.forwards(p) || c.book.forwards(q))
+// tiedByID says whether what one service has to do with another one that it may call is known by IDs: one forwards them to the other, or
+// the upper one's lead elsewhere. What the lower one calls tells nothing: it may make IDs of its own.
+func (c *collector) tiedByID(upper, lower string) bool {
+	known := max(c.book.Edge(upper, lower).Calls, c.book.Edge(lower, upper).Calls)
+	return known >= alikeLeast || known == 0 && c.book.forwards(upper)
 }
 
 // fewAgree says whether, of too few exchanges to learn a clock from, all that are alike are of one time by the clocks that are known.
