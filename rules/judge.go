@@ -149,7 +149,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	}
 	v.Behind = j.behind(v)
 	if v.Missing = j.missing(v); len(v.Missing) == 0 && v.Confidence < sure && best != nil {
-		v.Missing = j.deciding(best, &g, v)
+		v.Missing = j.deciding(best, v)
 	}
 	v.Exception = j.exception(v)
 	v.NextChecks = j.nextChecks(best, v)

@@ -67,16 +67,19 @@ func unread(h *timeline.Hop) string {
 // sure is from which confidence on nothing is asked for but what the sources lack.
 const sure = 0.9
 
-// deciding tells what would decide what keeps a verdict from being sure, if the sources lack nothing else.
-func (j *judgement) deciding(best *finding, g *grounds, v *Verdict) []Missing {
+// deciding tells what would decide what keeps a verdict from being sure, if the sources lack nothing else: by the steps by which its confidence
+// came about.
+func (j *judgement) deciding(best *finding, v *Verdict) []Missing {
 	who := cmp.Or(v.Component, name(v.Origin))
-	kind := ""
-	if len(g.kinds) == 1 {
-		kind = g.kinds[0]
+	weighed := func(factors ...string) bool {
+		return slices.ContainsFunc(v.Steps, func(s Step) bool { return slices.Contains(factors, s.Factor) })
+	}
+	meant := func(others []string) []Missing {
+		return []Missing{{"what " + who + " and its host logged of that moment: a start, an end, a limit", "what was read may as well mean " + list(others)}}
 	}
 	switch {
-	case g.inferred:
-		for _, e := range append(slices.Clone(best.evidence), v.Evidence...) {
+	case weighed("inferred", "told", "one_of"):
+		for _, e := range slices.Concat(best.evidence, v.Evidence) {
 			if e.Join == timeline.ByInferred {
 				why := "it is this request's only by its time and words"
 				if e.Candidates > 1 {
@@ -85,22 +88,39 @@ func (j *judgement) deciding(best *finding, g *grounds, v *Verdict) []Missing {
 				return []Missing{{"an ID in " + e.Pos.String(), why}}
 			}
 		}
-	case g.ambiguous:
+	case weighed("ambiguous"):
 		if others := j.otherMeanings(best); len(others) > 0 {
-			return []Missing{{"what " + who + " and its host logged of that moment: a start, an end, a limit", "the words that were read may as well mean " + list(others)}}
+			return meant(others)
 		}
-	case g.unnamed:
+	case weighed("unnamed"):
 		return []Missing{{"what the error of " + name(v.Origin) + " means (a signal of your own: --rules)", "no signal knows its type or its words"}}
-	case g.oneSided:
+	case weighed("one_sided"):
 		return []Missing{{"the log of " + who, "nothing but the record of " + name(v.Origin) + " tells of that call"}}
-	case g.fallback, kind == "absence":
+	case weighed("fallback", "absence"):
+		if others := meanings(best.hop, "other"); len(others) > 0 {
+			return meant(others)
+		}
 		return []Missing{{"a message of " + name(v.Origin) + " that says why", "no record says it: the cause is what is left"}}
-	case kind == "timing":
+	case weighed("timing"):
 		return []Missing{{"a record in which " + name(v.Origin) + " says how its call to " + who + " ended", "the verdict rests on when things happened"}}
-	case kind == "one_end":
+	case weighed("one_end"):
 		return []Missing{{"a record of " + who + " that says the same", "only one end of it tells"}}
 	}
 	return nil
+}
+
+// meanings gives what the signals of a hop may mean but for one cause, the likeliest first.
+func meanings(h *HopView, but string) (causes []string) {
+	for e := range h.signalled {
+		for _, s := range e.meaning {
+			for _, c := range s.MayMean {
+				if c != but && !slices.Contains(causes, c) {
+					causes = append(causes, c)
+				}
+			}
+		}
+	}
+	return causes[:min(len(causes), meaningsShown)]
 }
 
 // otherMeanings gives what else the signals may mean on which a finding rests, the likeliest first.
