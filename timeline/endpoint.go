@@ -74,6 +74,7 @@ type Edge struct {
 	Calls, Failed  int
 	Recorded       int // calls of which the caller has a record
 	Unanswered     int // of these, those that got no answer
+	Silent         int // calls of which the callee has no record
 }
 
 // Lookup finds which service answers at the address or name that callers log; from is their host where it
@@ -160,12 +161,12 @@ func (b *EndpointBook) Edge(caller, callee string) Edge {
 	return Edge{Caller: caller, Callee: callee}
 }
 
-// forwards says whether a service was seen to call others.
+// forwards says whether a service was seen to call others that logged it: it hands its IDs on.
 func (b *EndpointBook) forwards(service string) bool {
 	if b == nil {
 		return false
 	}
-	return slices.ContainsFunc(b.Edges, func(e Edge) bool { return e.Caller == service && e.Calls >= alikeLeast })
+	return slices.ContainsFunc(b.Edges, func(e Edge) bool { return e.Caller == service && e.Calls-e.Silent >= alikeLeast })
 }
 
 // usualCaller says whether a service that is outermost here mostly is not: it was
@@ -511,6 +512,9 @@ func (d *bookDraft) count(r *Request) {
 		}
 		if c.Failed() {
 			d.edges[k].Failed++
+		}
+		if c.Callee.Silent {
+			d.edges[k].Silent++
 		}
 		if c.Record != nil && !c.Received.Known() {
 			d.edges[k].Unanswered++
