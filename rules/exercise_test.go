@@ -54,18 +54,7 @@ func sheets(t *testing.T) map[string][]*sheet {
 			}
 		})
 	}
-	for _, f := range format.Builtin().Formats() {
-		for _, s := range f.Samples() {
-			read(f, s.Line)
-		}
-	}
-	for name, records := range readRecords(t) {
-		for i := range records {
-			if f := records[i].readsIt(t, name); f != nil {
-				read(f, records[i].Record)
-			}
-		}
-	}
+	eachRecord(t, read)
 	return out
 }
 

@@ -68,6 +68,23 @@ func (r *recordSpec) readsIt(t *testing.T, file string) *format.Format {
 	return found[0].Formats[0]
 }
 
+// eachRecord gives the samples of all built-in formats, and the records of testdata/records.
+func eachRecord(t *testing.T, each func(*format.Format, string)) {
+	t.Helper()
+	for _, f := range format.Builtin().Formats() {
+		for _, s := range f.Samples() {
+			each(f, s.Line)
+		}
+	}
+	for name, records := range readRecords(t) {
+		for i := range records {
+			if f := records[i].readsIt(t, name); f != nil {
+				each(f, records[i].Record)
+			}
+		}
+	}
+}
+
 // eachEvent gives the events of a record, read by a built-in format.
 func eachEvent(t *testing.T, f *format.Format, record string, each func(*timeline.Event)) {
 	t.Helper()
@@ -126,18 +143,7 @@ func TestFieldsOfSignals(t *testing.T) {
 			}
 		})
 	}
-	for _, f := range format.Builtin().Formats() {
-		for _, s := range f.Samples() {
-			read(f, s.Line)
-		}
-	}
-	for name, records := range readRecords(t) {
-		for i := range records {
-			if f := records[i].readsIt(t, name); f != nil {
-				read(f, records[i].Record)
-			}
-		}
-	}
+	eachRecord(t, read)
 	told := map[string]bool{}
 	for _, s := range Builtin().signals.all {
 		for _, m := range addSignal(nil, s) {
