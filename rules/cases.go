@@ -598,7 +598,7 @@ var purposes = map[string]timeline.Purpose{
 // proxy, a record of its own of an app.
 func (n *noter) recordOf(caller *openHop, c *timeline.Call) *timeline.Joined {
 	out := timeline.Outcall{Peer: c.Peer, Method: c.Method, Target: c.Target, Status: c.Received.Code, OwnMade: c.OwnMade, Ended: c.Ended, Error: c.Error}
-	if caller.span != nil && (caller.hop.Role == timeline.RoleGateway || caller.hop.Role == timeline.RoleProxy) {
+	if caller.span != nil && caller.hop.Role.Forwards() {
 		caller.span.Calls = append(caller.span.Calls, out)
 		return caller.span
 	}

@@ -220,12 +220,8 @@ func (j *judgement) value(placeholder string, v *Verdict) string {
 		case !origin.Received.Known() || origin.Received.Refused():
 			return v.Component
 		}
-	case "{pool}":
-		return j.lacked(v, poolWords)
-	case "{disk}":
-		return j.lacked(v, diskWords)
-	case "{memory}":
-		return j.lacked(v, memoryWords)
+	case "{pool}", "{disk}", "{memory}":
+		return j.lacked(v, strings.Trim(placeholder, "{}"))
 	case "{method}":
 		return j.request.Method
 	case "{path}":
@@ -302,25 +298,19 @@ func (j *judgement) value(placeholder string, v *Verdict) string {
 	return ""
 }
 
-// Words by which programs say of what they had nothing left: a pool of connections or workers, a disk, memory.
-var (
-	poolWords   = regexp.MustCompile(`(?i)\bpool\b|[a-z]pool|too many (?:clients|connections)|connection slots`)
-	diskWords   = regexp.MustCompile(`(?i)no space left|ENOSPC|\bdisk\b|quota exceeded`)
-	memoryWords = regexp.MustCompile(`(?i)\bmemory\b|\bheap\b|\bOOM\b|MemoryError|cannot allocate`)
-)
+// lackWords are those by which programs say that they had nothing left of something: of a pool of connections or workers, a disk, memory.
+var lackWords = map[string]*regexp.Regexp{
+	"pool":   regexp.MustCompile(`(?i)\bpool\b|[a-z]pool|too many (?:clients|connections)|connection slots`),
+	"disk":   regexp.MustCompile(`(?i)no space left|ENOSPC|\bdisk\b|quota exceeded`),
+	"memory": regexp.MustCompile(`(?i)\bmemory\b|\bheap\b|\bOOM\b|MemoryError|cannot allocate`),
+}
 
-// lacked gives what the origin had nothing left of, in the usual word, if that is what the words are about.
-func (j *judgement) lacked(v *Verdict, words *regexp.Regexp) string {
-	if v.CauseClass != "resource_exhaustion" || !words.MatchString(v.Summary+" "+j.views.of(v.Origin).errorText()) {
+// lacked gives back the word for what the origin had nothing left of; "" if its words are about something else.
+func (j *judgement) lacked(v *Verdict, what string) string {
+	if v.CauseClass != "resource_exhaustion" || !lackWords[what].MatchString(v.Summary+" "+j.views.of(v.Origin).errorText()) {
 		return ""
 	}
-	switch words {
-	case poolWords:
-		return "pool"
-	case diskWords:
-		return "disk"
-	}
-	return "memory"
+	return what
 }
 
 // stores are the systems that keep data for others.

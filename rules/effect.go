@@ -107,7 +107,7 @@ func (j *judgement) retries() []Retry {
 				continue
 			}
 			method := c.Method
-			if method == "" && (h.Role == timeline.RoleGateway || h.Role == timeline.RoleProxy) {
+			if method == "" && h.Role.Forwards() {
 				method = j.request.Method
 			}
 			if method == "" || safe(method) {

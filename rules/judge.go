@@ -95,8 +95,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: w.doubt})
 		}
-		if doubt := j.views.near.unsureDown(j.trail.Origin.FailedBy); doubt != "" && v.CauseClass == "deploy_restart" {
-			_, p := j.views.near.state(j.trail.Origin.FailedBy)
+		if doubt, p := j.views.near.unsureDown(j.trail.Origin.FailedBy); p != nil && v.CauseClass == "deploy_restart" {
 			j.doubts = append(j.doubts, Missing{timing(p), doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}

@@ -89,7 +89,10 @@ func (j *judgement) deciding(best *finding, v *Verdict) []Missing {
 			}
 		}
 	case weighed("ambiguous"):
-		if others := j.otherMeanings(best); len(others) > 0 {
+		cited := func(e *EventView) bool {
+			return e.says(best.rule.CauseClass, false) && slices.Contains(best.evidence, e.joined)
+		}
+		if others := meanings(best.hop, best.rule.CauseClass, cited); len(others) > 0 {
 			return meant(others)
 		}
 	case weighed("unnamed"):
@@ -97,7 +100,7 @@ func (j *judgement) deciding(best *finding, v *Verdict) []Missing {
 	case weighed("one_sided"):
 		return []Missing{{"the log of " + who, "nothing but the record of " + name(v.Origin) + " tells of that call"}}
 	case weighed("fallback", "absence"):
-		if others := meanings(best.hop, "other"); len(others) > 0 {
+		if others := meanings(best.hop, "other", func(*EventView) bool { return true }); len(others) > 0 {
 			return meant(others)
 		}
 		return []Missing{{"a message of " + name(v.Origin) + " that says why", "no record says it: the cause is what is left"}}
@@ -109,9 +112,12 @@ func (j *judgement) deciding(best *finding, v *Verdict) []Missing {
 	return nil
 }
 
-// meanings gives what the signals of a hop may mean but for one cause, the likeliest first.
-func meanings(h *HopView, but string) (causes []string) {
+// meanings gives what the signals of some records of a hop may mean but for one cause, the likeliest first.
+func meanings(h *HopView, but string, of func(*EventView) bool) (causes []string) {
 	for e := range h.signalled {
+		if !of(e) {
+			continue
+		}
 		for _, s := range e.meaning {
 			for _, c := range s.MayMean {
 				if c != but && !slices.Contains(causes, c) {
@@ -121,23 +127,6 @@ func meanings(h *HopView, but string) (causes []string) {
 		}
 	}
 	return causes[:min(len(causes), meaningsShown)]
-}
-
-// otherMeanings gives what else the signals may mean on which a finding rests, the likeliest first.
-func (j *judgement) otherMeanings(f *finding) (others []string) {
-	for e := range f.hop.signalled {
-		if !e.says(f.rule.CauseClass, false) || !slices.Contains(f.evidence, e.joined) {
-			continue
-		}
-		for _, s := range e.meaning {
-			for _, c := range s.MayMean {
-				if c != f.rule.CauseClass && !slices.Contains(others, c) {
-					others = append(others, c)
-				}
-			}
-		}
-	}
-	return others[:min(len(others), meaningsShown)]
 }
 
 // meaningsShown bounds the other causes that are named.

@@ -56,22 +56,22 @@ func (n *NearView) refusedSinceStart(c *timeline.Call) bool {
 
 // unsureDown says what is not certain of a callee's being down when a connection to it
 // broke: that it was asked to stop before. "" if the clocks show it, if nothing is known,
-// or if the connection was refused, which shows by itself that it was down.
-func (n *NearView) unsureDown(c *timeline.Call) string {
+// or if the connection was refused, which shows by itself that it was down. It gives the life of which that is not certain too.
+func (n *NearView) unsureDown(c *timeline.Call) (string, *timeline.Process) {
 	_, p := n.state(c)
 	if p == nil || !p.Stopping.Known() {
-		return ""
+		return "", nil
 	}
 	if p.Stopping.Slack() > vague {
-		return fmt.Sprintf("when %s was stopped is not known well enough to say that it was down when the call was made", p.Service)
+		return fmt.Sprintf("when %s was stopped is not known well enough to say that it was down when the call was made", p.Service), p
 	}
 	if c.Ended != timeline.Reset && c.Ended != timeline.Truncated {
-		return ""
+		return "", nil
 	}
 	if _, end := waited(c); !end.Known() || p.Stopping.CertainlyBefore(end) {
-		return ""
+		return "", nil
 	}
-	return fmt.Sprintf("the clocks do not show that %s was asked to stop before the call to it was over", p.Service)
+	return fmt.Sprintf("the clocks do not show that %s was asked to stop before the call to it was over", p.Service), p
 }
 
 // waited is when the caller waited: as it logged the call, else as it logged its own exchange.
@@ -206,7 +206,7 @@ func (n *NearView) untimed(service, host string, start, end timeline.Instant) *t
 // timing says what would tell when a life began and ended.
 func timing(p *timeline.Process) string {
 	for _, e := range p.Events {
-		if e.Time.IsZero() || e.Attrs.Get("log.time.inferred") != "" {
+		if e.Undated() {
 			return "a stamp on the lines of " + e.Pos.Path
 		}
 	}

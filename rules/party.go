@@ -212,7 +212,7 @@ func (h *HopView) unheard(cause string, e *EventView) string {
 	switch cause {
 	case "bad_upstream_response", "body_too_large":
 		party := ""
-		if forwards := h.hop.Role == timeline.RoleGateway || h.hop.Role == timeline.RoleProxy; forwards && len(h.Calls) == 1 && !h.Calls[0].Failed {
+		if h.hop.Role.Forwards() && len(h.Calls) == 1 && !h.Calls[0].Failed {
 			return madeBelow(h.Calls[0])
 		}
 		for _, c := range h.Calls {

@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/correlatehq/correlate/timeline"
 )
 
 // peerForms find whom a text names as the other side of a call, in the words of the
@@ -78,7 +76,7 @@ func (h *HopView) at(peer string) string {
 			return e.Service
 		}
 	}
-	if h.hop.Role == timeline.RoleGateway || h.hop.Role == timeline.RoleProxy {
+	if h.hop.Role.Forwards() {
 		if e, ok := book.LookupLone(h.Service, peer); ok {
 			return e.Service
 		}

@@ -3,7 +3,6 @@ package rules
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -23,7 +22,7 @@ func (j *judgement) rivals(ctx context.Context, origin *timeline.Hop) ([]Rival, 
 		out = append(out, j.rival(h, cause, origin))
 	}
 	j.in.rivals = out
-	return slices.Clip(append([]Rival(nil), out...)), nil
+	return append([]Rival(nil), out...), nil
 }
 
 // showsFailure says whether somebody could take h for the origin.

@@ -72,19 +72,12 @@ func capital(s string) string {
 
 // words joins claims to a summary.
 func words(claims []Claim) string {
-	n := 0
+	var room [16]string
+	all := room[:0]
 	for i := range claims {
-		n += len(claims[i].Words) + 1
+		all = append(all, claims[i].Words)
 	}
-	var b strings.Builder
-	b.Grow(n)
-	for i := range claims {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(claims[i].Words)
-	}
-	return b.String()
+	return strings.Join(all, " ")
 }
 
 // told makes claims of one plain sentence.

@@ -809,7 +809,7 @@ func doubtful(e *timeline.Joined) int {
 		return guessed + 1
 	case e.Join != timeline.ByInferred:
 		return 0
-	case e.Attrs.Get("log.time.inferred") != "", e.Time.IsZero():
+	case e.Undated():
 		return guessed
 	}
 	return 1

@@ -128,7 +128,7 @@ func (c *Collection) startedAfter(h *Hop, call *Call, at Instant) (Behind, bool)
 	if call.Ended != Refused && call.Ended != ConnectGaveUp || call.Callee.Host == "" {
 		return Behind{}, false
 	}
-	var next *Process
+	b := Behind{Hop: h}
 	for _, p := range c.Processes {
 		began := firstKnown(p.Start, p.Ready)
 		if p.Service != call.Callee.Service || p.Host != call.Callee.Host || p.Worker || !began.Known() {
@@ -137,19 +137,16 @@ func (c *Collection) startedAfter(h *Hop, call *Call, at Instant) (Behind, bool)
 		if p.End.Known() && !at.CertainlyBefore(p.End) && at.Time.Sub(p.End.Time) < behindWithin {
 			return Behind{}, false // its end is known
 		}
-		if after := began.Time.Sub(at.Time); after > 0 && after <= startedWithin && (next == nil || began.Time.Before(firstKnown(next.Start, next.Ready).Time)) {
-			next = p
+		if after := began.Time.Sub(at.Time); after > 0 && after <= startedWithin && (b.Process == nil || began.Time.Before(b.At.Time)) {
+			b.Process, b.At = p, began
 		}
 	}
-	if next == nil {
+	if b.Process == nil {
 		return Behind{}, false
 	}
-	b := Behind{Hop: h, Process: next, At: firstKnown(next.Start, next.Ready), What: fmt.Sprintf("%s on %s was started again", next.Service, next.Host)}
-	for _, e := range next.Events {
-		if e.Lifecycle == ProcessStarting || e.Lifecycle == ProcessReady {
-			b.Event = e
-			break
-		}
+	b.What = fmt.Sprintf("%s on %s was started again", b.Process.Service, b.Process.Host)
+	if i := slices.IndexFunc(b.Process.Events, func(e *Event) bool { return e.Lifecycle == ProcessStarting || e.Lifecycle == ProcessReady }); i >= 0 {
+		b.Event = b.Process.Events[i]
 	}
 	return b, true
 }
@@ -176,9 +173,9 @@ func notCalled(h *Hop) (groups []string) {
 		}
 		return groups
 	}
-	if sp := h.span(); sp != nil && h.Ended == NotSent {
-		for _, a := range sp.Attrs {
-			if strings.HasSuffix(a.Name, "backend") || strings.HasSuffix(a.Name, "cluster") || strings.HasSuffix(a.Name, "upstream") {
+	if h.Ended == NotSent {
+		for _, a := range routesOf(h.span()) {
+			if !strings.HasSuffix(a.Name, routerEnd) {
 				add(a.Value)
 			}
 		}
@@ -188,40 +185,31 @@ func notCalled(h *Hop) (groups []string) {
 
 // Opened tells why h made no call to a party, as its circuit was open or no server was up: the last message of h about it, and
 // the last call there that failed before. The party may be "" if it is not known.
-func (s *Surroundings) Opened(h *Hop, party string) []Behind {
-	if s == nil || s.of == nil {
+func (s *Surroundings) Opened(h *Hop, party string) (out []Behind) {
+	at := firstKnown(h.Start, h.End)
+	if s == nil || s.of == nil || !at.Known() {
 		return nil
 	}
-	groups := notCalled(h)
+	groups, routes := notCalled(h), routesOf(h.span())
 	if party != "" {
 		groups = append([]string{party}, slices.DeleteFunc(groups, func(g string) bool { return g == party })...)
 	}
-	if len(groups) == 0 && len(routesOf(h.span())) == 0 {
-		return nil
+	own := ""
+	if e := lastError(h); e != nil {
+		own = usualWords(errorText(e.Event))
 	}
-	return s.of.openedBy(s.request, h, groups)
-}
-
-// openedBy is Opened by the names of the party and of its group.
-func (c *Collection) openedBy(r *Request, h *Hop, groups []string) (out []Behind) {
-	list := c.failedAt[place{h.Service, h.Host}]
-	at := firstKnown(h.Start, h.End)
-	if !at.Known() {
-		return nil
-	}
-	i, _ := slices.BinarySearchFunc(list, at.Latest, func(o occurrence, t time.Time) int { return o.at.Time.Compare(t) })
-	said, called := false, 0
-	own, routes := lastError(h), routesOf(h.span())
-	requests := map[string]bool{}
+	called, requests := 0, map[string]bool{}
+	said := false
 	var last Behind
+	list := s.of.failedAt[place{h.Service, h.Host}]
+	i, _ := slices.BinarySearchFunc(list, at.Latest, func(o occurrence, t time.Time) int { return o.at.Time.Compare(t) })
 	for i--; i >= 0 && at.Time.Sub(list[i].at.Time) < behindWithin; i-- {
 		e := list[i].e
 		switch {
 		case e.Kind == LogRecord && !said && !hasIdentity(e) && slices.ContainsFunc(groups, func(g string) bool { return containsWord(e.Body, g) }):
 			said = true
 			out = append(out, Behind{Hop: h, Event: e, At: list[i].at, What: h.Service + " said: " + firstLine(e.Body)})
-		case ofRequest(r, e) || !failedTo(e, groups) && !failedOn(e, routes) && !tellsOfFailing(e, groups, own):
-		default:
+		case !ofRequest(s.request, e) && (failedTo(e, groups) || failedOn(e, routes) || tellsOfFailing(e, groups, own)):
 			id := identityOf(e)
 			if id != "" && requests[id] {
 				continue
@@ -257,13 +245,16 @@ func madeAndFailed(c *Outcall) bool {
 	return c.Ended != NotSent && (c.Status >= 500 || c.OwnMade || c.Ended == Reset || c.Ended == Refused || c.Ended == GaveUp || c.Ended == ConnectGaveUp)
 }
 
+// routerEnd ends the name of a route that is no group of servers.
+const routerEnd = "router"
+
 // routesOf gives the names by which a proxy's record tells where it would have sent the request.
 func routesOf(e *Joined) (routes []Attr) {
 	if e == nil {
 		return nil
 	}
 	for _, a := range e.Attrs {
-		for _, end := range []string{"backend", "cluster", "upstream", "router"} {
+		for _, end := range []string{"backend", "cluster", "upstream", routerEnd} {
 			if strings.HasSuffix(a.Name, end) {
 				routes = append(routes, a)
 			}
@@ -279,16 +270,13 @@ func failedOn(e *Event, routes []Attr) bool {
 }
 
 // tellsOfFailing says whether a message tells of a failed call to one of a group: an error that names it, but not by the words of
-// own, which says that no call was made.
-func tellsOfFailing(e *Event, groups []string, own *Joined) bool {
+// own, its usual ones, which say that no call was made.
+func tellsOfFailing(e *Event, groups []string, own string) bool {
 	if e.Kind != LogRecord || e.Exception == nil && e.Attrs.Get("error.message") == "" {
 		return false // a message about its state, if it is about that party
 	}
-	text := errorText(&Joined{Event: e})
-	if own != nil && usualWords(text) == usualWords(errorText(own)) {
-		return false
-	}
-	return slices.ContainsFunc(groups, func(g string) bool { return containsWord(text, g) })
+	text := errorText(e)
+	return (own == "" || usualWords(text) != own) && slices.ContainsFunc(groups, func(g string) bool { return containsWord(text, g) })
 }
 
 func ofRequest(r *Request, e *Event) bool {

@@ -574,7 +574,7 @@ func hostsInErrors(h *Hop) (hosts []string) {
 
 // hostsIn gives the hosts of the URLs, and of the pools of connections, in what an error says.
 func hostsIn(e *Joined) (hosts []string) {
-	for _, at := range hostInError.FindAllStringSubmatch(errorText(e), -1) {
+	for _, at := range hostInError.FindAllStringSubmatch(errorText(e.Event), -1) {
 		hosts = append(hosts, at[1])
 	}
 	return hosts
@@ -693,7 +693,7 @@ func (d *draft) silentRole(c *Call, h *Hop) (role Role, guessed bool) {
 	if d.services[h.Service] {
 		return d.software[h.Service].role, false
 	}
-	if c.Caller.Role == RoleGateway || c.Caller.Role == RoleProxy {
+	if forwards(c.Caller) {
 		return RoleApp, true
 	}
 	return RoleDependency, true

@@ -28,7 +28,7 @@ func (f *clockFit) quoted(records []*Event, requests [][]*Request) {
 	q := newQuotation()
 	written := map[string][]*Event{}
 	for _, e := range records {
-		if m := quotable(e); m != "" && e.Kind == LogRecord && stamped(e) && !undated(e) {
+		if m := quotable(e); m != "" && e.Kind == LogRecord && stamped(e) && !e.Undated() {
 			q.ask(e)
 			written[m] = append(written[m], e)
 		}

@@ -23,7 +23,7 @@ func workerDeath(e *Event) bool {
 
 // toldDeath says whether e tells, as of another process, that one died of its work, and when.
 func toldDeath(e *Event) bool {
-	return e.Exception == nil && e.Lifecycle.OfItsWork() && !undated(e)
+	return e.Exception == nil && e.Lifecycle.OfItsWork() && !e.Undated()
 }
 
 // tellsLoss says whether e is the death of a worker at a moment that calls lost then can be held against. The kernel tells of one by its process

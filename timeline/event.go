@@ -55,7 +55,8 @@ type Event struct {
 	Drawn Draw
 }
 
-// Undated says that the record of e bears no stamp: it was written at Time or later, if that is known.
+// Undated says that the record of e bears no stamp of its own: it was written at Time or later. Where nothing before it in its stream bears one
+// either, Time is not known at all.
 func (e *Event) Undated() bool { return e.Time.IsZero() || e.Attrs.Get(inferredTime) != "" }
 
 // Clone gives a copy that shares nothing with e.
@@ -210,6 +211,9 @@ const (
 	RoleApp             // runs our code
 	RoleDependency      // a database, cache, queue or third party: never an origin, only a component
 )
+
+// Forwards says whether who has the role passes on what others ask of it.
+func (r Role) Forwards() bool { return r == RoleGateway || r == RoleProxy }
 
 func (r Role) String() string {
 	return [...]string{"", "gateway", "proxy", "app", "dependency"}[r]

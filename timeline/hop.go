@@ -159,7 +159,7 @@ func sameExchange(hops []*Hop, e *Joined) *Hop {
 		if first.Traced && e.Traced {
 			continue // two spans of a trace
 		}
-		if undated(first.Event) || undated(e.Event) {
+		if first.Undated() || e.Undated() {
 			if x, y := endOfExchange(first.Event, ""), endOfExchange(e.Event, ""); x.line == y.line && x.status == y.status {
 				return h
 			}
@@ -465,7 +465,7 @@ func (d *draft) rootLess(a, b *Hop) bool {
 }
 
 // forwards says whether h is a gateway or proxy.
-func forwards(h *Hop) bool { return h.Role == RoleGateway || h.Role == RoleProxy }
+func forwards(h *Hop) bool { return h.Role.Forwards() }
 
 // split makes the requests: one for each hop without caller, with all that is below
 // it. Hops that could be placed nowhere go to the first.

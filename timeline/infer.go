@@ -255,7 +255,7 @@ type inferred struct {
 // crash does not, but the life that it ended tells, or the lives of which it ended one. It is empty if nothing tells.
 func (j *joiner) writtenAt(e *Event) (at []Instant, stamped bool) {
 	aligned, _ := j.clocks.Align(e)
-	if !undated(e) {
+	if !e.Undated() {
 		return []Instant{aligned}, true
 	}
 	if p := endOf(j.lives, e); p != nil {

@@ -132,7 +132,7 @@ func (c *collector) kinWanted(ends []*end) bool {
 	byLine := map[string][]*end{}
 	lone := sync.OnceValue(func() bool { return len(c.loneProxies()) > 0 })
 	for _, x := range ends {
-		atProxy := x.leaf && x.failing() && (x.e.Role == RoleGateway || x.e.Role == RoleProxy)
+		atProxy := x.leaf && x.failing() && x.e.Role.Forwards()
 		if x.wanted && (!x.named || x.e.Ended == Truncated || atProxy || x.over && x.failing() && lone()) {
 			return true
 		}

@@ -98,7 +98,7 @@ func (c *collector) unnamedCalls() map[place][]*calling {
 func (c *collector) loneProxies() []place {
 	found := map[place]bool{}
 	for _, e := range slices.Concat(c.lone, c.failed) {
-		if e.Kind == ServerSpan && !hasIdentity(e) && (e.Role == RoleProxy || e.Role == RoleGateway) {
+		if e.Kind == ServerSpan && !hasIdentity(e) && e.Role.Forwards() {
 			found[place{e.Service, e.Host}] = true
 		}
 	}

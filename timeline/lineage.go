@@ -135,7 +135,7 @@ func outwaited(c *Call) {
 func escaped(e *Joined) bool { return e.Exception != nil && e.Exception.Escaped && e.Held() }
 
 // errorText is what an error says in words.
-func errorText(e *Joined) string {
+func errorText(e *Event) string {
 	text := e.Body + " " + e.Attrs.Get("error.message")
 	if e.Exception != nil {
 		text += " " + e.Exception.Message
@@ -183,7 +183,7 @@ func toldByError(c *Call) {
 	if own == nil || own.Start.CertainlyBefore(h.Start) {
 		return
 	}
-	message := errorText(own)
+	message := errorText(own.Event)
 	code := answerStatus.FindStringSubmatch(message)
 	if code == nil || !answerWords.MatchString(message) {
 		return
@@ -584,7 +584,7 @@ func speaksOf(e *Joined, c *Call) bool {
 			}
 		}
 	}
-	message := errorText(e)
+	message := errorText(e.Event)
 	if c.Received.Known() {
 		return !c.OwnMade && containsWord(message, c.Received.String())
 	}

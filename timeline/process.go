@@ -30,7 +30,7 @@ type Process struct {
 func processes(events []*Event, homes map[place]string, stamped []*Event, clocks *ClockModel) (all []*Process, unplaced []*Event) {
 	groups := map[place][]*Event{}
 	for _, e := range events {
-		if undated(e) && e.Lifecycle >= ProcessStopped {
+		if e.Undated() && e.Lifecycle >= ProcessStopped {
 			unplaced = append(unplaced, e)
 			continue
 		}
@@ -157,7 +157,7 @@ func lives(at place, events, stamped []*Event, clocks *ClockModel) []*Process {
 				for _, p := range out {
 					if !worker && !p.End.Known() && (p.PID == "" || p.PID == pid || last[p.PID] < i) {
 						p.endUnseen(when)
-						if undated(e) && when.Earliest.After(p.End.Earliest) {
+						if e.Undated() && when.Earliest.After(p.End.Earliest) {
 							p.End.Earliest = when.Earliest // what stands before the start in its stream is of the one before
 						}
 					}
@@ -264,9 +264,6 @@ func numberAfter(text string, names []string) string {
 // was written then or at any time later.
 const inferredTime = "log.time.inferred"
 
-// undated says that e bears no stamp of its own. Where nothing before it in its stream does either, its Time is not known at all.
-func undated(e *Event) bool { return e.Attrs.Get(inferredTime) != "" || e.Time.IsZero() }
-
 // explain gives the records of ends that bear no stamp to the lives that they ended: such a record was
 // written after the stamped record before it in its stream and before the next one, and is of the one life that ended
 // then and whose end nobody explained. Where several did it explains none, and ambiguous tells which. Where none is known, since
@@ -332,7 +329,7 @@ func writtenBetween(e *Event, stamped []*Event, clocks *ClockModel) (from, to In
 	from, _ = clocks.Align(e)
 	var next *Event
 	for _, o := range stamped {
-		if sameStream(o.Pos, e.Pos) && !undated(o) && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
+		if sameStream(o.Pos, e.Pos) && !o.Undated() && o.Pos.Compare(e.Pos) > 0 && (next == nil || o.Pos.Compare(next.Pos) < 0) {
 			next = o
 		}
 	}
@@ -353,7 +350,7 @@ func toldAt(e *Event, stamped []*Event, clocks *ClockModel) Instant {
 	if e.Lifecycle >= ProcessStopping && end.Known() {
 		when = end // it lived while it was at what the record tells
 	}
-	if !undated(e) || !when.Known() {
+	if !e.Undated() || !when.Known() {
 		return when
 	}
 	from, to := writtenBetween(e, stamped, clocks)
@@ -396,7 +393,7 @@ func endedBetween(all []*Process, e *Event, from, to Instant) (ended []*Process)
 func lastWords(all []*Process, e *Event) (before, after []*Process) {
 	for _, p := range all {
 		for _, o := range p.Events {
-			if o.Lifecycle < ProcessStopped || !undated(o) || !sameStream(o.Pos, e.Pos) {
+			if o.Lifecycle < ProcessStopped || !o.Undated() || !sameStream(o.Pos, e.Pos) {
 				continue
 			}
 			if o.Pos.Compare(e.Pos) < 0 {
@@ -479,7 +476,7 @@ func lastBroken(all []*Process, drafts map[string][]*Request) {
 // endEvent is the stamped record that tells of the end; nil if there is none.
 func (p *Process) endEvent() *Event {
 	for _, e := range p.Events {
-		if e.Lifecycle >= ProcessStopped && !undated(e) {
+		if e.Lifecycle >= ProcessStopped && !e.Undated() {
 			return e
 		}
 	}

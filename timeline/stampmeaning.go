@@ -49,7 +49,7 @@ func (c *collector) learnMeanings() {
 
 // opens says whether the format of e leaves open whether its stamp is that of the start or the end of its exchange.
 func (e *Event) opens() bool {
-	return e.Kind == ServerSpan && e.Stamp.HasDuration() && (e.Stamp.Meaning == Within || e.Stamp.Meaning == MeaningUnknown) && stamped(e) && !undated(e)
+	return e.Kind == ServerSpan && e.Stamp.HasDuration() && (e.Stamp.Meaning == Within || e.Stamp.Meaning == MeaningUnknown) && stamped(e) && !e.Undated()
 }
 
 // interpret gives a record the meaning of the stamps of its stream, if that is known.

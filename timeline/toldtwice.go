@@ -26,9 +26,9 @@ func (c *collector) toldTwice() {
 		}
 		known[e.Pos] = true
 		switch {
-		case hasIdentity(e) && !undated(e):
+		case hasIdentity(e) && !e.Undated():
 			own[key(e)] = append(own[key(e)], e)
-		case !hasIdentity(e) && undated(e) && !e.Time.IsZero():
+		case !hasIdentity(e) && e.Undated() && !e.Time.IsZero():
 			bare[key(e)] = append(bare[key(e)], e)
 		}
 	}

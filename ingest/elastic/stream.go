@@ -329,7 +329,7 @@ func (s *Source) detect(st *stream, head, tail []*document) {
 			if e.Host != "" {
 				hosts[e.Host] = true
 			}
-			if e.Time.IsZero() || e.Attrs.Get(format.InferredTime) != "" {
+			if e.Undated() {
 				return true
 			}
 			if docs[0].raw && ownStamp(e) || s.config.Format != nil {

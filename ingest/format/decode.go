@@ -579,28 +579,25 @@ func (d *decoding) stamp(c *compiled) bool {
 
 func (d *decoding) extract(c *compiled, x *extraction) {
 	if len(x.from) > 1 {
-		v := d.joined(x.from) // which is of the event's only if something is found in it
-		for _, p := range x.patterns {
-			if loc := p.re.find(v, &d.match); loc != nil {
-				d.putAll(c, p, loc, strings.Clone(v))
-				return
-			}
-		}
+		d.extractOf(c, x, d.joined(x.from), true)
 		return
 	}
 	v := d.get(x.from[0])
-	if v == "" || d.extractOf(c, x, v) {
+	if v == "" || d.extractOf(c, x, v, false) {
 		return
 	}
 	if d.tailed && x.from[0].name == "body" {
-		d.extractOf(c, x, d.whole)
+		d.extractOf(c, x, d.whole, false)
 	}
 }
 
-// extractOf takes what the first pattern that matches v finds in it.
-func (d *decoding) extractOf(c *compiled, x *extraction, v string) bool {
+// extractOf takes what the first pattern that matches v finds in it; v is copied then if it is borrowed.
+func (d *decoding) extractOf(c *compiled, x *extraction, v string, borrowed bool) bool {
 	for _, p := range x.patterns {
 		if loc := p.re.find(v, &d.match); loc != nil {
+			if borrowed {
+				v = strings.Clone(v)
+			}
 			d.putAll(c, p, loc, v)
 			return true
 		}

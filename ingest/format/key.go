@@ -300,7 +300,7 @@ func mayBeID(v string) bool {
 // requests apart, unless its name says that it tells something else apart.
 func (d *decoding) shaped() {
 	e := &d.ev
-	if e.Kind != timeline.ServerSpan || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool { return k.Strength == timeline.Identity }) {
+	if e.Kind != timeline.ServerSpan || slices.ContainsFunc(e.Keys, isIdentity) {
 		return
 	}
 	for i := range e.Attrs {
