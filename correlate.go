@@ -60,10 +60,11 @@ type Digest struct {
 }
 
 // A Group is the failures of a digest that have origin, component and cause class in
-// common.
+// common, and the error where the class says little by itself.
 type Group struct {
 	Origin, Component, CauseClass string
 
+	Error  string       // that they have in common, in the words of most of them; "" if none was logged or the class says it
 	Rule   string       // that judged most of them
 	Route  string       // if all are on one route, else ""
 	Routes []RouteCount // most failures first

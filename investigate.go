@@ -1,11 +1,9 @@
 package correlate
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/correlatehq/correlate/rules"
@@ -254,59 +252,4 @@ func sources(col *timeline.Collection) []SourceInfo {
 		out = append(out, info)
 	}
 	return out
-}
-
-// group puts cases with like verdicts together, the largest group first.
-func group(cases []*Case) []*Group {
-	type key struct{ origin, component, cause string }
-	groups := map[key]*Group{}
-	var out []*Group
-	for _, c := range cases {
-		v := c.Verdict
-		k := key{component: v.Component, cause: v.CauseClass}
-		if v.Origin != nil {
-			k.origin = v.Origin.Service
-		}
-		g := groups[k]
-		if g == nil {
-			g = &Group{Origin: k.origin, Component: k.component, CauseClass: k.cause, First: c.Request.Start.Time}
-			groups[k] = g
-			out = append(out, g)
-		}
-		g.Cases = append(g.Cases, c)
-		g.Last = c.Request.Start.Time
-	}
-	for _, g := range out {
-		g.Share = float64(len(g.Cases)) / float64(len(cases))
-		routes, rules := map[string]int{}, map[string]int{}
-		for _, c := range g.Cases {
-			routes[route(c.Request)]++
-			rules[c.Verdict.Rule]++
-		}
-		g.Routes = counted(routes)
-		if len(g.Routes) == 1 {
-			g.Route = g.Routes[0].Route
-		}
-		g.Rule = counted(rules)[0].Route
-	}
-	slices.SortStableFunc(out, func(a, b *Group) int { return len(b.Cases) - len(a.Cases) })
-	return out
-}
-
-// counted lists what was counted, the most frequent first, equals by name.
-func counted(m map[string]int) []RouteCount {
-	out := make([]RouteCount, 0, len(m))
-	for name, n := range m {
-		out = append(out, RouteCount{name, n})
-	}
-	slices.SortFunc(out, func(a, b RouteCount) int {
-		return cmp.Or(b.Count-a.Count, strings.Compare(a.Route, b.Route))
-	})
-	return out
-}
-
-// route is the route that the app named, else the method and the path with the parts
-// that look like identifiers left out.
-func route(r *timeline.Request) string {
-	return strings.TrimSpace(r.Method + " " + cmp.Or(r.Route, timeline.PathShape(r.Path)))
 }

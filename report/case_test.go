@@ -226,7 +226,7 @@ func digest() *correlate.Digest {
 	return &correlate.Digest{
 		Cases: []*correlate.Case{a, b, u},
 		Groups: []*correlate.Group{
-			{Origin: "orders", CauseClass: "unhandled_exception", Rule: "panic", Route: "/api/orders", Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 2}}, Cases: []*correlate.Case{a, b}, Share: 2.0 / 3, First: t0, Last: t0.Add(4 * time.Minute),
+			{Origin: "orders", CauseClass: "unhandled_exception", Error: "panic: nil pointer dereference (price.go:88)", Rule: "panic", Route: "/api/orders", Routes: []correlate.RouteCount{{Route: "/api/orders", Count: 2}}, Cases: []*correlate.Case{a, b}, Share: 2.0 / 3, First: t0, Last: t0.Add(4 * time.Minute),
 				Findings: []rules.Finding{
 					{Rule: "only_one_instance", Text: "only where orders is on app-2\x1b[31m (all 2 failures, 46 % of about 41,000 successes)", Feature: "origin.instance", Value: "app-2\x1b[31m",
 						Failed: rules.Share{N: 2, Of: 2}, Effect: rules.Effect{Kind: "difference", Value: 0.54, Low: 0.21, High: 0.551}, P: 0.000123,

@@ -17,7 +17,7 @@ import (
 )
 
 // DigestText writes the failures of a population as a table, one row for each
-// verdict, the most frequent first.
+// group, the most frequent first, and below it its error and its findings.
 func DigestText(w io.Writer, d *correlate.Digest, o TextOptions) error {
 	p := &printer{o: o}
 	p.prose("", digestSentence(d, o.Location), bold)
@@ -27,7 +27,7 @@ func DigestText(w io.Writer, d *correlate.Digest, o TextOptions) error {
 	if len(d.Groups) > 0 {
 		p.buf.WriteByte('\n')
 		under := func(row int) {
-			for _, s := range findingTexts(d.Groups[row].Findings) {
+			for _, s := range groupTexts(d.Groups[row]) {
 				p.prose(findingIndent, s, plain)
 			}
 		}
@@ -310,6 +310,13 @@ func DigestMarkdown(w io.Writer, d *correlate.Digest, o MarkdownOptions) error {
 	fmt.Fprintf(&b, "# Failing requests\n\n%s\n\n", mdText(digestSentence(d, o.Location)))
 	if len(d.Groups) > 0 {
 		cols := digestColumns(d, TextOptions{Location: o.Location})
+		errors := column{head: "error"}
+		for _, g := range d.Groups {
+			errors.cells = append(errors.cells, Visible(errorWords(g)))
+		}
+		if slices.ContainsFunc(errors.cells, func(s string) bool { return s != "" }) {
+			cols = slices.Insert(cols, len(cols)-1, errors)
+		}
 		for _, c := range cols {
 			fmt.Fprintf(&b, "| %s ", mdText(c.head))
 		}
@@ -325,7 +332,7 @@ func DigestMarkdown(w io.Writer, d *correlate.Digest, o MarkdownOptions) error {
 		for r := range cols[0].cells {
 			for i, c := range cols {
 				cell := mdText(c.cells[r])
-				if i == len(cols)-1 || c.head == "route" {
+				if i == len(cols)-1 || c.head == "route" || c.head == "error" {
 					cell = mdCode(c.cells[r], true)
 				}
 				fmt.Fprintf(&b, "| %s ", cell)
@@ -349,6 +356,7 @@ type groupBody struct {
 	Component  string      `json:"component,omitempty"`
 	CauseClass string      `json:"cause_class,omitempty"`
 	Rule       string      `json:"rule,omitempty"`
+	Error      string      `json:"error,omitempty"` // that they have in common
 	Route      string      `json:"route,omitempty"` // if all are on one
 	Routes     []routeJSON `json:"routes"`
 	Count      int         `json:"count"`
@@ -380,7 +388,7 @@ func DigestJSONL(w io.Writer, d *correlate.Digest, groups bool) error {
 	}
 	for _, g := range d.Groups {
 		j := groupJSON{groupBody{
-			Origin: valid(g.Origin), Component: valid(g.Component), CauseClass: g.CauseClass, Rule: g.Rule, Route: valid(g.Route),
+			Origin: valid(g.Origin), Component: valid(g.Component), CauseClass: g.CauseClass, Rule: g.Rule, Error: valid(g.Error), Route: valid(g.Route),
 			Count: len(g.Cases), Share: round(g.Share, 1e6), First: jsonTime(g.First), Last: jsonTime(g.Last), Routes: []routeJSON{}, Examples: []string{},
 			Findings: findingsJSON(g.Findings),
 		}}

@@ -31,6 +31,24 @@ func findingTexts(fs []rules.Finding) []string {
 	return out
 }
 
+// groupTexts gives what is printed below the row of a group: its error, and its findings.
+func groupTexts(g *correlate.Group) []string {
+	var out []string
+	if s := errorWords(g); s != "" {
+		out = append(out, "error: "+s)
+	}
+	return append(out, findingTexts(g.Findings)...)
+}
+
+// errorWords gives the error of a group, cut where it is very long.
+func errorWords(g *correlate.Group) string {
+	s, cut := head(g.Error, 200)
+	if cut > 0 {
+		s += cutNote(cut)
+	}
+	return s
+}
+
 // successSentence says how many requests succeeded, as far as that is known, and how many of them were read.
 func successSentence(d *correlate.Digest) string {
 	n := math.Round(d.Succeeded.N)

@@ -139,7 +139,7 @@ func hostileCase() *correlate.Case {
 func hostileDigest() *correlate.Digest {
 	c := hostileCase()
 	return &correlate.Digest{Cases: []*correlate.Case{c}, Skipped: c.Skipped, Sources: []correlate.SourceInfo{{Name: evil, Err: evil}},
-		Groups: []*correlate.Group{{Origin: evil, Component: evil, CauseClass: "other", Rule: evil, Route: evil, Cases: []*correlate.Case{c}, Share: 1, First: t0, Last: t0}}}
+		Groups: []*correlate.Group{{Origin: evil, Component: evil, CauseClass: "other", Error: evil, Rule: evil, Route: evil, Cases: []*correlate.Case{c}, Share: 1, First: t0, Last: t0}}}
 }
 
 // hostileExplanation has text from an attacker in what rules saw of a request, and in a case that failed.

@@ -150,7 +150,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	if v.Missing = j.missing(v); len(v.Missing) == 0 && v.Confidence < sure && best != nil {
 		v.Missing = j.deciding(best, v)
 	}
-	v.Exception = j.exception(v)
+	v.Exception, v.ErrorText = j.exception(v)
 	v.NextChecks = j.nextChecks(best, v)
 	return v, nil
 }

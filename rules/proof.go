@@ -101,8 +101,8 @@ func unique(events []*timeline.Joined) []*timeline.Joined {
 
 // exception finds the error in code behind a verdict: of the deepest hop of the
 // failure's way that shows one, at the origin or at its component. One that may as well
-// be another request's counts only if the process died of it with this request in flight.
-func (j *judgement) exception(v *Verdict) *timeline.Exception {
+// be another request's counts only if the process died of it with this request in flight. text is what was logged of it, or what the origin says without one.
+func (j *judgement) exception(v *Verdict) (x *timeline.Exception, text string) {
 	c := v.Origin.FailedBy
 	if c != nil && c.Callee != nil && v.Component != "" {
 		for _, h := range j.views.request.Hops {
@@ -110,14 +110,14 @@ func (j *judgement) exception(v *Verdict) *timeline.Exception {
 				continue
 			}
 			if e := h.ownException(); e != nil && !afterGivingUp(c, e.joined) && (e.joined.Held() || j.diedOf(c, e.joined)) {
-				return e.joined.Exception
+				return e.joined.Exception, e.exceptionText()
 			}
 		}
 	}
 	if e := j.views.of(v.Origin).ownException(); e != nil && e.joined.Held() {
-		return e.joined.Exception
+		x = e.joined.Exception
 	}
-	return nil
+	return x, j.views.of(v.Origin).errorText()
 }
 
 // afterGivingUp says whether an error came, as far as the clocks tell, when the caller no longer waited: its failure does not rest on it.

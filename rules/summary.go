@@ -381,20 +381,7 @@ func originWords(h *timeline.Hop) string {
 // words about the call, else its last error message.
 func (h *HopView) errorText() string {
 	if e := h.ownException(); e != nil {
-		x := e.Exception
-		s := shorten(x.Message, 160)
-		if x.Type != "" && s != "" {
-			s = x.Type + ": " + s
-		} else if s == "" {
-			s = x.Type
-		}
-		if s == "" {
-			s = shorten(e.errorWords(), 160)
-		}
-		if x.File != "" {
-			s += " (" + place(x.File, x.Line) + ")"
-		}
-		return s
+		return e.exceptionText()
 	}
 	if f := h.FailedBy; f != nil && f.Error != "" {
 		return shorten(f.Error, 160)
@@ -405,6 +392,24 @@ func (h *HopView) errorText() string {
 		}
 	}
 	return ""
+}
+
+// exceptionText is the error in code that a record tells, in a line: its type, its message and its place.
+func (e *EventView) exceptionText() string {
+	x := e.Exception
+	s := shorten(x.Message, 160)
+	if x.Type != "" && s != "" {
+		s = x.Type + ": " + s
+	} else if s == "" {
+		s = x.Type
+	}
+	if s == "" {
+		s = shorten(e.errorWords(), 160)
+	}
+	if x.File != "" {
+		s += " (" + place(x.File, x.Line) + ")"
+	}
+	return s
 }
 
 // errorWords is what a message says of an error: its own words, which are often the same whatever went wrong, and those of the error

@@ -43,6 +43,8 @@ type Verdict struct {
 	NextChecks []string
 	// Exception is the error in code behind the verdict and the event that shows it; nil if none is known.
 	Exception *timeline.Exception
+	// ErrorText is what was logged of the error, in a line: Exception in words, else what the origin says of its failure; "" if that is nothing.
+	ErrorText string
 }
 
 // A Claim is a part of a verdict's summary, with what ends it ("," or "."), and the

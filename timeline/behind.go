@@ -196,7 +196,7 @@ func (s *Surroundings) Opened(h *Hop, party string) (out []Behind) {
 	}
 	own := ""
 	if e := lastError(h); e != nil {
-		own = usualWords(errorText(e.Event))
+		own = UsualWords(errorText(e.Event))
 	}
 	called, requests := 0, map[string]bool{}
 	said := false
@@ -276,7 +276,7 @@ func tellsOfFailing(e *Event, groups []string, own string) bool {
 		return false // a message about its state, if it is about that party
 	}
 	text := errorText(e)
-	return (own == "" || usualWords(text) != own) && slices.ContainsFunc(groups, func(g string) bool { return containsWord(text, g) })
+	return (own == "" || UsualWords(text) != own) && slices.ContainsFunc(groups, func(g string) bool { return containsWord(text, g) })
 }
 
 func ofRequest(r *Request, e *Event) bool {

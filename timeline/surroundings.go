@@ -41,7 +41,7 @@ func (x *Exception) stack() string {
 	if x == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s %s %s:%d %s", x.Type, x.Function, x.File, x.Line, usualWords(x.Message))
+	return fmt.Sprintf("%s %s %s:%d %s", x.Type, x.Function, x.File, x.Line, UsualWords(x.Message))
 }
 
 // A codePlace is where in its code a service reported an error: the function that failed, else the call that logged it and the words that it put
@@ -101,9 +101,9 @@ func byCode(at map[place][]occurrence) map[codePlace][]occurrence {
 // likeMost bounds how much of a message is compared.
 const likeMost = 200
 
-// usualWords gives the beginning of a message without what differs from one time to the next: words with digits, but for a status, and
+// UsualWords gives the beginning of a message without what differs from one time to the next: words with digits, but for a status, and
 // those in quotes.
-func usualWords(s string) string {
+func UsualWords(s string) string {
 	words := strings.Fields(s[:min(len(s), likeMost)])
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool {
 		return strings.ContainsAny(w[:1], "'\"`") || strings.ContainsAny(w, "0123456789") && !answerStatus.MatchString(w)
