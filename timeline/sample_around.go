@@ -34,7 +34,7 @@ func (c *collector) extent() (bytes int64, span time.Duration) {
 	for _, s := range c.srcs {
 		if d, ok := s.Source.(Describer); ok {
 			if info := d.Info(); info.Scans {
-				bytes, span = bytes+info.Bytes, max(span, info.To.Sub(info.From))
+				bytes, span = bytes+info.Unpacked, max(span, info.To.Sub(info.From))
 			}
 		}
 	}

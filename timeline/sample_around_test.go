@@ -19,7 +19,7 @@ type largeLog struct {
 
 func (l largeLog) Info() Info {
 	first, last := l.events[0].Time, l.events[len(l.events)-1].Time
-	return Info{Files: 1, Bytes: l.bytes, Scans: true, From: first, To: last}
+	return Info{Files: 1, Bytes: l.bytes, Unpacked: l.bytes, Scans: true, From: first, To: last}
 }
 
 func (l largeLog) Events(ctx context.Context, f Filter) iter.Seq2[*Event, error] {

@@ -26,6 +26,7 @@ type Describer interface {
 type Info struct {
 	Files    int
 	Bytes    int64     // as stored
+	Unpacked int64     // bytes that it looks through if it scans, which may be an estimate
 	Scans    bool      // it looks for keys through all of its bytes, and has no index as a server has
 	From, To time.Time // range of the raw stamps seen; zero if none was
 	Skipped  []Skipped // what it could not read, in order of position

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 
@@ -244,22 +245,29 @@ func (u *unpacking) Read(p []byte) (int, error) {
 }
 
 // unpackedSize estimates how many bytes the file gives, for samples that are spread
-// over it. It is exact for plain files and nearly always for gzip, which ends with
-// the size modulo 2^32 of its last member.
+// over it. It is exact for plain files, and nearly always for gzip, which ends with the size modulo 2^32 of its last
+// member, and for zstd, of which a frame may begin with the size of what is in it (RFC 8878, section 3.1.1.1.4).
 func (s *stored) unpackedSize(size int64) int64 {
 	if s.how == nil {
 		return size
 	}
-	estimate := size * s.how.ratio
-	if s.how.name == "gzip" && size > 18 {
+	said := int64(-1)
+	switch s.how.name {
+	case "gzip":
 		var b [4]byte
-		if _, err := s.file.ReadAt(b[:], size-4); err == nil {
-			exact := int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16 | int64(b[3])<<24
-			// deflate cannot shrink more than 1:1032, and what grew by it is not a log.
-			if exact >= size-64 && exact <= size*1032 {
-				return exact
-			}
+		if _, err := s.file.ReadAt(b[:], size-int64(len(b))); err == nil {
+			said = int64(binary.LittleEndian.Uint32(b[:]))
+		}
+	case "zstd":
+		var b [zstd.HeaderMaxSize]byte
+		n, _ := s.file.ReadAt(b[:], 0) // a short file is all that there is
+		if h := (zstd.Header{}); h.Decode(b[:n]) == nil && h.HasFCS && h.FrameContentSize < math.MaxInt64 {
+			said = int64(h.FrameContentSize)
 		}
 	}
-	return estimate
+	// What grew by it is not a log, nor is what shrank more than deflate can, 1:1032.
+	if said >= max(0, size-64) && said <= size*1032 && size > 18 {
+		return said
+	}
+	return size * s.how.ratio
 }

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing/iotest"
 	"unicode/utf16"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 )
 
@@ -79,6 +81,60 @@ func FuzzStored(f *testing.F) {
 			t.Errorf("unpacked size is %d", n)
 		}
 	})
+}
+
+// TestUnpackedSize says of which files it is known how many bytes they give, so that a sample of them is that of the plain file.
+func TestUnpackedSize(t *testing.T) {
+	var lines strings.Builder
+	for i := range 3000 {
+		lines.WriteString(access(i%3000, 200, fmt.Sprint(i*i)))
+	}
+	text := lines.String()
+	var stream bytes.Buffer // without its size, as when it is packed from a pipe
+	z, err := zstd.NewWriter(&stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{text[:len(text)/2], text[len(text)/2:]} {
+		if _, err := io.WriteString(z, part); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	huge := []byte(packZstd(t, text)) // a frame says that it holds 2^60 bytes
+	huge = append(binary.LittleEndian.AppendUint64([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0}, 1<<60), huge[len(huge)-20:]...)
+	for _, c := range []struct {
+		name, content string
+		exact         bool
+	}{
+		{"plain", text, true},
+		{"gzip", packGzip(t, text), true},
+		{"zstd", packZstd(t, text), true},
+		{"zstd from a pipe", stream.String(), false},
+		{"zstd that lies", string(huge), false},
+		{"xz", packXZ(t, text), false},
+	} {
+		p := filepath.Join(t.TempDir(), "x.log")
+		if err := os.WriteFile(p, []byte(c.content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openStored(p, int64(len(c.content)))
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		got := s.unpackedSize(int64(len(c.content)))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if c.exact && got != int64(len(text)) || !c.exact && (got < int64(len(c.content)) || got > 20*int64(len(c.content))) {
+			t.Errorf("%s: %d bytes give %d, really %d", c.name, len(c.content), got, len(text))
+		}
+	}
 }
 
 // TestUTF16 says that text of Windows is read as UTF-8, whichever of its bytes comes

@@ -224,6 +224,7 @@ func (s *Source) Info() timeline.Info {
 			if p.err == nil {
 				info.Files++
 				info.Bytes += p.size
+				info.Unpacked += p.unpacked
 			}
 			whats := make([]string, 0, len(p.skipped))
 			for what := range p.skipped {
