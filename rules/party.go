@@ -427,7 +427,7 @@ func (h *HopView) usualCallee() string {
 		if callee := b.ByRoute(h.hop); callee != "" {
 			return callee
 		}
-		if callee := b.OnlyCallee(h.Service); callee != "" {
+		if callee := b.OnlyCallee(h.Service); callee != "" && !b.Without(h.hop, callee) {
 			if group, _, ok := strings.Cut(callee, "/"); ok && slices.ContainsFunc(h.Events, func(e *EventView) bool { return e.joined.Attrs.Get("haproxy.backend") == group }) {
 				return group // of which no member is known by its own name
 			}

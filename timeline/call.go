@@ -245,7 +245,7 @@ func (d *draft) callOf(p, h *Hop, at Pos) *Call {
 			return c
 		}
 	}
-	return d.callFor(p, h)
+	return d.callFor(p, h, true)
 }
 
 // otherProtocol says whether the caller's record of a call is of an HTTP request and the callee's exchange is none, as a query is.
@@ -286,7 +286,7 @@ func (d *draft) matchCalls() {
 			continue
 		}
 		if p := within[sp.ParentSpanID]; p != nil && p != h && !below(h, p) {
-			d.tie(d.callFor(p, h), h)
+			d.tie(d.callFor(p, h, true), h)
 		}
 	}
 	for _, c := range d.calls {
@@ -499,7 +499,7 @@ func (d *draft) adopt() {
 		if best == nil {
 			continue
 		}
-		d.tie(d.callFor(best, h), h)
+		d.tie(d.callFor(best, h, false), h)
 	}
 }
 
@@ -533,13 +533,13 @@ func segments(target string) []string {
 	return strings.FieldsFunc(pathOf(target), func(r rune) bool { return r == '/' })
 }
 
-// callFor gives an open call of p that may be the one to h, else a call of which p has no record.
-func (d *draft) callFor(p, h *Hop) *Call {
+// callFor gives an open call of p that may be the one to h, else a call of which p has no record. told says that it is known that p called h.
+func (d *draft) callFor(p, h *Hop, told bool) *Call {
 	for _, c := range p.Calls {
 		if c.Callee != nil || !reached(c) || !canAnswer(h, c) {
 			continue
 		}
-		if e, known := d.endpoint(c); known && (e.Service != h.Service || e.Host != "" && e.Host != h.Host) {
+		if e, known := d.endpoint(c); known && (e.Service != h.Service || e.Host != "" && e.Host != h.Host) || !known && !told && d.book.answersElse(p.Service, c.Peer, h.Service) {
 			continue
 		}
 		window, timed := callLength(c)

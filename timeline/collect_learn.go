@@ -111,10 +111,33 @@ func (c *collector) learn() {
 	}
 	fit.quoted(c.orphans, built)
 	c.book = votes.book()
-	c.book.lone = c.book.lonePeers(slices.Concat(c.orphans, c.failed))
+	records := slices.Concat(c.orphans, c.failed)
+	c.book.lone, c.book.failed, c.book.strangers = c.book.lonePeers(records), failedAtOf(records), c.strangers(all)
 	fit.machines(c.book)
 	c.clocks = fit.fit()
 	c.book.tellGuests(slices.Concat(built...), c.clocks)
+}
+
+// strangers says whether services log that may handle requests and of which no record is tied to those of another one.
+func (c *collector) strangers(requests [][]Joined) bool {
+	tied := map[string]bool{}
+	for _, events := range requests {
+		for _, e := range events {
+			if e.Service != events[0].Service {
+				tied[e.Service], tied[events[0].Service] = true, true
+			}
+		}
+	}
+	for s := range c.services {
+		role, ok := c.q.Roles[s]
+		if !ok {
+			role = c.software[s].role
+		}
+		if !tied[s] && role != RoleDependency {
+			return true
+		}
+	}
+	return false
 }
 
 // draft builds the wanted requests and their neighbours, with the lives of the processes

@@ -33,6 +33,11 @@ type EndpointBook struct {
 	ports  []port
 	lone   map[string]string // see lonePeers
 	denied map[denial]bool   // what does not answer at a peer, whatever the durations say
+	failed failedAt          // see answersElse
+	// strangers says that services log of which no record is tied to those of another one.
+	strangers bool
+	beside    map[[2]string]bool // see tellBeside
+	alone     map[string]bool
 }
 
 // A routed is a service that a gateway calls by a route of its configuration.
@@ -520,8 +525,14 @@ func (d *bookDraft) count(r *Request) {
 			d.edges[k].Unanswered++
 		}
 	}
+	beside := map[string]bool{} // the services that logged
 	for _, h := range r.Hops {
-		d.use(h)
+		if !h.Silent {
+			beside[h.Service] = true
+		}
+	}
+	for _, h := range r.Hops {
+		d.use(h, beside)
 	}
 }
 
@@ -585,6 +596,7 @@ func (d *bookDraft) book() *EndpointBook {
 	}
 	d.bySaying(b)
 	d.byReaching(b)
+	b.tellBeside()
 	slices.SortFunc(b.Endpoints, compareEndpoints)
 	for _, e := range d.edges {
 		b.Edges = append(b.Edges, *e)

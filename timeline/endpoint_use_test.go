@@ -26,16 +26,16 @@ func TestAlways(t *testing.T) {
 		if i%2 == 0 {
 			called = append(called, "recs", "recs")
 		}
-		d.use(exchange(200, fmt.Sprintf("/orders/%d", i), called...))
+		d.use(exchange(200, fmt.Sprintf("/orders/%d", i), called...), nil)
 	}
 	for range 5 {
-		d.use(exchange(500, "/orders/7"))
+		d.use(exchange(500, "/orders/7"), nil)
 		inferred := exchange(200, "/orders/8")
 		inferred.Events[0].Join = ByInferred
-		d.use(inferred)
+		d.use(inferred, nil)
 	}
 	for i := range usesLeast - 1 {
-		d.use(exchange(200, fmt.Sprintf("/carts/%d/items", i), "stock"))
+		d.use(exchange(200, fmt.Sprintf("/carts/%d/items", i), "stock"), nil)
 	}
 	b := d.book()
 	if got := b.Always(exchange(500, "/orders/99")); !slices.Equal(got, []string{"prices", "stock"}) {
@@ -49,6 +49,37 @@ func TestAlways(t *testing.T) {
 	}
 	if got := (*EndpointBook)(nil).Always(exchange(500, "/orders/1")); got != nil {
 		t.Errorf("without a book %q", got)
+	}
+}
+
+// TestWithout: a service is not whom exchanges of a kind need that mostly succeed without a record of it, if of another kind it leaves one.
+func TestWithout(t *testing.T) {
+	exchange := func(path string) *Hop {
+		e := parseEvents(t, "shop s1 server 10:00:01.000 dur=200ms status=200 rid=a http.request.method=GET url.path="+path)[0]
+		return &Hop{Service: "shop", Host: "s1", Sent: Status{Code: 200}, Events: []*Joined{{Event: e}}}
+	}
+	d := newBookDraft(nil, listeners{})
+	for range 2 * usesLeast {
+		d.use(exchange("/orders"), map[string]bool{"shop": true, "stock": true})
+		d.use(exchange("/me"), map[string]bool{"shop": true})
+	}
+	for range usesLeast - 1 {
+		d.use(exchange("/carts"), map[string]bool{"shop": true})
+	}
+	b := d.book()
+	for _, c := range []struct {
+		path, service string
+		want          bool
+	}{
+		{"/me", "stock", true},
+		{"/orders", "stock", false},
+		{"/carts", "stock", false}, // too few
+		{"/me", "recs", false},     // it is beside none
+		{"/other", "stock", false},
+	} {
+		if got := b.Without(exchange(c.path), c.service); got != c.want {
+			t.Errorf("%s without %s: %v, want %v", c.path, c.service, got, c.want)
+		}
 	}
 }
 

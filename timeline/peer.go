@@ -97,14 +97,7 @@ const onlyCalleeOf = 10
 func (b *EndpointBook) lonePeers(records []*Event) map[string]string {
 	named := map[string][]string{}
 	for _, e := range records {
-		peers := []string{upstreamOf(e)}
-		for _, c := range e.Calls {
-			peers = append(peers, c.Peer)
-		}
-		for _, p := range peers {
-			if p = peerHost(p); p == "" || loopback(p) {
-				continue
-			}
+		for _, p := range peersNamed(e) {
 			if !slices.Contains(named[e.Service], p) {
 				named[e.Service] = append(named[e.Service], p)
 			}
@@ -122,6 +115,57 @@ func (b *EndpointBook) lonePeers(records []*Event) map[string]string {
 	return out
 }
 
+// peersNamed gives the hosts of the servers that a record names.
+func peersNamed(e *Event) (hosts []string) {
+	peers := []string{upstreamOf(e)}
+	for _, c := range e.Calls {
+		peers = append(peers, c.Peer)
+	}
+	for _, p := range peers {
+		if p = peerHost(p); p != "" && !loopback(p) {
+			hosts = append(hosts, p)
+		}
+	}
+	return hosts
+}
+
+// A failedAt is what a caller was asked for when calls to a host failed: of {caller, host} the kinds of exchanges.
+type failedAt map[[2]string]map[useOf]bool
+
+func failedAtOf(records []*Event) failedAt {
+	out := failedAt{}
+	for _, e := range records {
+		k, ok := useKeyOf(e.Service, e)
+		if !ok {
+			continue
+		}
+		for _, p := range peersNamed(e) {
+			at := [2]string{e.Service, p}
+			if out[at] == nil {
+				out[at] = map[useOf]bool{}
+			}
+			out[at][k] = true
+		}
+	}
+	return out
+}
+
+// answersElse says whether another service than this one, of which no record is found, seems to answer at a peer of which nothing else tells who does:
+// exchanges of the caller like those that failed there mostly succeed without a record of it; or, where strangers log, some
+// of other kinds without one of anybody else, so that it is no more likely to be called than they are.
+func (b *EndpointBook) answersElse(caller, peer, service string) bool {
+	if b == nil {
+		return false
+	}
+	kinds := b.failed[[2]string{caller, peerHost(peer)}]
+	for k := range kinds {
+		if b.without(k, service) {
+			return true
+		}
+	}
+	return len(kinds) > 0 && b.strangers && b.alone[caller] && b.beside[[2]string{caller, service}]
+}
+
 // LookupLone finds which service answers at a peer that no call was seen to reach: where a proxy passes on to one service alone, and names one
 // server alone when it fails, that is it.
 func (b *EndpointBook) LookupLone(caller, peer string) (Endpoint, bool) {
@@ -129,5 +173,8 @@ func (b *EndpointBook) LookupLone(caller, peer string) (Endpoint, bool) {
 		return Endpoint{}, false
 	}
 	service := b.OnlyCallee(caller)
+	if b.answersElse(caller, peer, service) {
+		return Endpoint{}, false
+	}
 	return Endpoint{Peer: peer, Service: service}, service != ""
 }
