@@ -4,6 +4,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/correlatehq/correlate/timeline"
 )
 
 // A StreamHint is what naming may know of a stream.
@@ -155,10 +157,23 @@ func NameStreams(streams []StreamHint) []StreamName {
 }
 
 // runsIn is the language of the applications that run in the processes of a server.
-var runsIn = map[string]string{"puma": "ruby", "unicorn": "ruby", "gunicorn": "python", "uvicorn": "python", "hypercorn": "python", "daphne": "python", "tomcat": "java", "jboss": "java", "php-fpm": "php"}
+var runsIn = map[string]string{"puma": "ruby", "unicorn": "ruby", "gunicorn": "python", "uvicorn": "python", "hypercorn": "python", "daphne": "python", "uwsgi": "python", "tomcat": "java", "jboss": "java", "php-fpm": "php"}
 
 // An inDir is the applications of one language whose logs are in one directory.
 type inDir struct{ dir, language string }
+
+// SoftwareOnly says whether the service that a record names is only the software that wrote it, as a tag of syslog is. What a
+// container is called by it was called on purpose.
+func SoftwareOnly(e *timeline.Event) bool {
+	if e.Service == "" || e.Attrs.Get("container.name") != "" || e.Attrs.Get("k8s.pod.name") != "" {
+		return false
+	}
+	name := strings.ToLower(e.Service)
+	if e.System == "" {
+		return softwareWords[name] && !isLanguage(name)
+	}
+	return name == strings.ToLower(e.System) || runsIn[name] == e.System
+}
 
 // applications gives, by directory and language, the one service that files name there by themselves; "" if they name several.
 func applications(streams []StreamHint, there map[string]bool) map[inDir]string {

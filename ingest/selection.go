@@ -257,7 +257,7 @@ func isAlnum(c byte) bool {
 // stream says, the role by the configuration, the scope of context keys. A service that only
 // names the software that wrote the record is none.
 func Complete(e *timeline.Event, service, host string, c Config) {
-	if e.Service == "" || e.System != "" && strings.EqualFold(e.Service, e.System) {
+	if e.Service == "" || SoftwareOnly(e) {
 		e.Service = service
 	}
 	if e.Host == "" {

@@ -97,6 +97,10 @@ func TestComplete(t *testing.T) {
 	if diff := cmp.Diff(want, e); diff != "" {
 		t.Error(diff)
 	}
+	e = timeline.Event{Service: "caddy", System: "caddy", Attrs: timeline.Attrs{{Name: "container.name", Value: "caddy-1"}}}
+	if Complete(&e, "shop", "app-1", Config{}); e.Service != "caddy" {
+		t.Errorf("what runs in a container called caddy-1 is named %q", e.Service)
+	}
 	e = timeline.Event{Service: "orders", Host: "app-2", Role: timeline.RoleApp}
 	Complete(&e, "x", "y", Config{})
 	if diff := cmp.Diff(timeline.Event{Service: "orders", Host: "app-2", Role: timeline.RoleApp}, e); diff != "" {

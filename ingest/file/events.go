@@ -742,8 +742,12 @@ func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
 	st := r.p.stream
 	at.Item = e.Pos.Item
 	e.Pos = at
-	// A syslog head that says "haproxy" names the software, not the service.
-	if e.Service == "" || strings.EqualFold(e.Service, r.cur.System) || strings.EqualFold(e.Service, e.System) {
+	if e.System == "" && !st.shared {
+		e.System = r.cur.System
+	}
+	// A syslog head that says "haproxy" names the software, not the service; but where several servers write the name of
+	// their file is that of none of them.
+	if e.Service == "" || !st.shared && ingest.SoftwareOnly(e) {
 		e.Service = st.service
 	}
 	if e.Host == "" {
@@ -751,11 +755,8 @@ func (r *partReader) fill(e *timeline.Event, raw []byte, at timeline.Pos) {
 	}
 	if c := r.s.config.Role; c != timeline.RoleUnknown {
 		e.Role = c
-	} else if e.Role == timeline.RoleUnknown {
+	} else if e.Role == timeline.RoleUnknown && !st.shared {
 		e.Role = r.cur.Role
-	}
-	if e.System == "" {
-		e.System = r.cur.System
 	}
 	if e.Format == "" {
 		e.Format = r.cur.Name

@@ -88,6 +88,9 @@ type stream struct {
 	// hosts are those that records in its head name themselves; if there are any,
 	// only its records can tell whose they are.
 	hosts []string
+	// shared says that records in its head are of several hosts, or name several servers that wrote them: what
+	// its file is called says nothing of one of them.
+	shared bool
 	// reference is a time near the end of the stream; zero to take each file's own.
 	reference time.Time
 }
@@ -421,7 +424,15 @@ func (s *Source) inspect(ctx context.Context) error {
 		if st.format == nil {
 			return
 		}
-		var hosts []string
+		var hosts, servers []string
+		see := func(e *timeline.Event) {
+			if e.Host != "" && !slices.Contains(hosts, e.Host) {
+				hosts = append(hosts, e.Host)
+			}
+			if name := strings.ToLower(e.Service); ingest.SoftwareOnly(e) && !slices.Contains(servers, name) {
+				servers = append(servers, name)
+			}
+		}
 		newest := st.parts[len(st.parts)-1]
 		for _, p := range st.ends() {
 			head, err := p.head()
@@ -429,11 +440,7 @@ func (s *Source) inspect(ctx context.Context) error {
 				continue
 			}
 			looks[i].yearless = looks[i].yearless || s.yearless(p, st.format, head)
-			from, to := s.stamps(p, st.format, head, func(e *timeline.Event) {
-				if e.Host != "" && !slices.Contains(hosts, e.Host) {
-					hosts = append(hosts, e.Host)
-				}
-			})
+			from, to := s.stamps(p, st.format, head, see)
 			if p == newest {
 				if int64(len(head)) < p.size { // else the head is all
 					if tail := p.tail(); len(tail) > 0 {
@@ -448,6 +455,7 @@ func (s *Source) inspect(ctx context.Context) error {
 		}
 		slices.Sort(hosts)
 		st.hosts = hosts
+		st.shared = len(hosts) > 1 || len(servers) > 1
 		for _, p := range st.parts {
 			if p.unpacked == 0 && p.err == nil {
 				p.measure()

@@ -470,6 +470,35 @@ func TestNamesGivenTogether(t *testing.T) {
 	}
 }
 
+// The name of a file names who wrote it unless several did.
+func TestNamesInOneFile(t *testing.T) {
+	haproxy := func(host string) string {
+		return "Mar  1 12:00:07 " + host + ` haproxy[71]: 10.0.0.9:33317 [01/Mar/2026:12:00:07.100] fe be/srv1 0/0/1/2/3 500 27 - - ---- 1/1/0/0/0 0/0 "GET /o HTTP/1.1"` + "\n"
+	}
+	const nginx = `Mar  1 12:00:08 web-1 nginx: 10.0.0.9 - - [01/Mar/2026:12:00:08 +0000] "GET /o HTTP/1.1" 500 157 "-" "curl/8.5.0"` + "\n"
+	const uwsgi = `Mar  1 12:00:09 app-1 uwsgi[9]: [pid: 9|app: 0|req: 1/1] 10.0.0.9 () {38 vars in 696 bytes} [Sun Mar  1 12:00:09 2026] GET /o => generated 47 bytes in 129 msecs (HTTP/1.1 500) 9 headers in 378 bytes (1 switches on core 3)` + "\n" +
+		"Mar  1 12:00:09 app-1 uwsgi[9]: [2026-03-01 12:00:09,120] ERROR in app: Exception on /o [GET]\n"
+	const compose = `caddy-1  | {"level":"error","ts":1772366407.1,"logger":"http.log.error.log0","msg":"EOF","request":{"remote_ip":"198.51.100.7","method":"GET","uri":"/o"},"status":502}` + "\n" +
+		`web-1    | 172.18.0.1 - - [01/Mar/2026:12:00:07 +0000] "GET /o HTTP/1.1" 500 157 "-" "curl/8.5.0"` + "\n"
+	for _, c := range []struct {
+		file, text string
+		want       []string
+	}{
+		{"logs/edge/haproxy.log", haproxy("lb-1"), []string{"edge on lb-1"}},
+		{"logs/edge/syslog", haproxy("lb-1") + haproxy("lb-2"), []string{"haproxy on lb-1", "haproxy on lb-2"}},
+		{"logs/edge/syslog", haproxy("web-1") + nginx, []string{"haproxy on web-1", "nginx on web-1"}},
+		{"logs/shop/uwsgi.log", uwsgi, []string{"shop on app-1", "shop on app-1"}},
+		{"stream.log", compose, []string{"caddy on caddy-1", "web on web-1"}},
+	} {
+		dir := tree(t, map[string]string{c.file: c.text, "logs/app-9/x.log": text(1, "INFO", "x")})
+		var got []string
+		for e := range open(t, ingest.Config{Formats: format.Builtin()}, dir).Events(t.Context(), timeline.Filter{Any: []timeline.Want{failures}}) {
+			got = append(got, e.Service+" on "+e.Host)
+		}
+		want(t, c.file, got, c.want...)
+	}
+}
+
 func TestLinks(t *testing.T) {
 	dir := tree(t, map[string]string{"pods/a/orders.log": access(1, 500, "req-1"), "pods/b/cart.log": access(2, 500, "req-2")})
 	for from, to := range map[string]string{

@@ -227,8 +227,8 @@ func merge(in, out *timeline.Event) {
 		settleRepeated(in, out.Time, out.Stamp.Zone)
 		in.Attrs.Set("observed_timestamp", out.Time.Format(time.RFC3339Nano))
 	}
-	if in.Service == "" && out.Service != in.System {
-		in.Service = out.Service // a tag that only repeats the software names no service
+	if in.Service == "" {
+		in.Service = out.Service
 	}
 	if in.Host == "" {
 		in.Host = out.Host
