@@ -231,6 +231,7 @@ func (d *draft) tieKin() {
 			continue
 		}
 		if p := at[*sp.caller]; p != nil && p != h && !below(h, p) {
+			p = passing(p, h)
 			c := d.callOf(p, h, *sp.caller)
 			c.Kin, c.Skips = true, sp.skipped
 			d.tie(c, h)
@@ -380,17 +381,33 @@ func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 	if ok && !own || !own && !beside(c) {
 		return e, ok
 	}
-	beside := Endpoint{Peer: c.Peer, From: c.Caller.Host}
+	var there, apps []place
 	for p := range d.places {
-		if p.host != c.Caller.Host || p.service == c.Caller.Service {
+		if p.host != c.Caller.Host || p.service == c.Caller.Service || c.Caller.calledFrom(p) {
 			continue
 		}
-		if beside.Service != "" {
-			return Endpoint{}, false // more than one may be meant
+		there = append(there, p)
+		if forwards(c.Caller) && d.software[p.service].role == RoleApp {
+			apps = append(apps, p)
 		}
-		beside.Service, beside.Host = p.service, p.host
 	}
-	return beside, beside.Service != ""
+	if len(there) > 1 {
+		there = apps // a proxy is in front of an app, whatever else logs there
+	}
+	if len(there) != 1 {
+		return Endpoint{}, false // more than one may be meant
+	}
+	return Endpoint{Peer: c.Peer, From: c.Caller.Host, Service: there[0].service, Host: there[0].host}, true
+}
+
+// calledFrom says whether a place is that of a caller of h, or of one of theirs.
+func (h *Hop) calledFrom(p place) bool {
+	for c := h.Caller; c != nil; c = c.Caller.Caller {
+		if c.Caller.Service == p.service && c.Caller.Host == p.host {
+			return true
+		}
+	}
+	return false
 }
 
 // answersAt says whether h's own record of its exchange names an address as the one at
@@ -522,10 +539,18 @@ func canAnswer(h *Hop, c *Call) bool {
 // proxy rewrites paths, leaves some that they share.
 func asksElse(c *Call, h *Hop) bool {
 	sp := h.span()
-	if sp == nil || c.Record == nil {
-		return false
-	}
-	asked, answered := segments(c.Target), segments(sp.Attrs.Get("url.path"))
+	return sp != nil && c.Record != nil && otherPath(c.Target, sp.Attrs.Get("url.path"))
+}
+
+// isForElse says whether a record of who was called tells another method than the call, or a path that asks for something else.
+func (c *Call) isForElse(e *Event) bool {
+	m := e.Attrs.Get("http.request.method")
+	return m != "" && c.Method != "" && m != c.Method || otherPath(c.Target, e.Attrs.Get("url.path"))
+}
+
+// otherPath says whether two paths share no segment.
+func otherPath(a, b string) bool {
+	asked, answered := segments(a), segments(b)
 	return len(asked) > 0 && len(answered) > 0 && !slices.ContainsFunc(asked, func(s string) bool { return slices.Contains(answered, s) })
 }
 

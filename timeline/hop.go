@@ -58,6 +58,7 @@ func (b *builder) build(events []Joined) []*Request {
 	slices.SortFunc(d.events, func(x, y *Joined) int { return x.Pos.Compare(y.Pos) })
 	d.makeHops()
 	d.makeCalls()
+	d.tiePassing()
 	d.tieKin()
 	d.matchCalls()
 	d.silentHops(true)

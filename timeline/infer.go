@@ -225,6 +225,9 @@ type joiner struct {
 	lives     []*Process
 	openEnds  map[Pos][]*Process
 	exchanges map[place]*exchanges
+	logs      map[place]bool // who logs exchanges
+	calls     []callOf
+	places    map[place]bool // who logs at all
 	waits     map[*Process][]pending
 }
 
@@ -462,7 +465,7 @@ func agrees(e *Event, x *exchange) (string, bool) {
 	if !agree("method", e.Attrs.Get("http.request.method"), x.method) || !agree("path", e.Attrs.Get("url.path"), x.path) {
 		return "", false
 	}
-	if !agree("route", routeOf(e), x.route) {
+	if !agree("route", routeOf(e), x.route) || x.hop != nil && x.hop.Caller != nil && x.hop.Caller.isForElse(e) {
 		return "", false
 	}
 	if up := upstreamOf(e); up != "" && len(x.peers) > 0 {

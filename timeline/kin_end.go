@@ -213,8 +213,12 @@ func (upper *end) answers(lower *end) bool {
 	return (upper.alike(lower) && upper.got == lower.status || upper.asked(lower)) && lower.status != 0 && (!upper.hasLength || !lower.hasLength || within(lower.length, upper.length))
 }
 
-// mapped says whether upper may have made a failure of what lower answered, or of having waited for it too long, but for the time.
-func (upper *end) mapped(lower *end) bool { return upper.alike(lower) && upper.failing() }
+// mapped says whether upper may have made a failure of what lower answered, or of having waited for it too long, but for the time. Where
+// that went well, what was asked for does not differ in its query either; what refuses a query may tell it otherwise.
+func (upper *end) mapped(lower *end) bool {
+	q, r := upper.e.Attrs.Get("url.query"), lower.e.Attrs.Get("url.query")
+	return upper.alike(lower) && upper.failing() && (q == "" || r == "" || q == r || lower.status >= 400)
+}
 
 // repeated says whether lower may be an attempt that failed before upper had the answer that it passed on, but for the time.
 func (upper *end) repeated(lower *end) bool { return upper.alike(lower) && lower.failing() }

@@ -426,7 +426,7 @@ func hopWindow(h *Hop) (from, to Instant) {
 // join adds the records without ID to the wanted requests that they fit: rivals are the
 // exchanges around these, and more further records without ID.
 func (c *collector) join(rivals map[place][]exchange, more []*Event) {
-	j := &joiner{clocks: c.clocks, lives: c.lives, openEnds: c.openEnds, exchanges: map[place]*exchanges{}}
+	j := &joiner{clocks: c.clocks, lives: c.lives, openEnds: c.openEnds, exchanges: map[place]*exchanges{}, logs: map[place]bool{}, places: c.places}
 	add := func(p place, x exchange) {
 		if j.exchanges[p] == nil {
 			j.exchanges[p] = &exchanges{}
@@ -435,6 +435,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 			x.system = cmp.Or(x.system, c.software[p.service].system)
 		}
 		j.exchanges[p].add(x)
+		j.logs[p] = j.logs[p] || x.hop == nil
 	}
 	for p, xs := range rivals {
 		for _, x := range xs {
@@ -452,6 +453,9 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	for set, rs := range c.drafts {
 		for _, r := range rs {
 			cut := r.Root().Ended == Truncated // at whatever hop it began to
+			for _, call := range r.Calls {
+				j.calls = append(j.calls, callOf{set, call})
+			}
 			for _, h := range r.Hops {
 				var x exchange
 				if sp := h.span(); sp != nil {
@@ -480,7 +484,10 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	joins := make([][]inferred, len(list))
 	q := newQuotation()
 	for i, e := range list {
-		if joins[i] = j.join(e); joins[i] == nil {
+		if joins[i] = j.passedOn(e); joins[i] == nil {
+			joins[i] = j.join(e)
+		}
+		if joins[i] == nil {
 			q.ask(e)
 		}
 	}
