@@ -34,7 +34,7 @@ func errorOf(c *Case) *loggedError {
 	return e
 }
 
-// likeShare is how many of their words two errors have in common if they are the same.
+// likeShare is of which part of their words two errors have more in common if they are the same.
 const likeShare = 0.5
 
 // like says whether two failures have the same error. Where no place in the code is known, what stands before the first colon stands for it.
@@ -62,7 +62,7 @@ func likeWords(a, b string) bool {
 			same++
 		}
 	}
-	return float64(same) >= likeShare*float64(len(all))
+	return float64(same) > likeShare*float64(len(all))
 }
 
 // group puts cases with like verdicts together, the largest group first.

@@ -29,6 +29,7 @@ func TestGroups(t *testing.T) {
 		{"one place, by two errors", []*timeline.Exception{at("no item 17", "/srv/a.py", "f", 3), at("the list is empty", "/srv/a.py", "f", 3)}, []int{1, 1}},
 		{"words alone", []*timeline.Exception{at("no such user ann", "", "", 0), at("no such user bob", "", "", 0), at("list is read-only", "", "", 0)}, []int{2, 1}},
 		{"words after what was being done", []*timeline.Exception{at("search: index out of range [3]", "", "", 0), at("render: index out of range [4]", "", "", 0)}, []int{1, 1}},
+		{"words that are half alike", []*timeline.Exception{at("cannot read order: no item [3]", "", "", 0), at("cannot render order: no item [4]", "", "", 0)}, []int{1, 1}},
 		{"no words", []*timeline.Exception{nil, nil, at("no item 17", "", "", 0)}, []int{2, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -59,6 +59,7 @@ func newScene(p *Population) *scene {
 type feature struct {
 	name, doc string
 	texts     func(*lens, *timeline.Request) []string
+	wider     func(string) string // of a text, what stands for it and others where none of them is of most failed requests; nil: nothing does
 	number    func(*lens, *timeline.Request) float64
 	words     func(float64) string // of a number
 	moment    bool                 // the number is seconds since 1970
@@ -72,15 +73,17 @@ var features = []*feature{
 		}
 		return []string{strings.TrimSpace(r.Method + " " + timeline.PathShape(r.Path))}
 	}},
+	{name: "client.address", doc: "address of the client, as the outermost hop saw it", texts: func(l *lens, r *timeline.Request) []string { return l.client(r, "client.address") }},
+	{name: "user_agent.original", doc: "what the client called itself", texts: func(l *lens, r *timeline.Request) []string { return l.client(r, "user_agent.original") }},
 	{name: "origin.instance", doc: "hosts of the origin's service that it went through", texts: func(l *lens, r *timeline.Request) []string { return l.instances(r, l.origin) }},
 	{name: "component.instance", doc: "hosts of the component that it went through", texts: func(l *lens, r *timeline.Request) []string { return l.instances(r, l.component) }},
-	{name: "origin.away", doc: "instances of the origin's service that were down, stopping or starting meanwhile", texts: func(l *lens, r *timeline.Request) []string { return l.away(r, l.origin) }},
-	{name: "component.away", doc: "instances of the component that were down, stopping or starting meanwhile", texts: func(l *lens, r *timeline.Request) []string { return l.away(r, l.component) }},
+	{name: "origin.away", doc: "instances of the origin's service that were down, stopping or starting meanwhile", wider: anyInstance, texts: func(l *lens, r *timeline.Request) []string { return l.away(r, l.origin) }},
+	{name: "component.away", doc: "instances of the component that were down, stopping or starting meanwhile", wider: anyInstance, texts: func(l *lens, r *timeline.Request) []string { return l.away(r, l.component) }},
 	{name: "origin.address", doc: "addresses without a log that the origin's service called", texts: (*lens).addresses},
 	{name: "http.request.body.size", doc: "bytes of the request's body", number: (*lens).bodySize, words: byteWords},
 	{name: "origin.started", doc: "when the process of the origin's service began that handled it", number: func(l *lens, r *timeline.Request) float64 { return l.started(r, l.origin) }, words: momentWords, moment: true},
 	{name: "component.started", doc: "when the process of the component began that handled it", number: func(l *lens, r *timeline.Request) float64 { return l.started(r, l.component) }, words: momentWords, moment: true},
-	{name: "origin.wait", doc: "how long the origin's service waited for the slowest of its calls, or took where it made none", number: (*lens).wait, words: func(x float64) string { return durationWords(time.Duration(x * float64(time.Second))) }},
+	{name: "origin.wait", doc: "how long the origin's service waited for the slowest of its calls, or took where it logged none with its time", number: (*lens).wait, words: func(x float64) string { return durationWords(time.Duration(x * float64(time.Second))) }},
 	{name: "time", doc: "when it began", number: func(_ *lens, r *timeline.Request) float64 { return seconds(r.Start) }, words: momentWords, moment: true},
 }
 
@@ -241,6 +244,20 @@ func (l *lens) instances(r *timeline.Request, service string) []string {
 	return sorted(out)
 }
 
+// client gives what the outermost hop logged of the client.
+func (l *lens) client(r *timeline.Request, name string) []string {
+	root := r.Root()
+	if root == nil || root.Service != l.root || !tied(root) {
+		return nil
+	}
+	for _, e := range root.Events {
+		if v := e.Attrs.Get(name); v != "" && e.Kind == timeline.ServerSpan && e.Join != timeline.ByInferred {
+			return []string{v}
+		}
+	}
+	return nil
+}
+
 // addresses gives what the origin's service called that left no log.
 func (l *lens) addresses(r *timeline.Request) []string {
 	var out []string
@@ -348,6 +365,14 @@ func awayWords(service, host string) string {
 	return service + " on " + host
 }
 
+// anyInstance gives for one instance of a service any of it.
+func anyInstance(text string) string {
+	if service, _, ok := strings.Cut(text, " on "); ok {
+		return "an instance of " + service
+	}
+	return text
+}
+
 // backAfter gives when the next of the lives on a host was ready; zero if none was seen.
 func backAfter(lives []*timeline.Process, host string) time.Time {
 	for _, p := range lives {
@@ -412,10 +437,12 @@ func (l *lens) wait(r *timeline.Request) float64 {
 		}
 	}
 	for _, h := range hops(r, l.origin) {
+		timed := false
 		for _, c := range h.Calls {
 			longer(c.Start, c.End)
+			timed = timed || c.Start.Known() && c.End.Known()
 		}
-		if len(h.Calls) == 0 {
+		if !timed {
 			longer(h.Start, h.End)
 		}
 	}

@@ -6,7 +6,9 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 	"strings"
+	"time"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -66,6 +68,7 @@ var questions = []*question{
 	{name: "least", doc: "are the failed ones those from some number on?", numbers: true, ask: (*comparison).least},
 	{name: "between", doc: "are the failed ones those between two numbers?", numbers: true, ask: (*comparison).between},
 	{name: "steady", doc: "do the failed ones lie close around one number, which few of the succeeded ones reach?", numbers: true, ask: (*comparison).steady},
+	{name: "recurs", doc: "do the failed ones come at the same minutes of every hour, or of another period? (of time)", numbers: true, ask: (*comparison).recurs},
 	{name: "load", doc: "is a larger part of the requests failed when there are more of them? (of time)", numbers: true, ask: (*comparison).load},
 	{name: "even", doc: "is the part that failed the same, however many requests there are? (of time)", numbers: true, ask: (*comparison).even},
 }
@@ -234,9 +237,35 @@ func (c *comparison) cut(name string) func(p *people, i int) string {
 
 // value asks of the value that most failed requests have. That it was picked for this is paid for by the number of values there are.
 func (c *comparison) value() *answer {
+	a := c.valueOf(nil)
+	if f := featureOf(c.feature); a != nil && f.wider != nil && float64(a.failed[0]) < mostShare*float64(a.failed[1]) {
+		if wide := c.valueOf(f.wider); wide != nil && wide.failed[0] > a.failed[0] {
+			wide.p = min(1, 2*wide.p) // it was looked at twice
+			return wide
+		}
+	}
+	return a
+}
+
+// mostShare is of which part of the failed requests a value is, at the least, that is not widened.
+const mostShare = 0.8
+
+// valueOf asks so of the values, or of what wider makes of them.
+func (c *comparison) valueOf(wider func(string) string) *answer {
+	textsOf := func(col *column, i int) []string {
+		if wider == nil {
+			return col.texts[i]
+		}
+		var out []string
+		for _, t := range col.texts[i] {
+			out = append(out, wider(t))
+		}
+		return sorted(out)
+	}
 	counts, distinct := map[string]int{}, map[string]bool{}
-	for _, texts := range c.failed.column(c.feature).texts {
-		for _, t := range texts {
+	col := c.failed.column(c.feature)
+	for i := range col.texts {
+		for _, t := range textsOf(col, i) {
 			if distinct[t] = true; t != "" {
 				counts[t]++
 			}
@@ -245,8 +274,9 @@ func (c *comparison) value() *answer {
 	if len(counts) == 0 {
 		return nil
 	}
-	for _, texts := range c.succeeded.column(c.feature).texts {
-		for _, t := range texts {
+	col = c.succeeded.column(c.feature)
+	for i := range col.texts {
+		for _, t := range textsOf(col, i) {
 			distinct[t] = true
 		}
 	}
@@ -263,7 +293,7 @@ func (c *comparison) value() *answer {
 		if i >= len(col.texts) {
 			return false, false
 		}
-		return slices.Contains(col.texts[i], best), len(col.texts[i]) > 0
+		return slices.Contains(textsOf(col, i), best), len(col.texts[i]) > 0
 	}
 	a := c.sides(has)
 	if a == nil {
@@ -310,17 +340,20 @@ func (c *comparison) least() *answer {
 	if math.IsInf(least, -1) {
 		return nil
 	}
+	below := math.Inf(-1)
+	for _, x := range c.succeeded.column(c.feature).numbers {
+		if x < least {
+			below = max(below, x)
+		}
+	}
+	// No succeeded one lies between the two: the threshold is just above it.
+	least = failed[sort.SearchFloat64s(failed, math.Nextafter(below, math.Inf(1)))]
 	has := numberIs(func(x float64) bool { return x >= least })
 	a := c.sides(has)
 	if a == nil || a.count[0] == a.count[1] && a.failed[0] == a.failed[1] {
 		return nil
 	}
-	a.least, a.below = least, math.Inf(-1)
-	for _, x := range c.succeeded.column(c.feature).numbers {
-		if x < least {
-			a.below = max(a.below, x)
-		}
-	}
+	a.least, a.below = least, below
 	a.p = c.chance(a, has)
 	return a
 }
@@ -434,6 +467,105 @@ func (c *comparison) steady() *answer {
 	}
 	a.p = min(1, c.chance(a, has)*float64(a.failed[1]))
 	return a
+}
+
+// recurPeriods are the periods at which jobs are usually run.
+var recurPeriods = []time.Duration{24 * time.Hour, time.Hour, 30 * time.Minute, 15 * time.Minute, 10 * time.Minute, 5 * time.Minute}
+
+const (
+	recurLeast = 3        // in so many periods at least there are failures
+	recurShare = 0.5      // and in this part of those from the first failure to the last
+	recurFine  = 1.0 / 60 // of a period: what lies closer is not told apart
+)
+
+// recurs asks whether failed requests come at the same time of each period, whichever period shows it best.
+func (c *comparison) recurs() *answer {
+	failed := slices.DeleteFunc(c.failedNumbers(), func(x float64) bool { return math.IsInf(x, 0) })
+	if len(failed) < leastFailed {
+		return nil
+	}
+	var best *answer
+	for _, period := range recurPeriods {
+		for _, stray := range []int{0, int(strayShare * float64(len(failed)))} {
+			if a := c.recursEvery(failed, stray, period); a != nil && (best == nil || a.p < best.p) {
+				best = a
+			}
+		}
+	}
+	if best != nil {
+		best.p = min(1, best.p*2*float64(len(recurPeriods)))
+	}
+	return best
+}
+
+// recursEvery asks so of one period, and of all failed requests but for some. Failures that follow each other are no witnesses of their own: what counts is in how many periods there
+// are any, and in how many of these at the time in question. If each came at any time, at least k of n would lie in some part w of the period with a chance of at most n times that of
+// k-1 or more of the other n-1 to lie in the part that begins with one. w is not less than the part of the succeeded requests that lie in it, as clients may come by the clock as well.
+func (c *comparison) recursEvery(failed []float64, stray int, period time.Duration) *answer {
+	length := period.Seconds()
+	from, width := shortestArc(failed, stray, length)
+	inArc := func(x float64) bool { return math.Mod(math.Mod(x, length)-from+length, length) <= width }
+	periods, in := map[float64]bool{}, map[float64]bool{}
+	for _, x := range failed {
+		k := math.Floor((x - from) / length)
+		periods[k] = true
+		if inArc(x) {
+			in[k] = true
+		}
+	}
+	n, all := len(periods), int(math.Floor((failed[len(failed)-1]-from)/length)-math.Floor((failed[0]-from)/length))+1
+	if n < recurLeast || float64(n) < recurShare*float64(all) {
+		return nil
+	}
+	has := numberIs(inArc)
+	a := c.sides(has)
+	if a == nil {
+		return nil
+	}
+	part := max(width/length, recurFine, a.tab.b/a.tab.m)
+	a.p = min(1, float64(n)*upperBinomial(n-1, len(in)-1, part))
+	if p := c.chance(a, has); p > a.p {
+		a.p = p
+	}
+	a.value = recurWords(period, from, width, len(in), all)
+	return a
+}
+
+// shortestArc gives where the shortest part of a period begins in which all numbers lie but for some, and how long it is.
+func shortestArc(numbers []float64, stray int, length float64) (from, width float64) {
+	at := make([]float64, len(numbers))
+	for i, x := range numbers {
+		at[i] = math.Mod(x, length)
+	}
+	slices.Sort(at)
+	width = length
+	most := len(at) - 1 - stray
+	for i, x := range at {
+		j := i + most
+		end := at[j%len(at)] + float64(j/len(at))*length
+		if end-x < width {
+			from, width = x, end-x
+		}
+	}
+	return from, width
+}
+
+// recurWords writes a part of a period: "every hour between :15:02 and :15:39, in 6 of 6 hours".
+func recurWords(period time.Duration, from, width float64, in, of int) string {
+	clock := func(x float64) string {
+		return time.Unix(int64(math.Mod(x, period.Seconds())), 0).UTC().Format(time.TimeOnly)
+	}
+	a, b, periods := clock(from), clock(from+width), "periods"
+	which := fmt.Sprintf("every %.0f minutes", period.Minutes())
+	switch {
+	case period == 24*time.Hour:
+		which, a, b, periods = "every day", a+"Z", b+"Z", "days"
+	case period == time.Hour:
+		which, a, b, periods = "every hour", a[2:], b[2:], "hours"
+	default:
+		which, a, b = which+",", a[3:], b[3:]+" of each"
+	}
+	return fmt.Sprintf("%s between %s and %s, in %d of %d %s", which, a, b, in, of, periods)
 }
 
 // Time is cut into loadBins equal parts, or as many as have loadPerBin sampled requests in the mean; with fewer than loadLeast nothing is asked.

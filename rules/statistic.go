@@ -77,6 +77,18 @@ func hypergeometric(n, k, all int) (p []float64, least int) {
 	return p, least
 }
 
+// upperBinomial is the chance that at least k of n are so, each of which is with a chance of p.
+func upperBinomial(n, k int, p float64) float64 {
+	if k <= 0 || p >= 1 {
+		return 1
+	}
+	sum := 0.0
+	for i := k; i <= n; i++ {
+		sum += math.Exp(logChoose(n, i) + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
+	}
+	return min(1, sum)
+}
+
 // logChoose gives the logarithm of a binomial coefficient.
 func logChoose(n, k int) float64 {
 	a, _ := math.Lgamma(float64(n + 1))
