@@ -387,11 +387,15 @@ func (c *comparison) between() *answer {
 	return a
 }
 
-// throughoutWithin is how many times farther from either end a failure may be than one is from the next in the mean: one in twenty is farther, if they come by chance.
-const throughoutWithin = 3
+// A stretch without failures before the first of them, or after the last, may be so long as it is with a chance of throughoutChance if they come by chance, and no longer than
+// throughoutMost of the whole.
+const (
+	throughoutChance = 0.005
+	throughoutMost   = 0.5
+)
 
-// throughout says whether failures begin with the first of the requests of which the number is between two, and go on until the last: no more of those that succeeded stand before the first
-// failure, or after the last, than requests between some failures that follow each other.
+// throughout says whether failures begin with the first of the requests of which the number is between two, and go on until the last: of those that succeeded no more stand before the first
+// failure, or after the last, than chance leaves there.
 func (c *comparison) throughout(least, most float64) bool {
 	in := func(col *column, i int) bool {
 		return i < len(col.numbers) && col.numbers[i] >= least && col.numbers[i] <= most
@@ -420,7 +424,8 @@ func (c *comparison) throughout(least, most float64) bool {
 			after.Add(c.succeeded.weights[i])
 		}
 	}
-	return max(before.Estimate().N, after.Estimate().N) <= throughoutWithin*(between.Estimate().N/float64(n-1)+1)
+	b, a := before.Estimate().N, after.Estimate().N
+	return max(b, a) <= min(throughoutMost, 1-math.Pow(throughoutChance, 1/float64(n)))*(b+between.Estimate().N+a+float64(n))
 }
 
 // How close numbers must be to be steady: by a part of their median, or by seconds.
