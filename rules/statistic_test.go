@@ -52,6 +52,12 @@ func TestIntervals(t *testing.T) {
 	near(t, "high", high, 1, 1e-9)
 }
 
+func TestUpperBinomial(t *testing.T) {
+	near(t, "at least 2 of 3 heads", upperBinomial(3, 2, 0.5), 0.5, 1e-12)
+	near(t, "5 of 5 sixes", upperBinomial(5, 5, 1.0/6), math.Pow(6, -5), 1e-15)
+	near(t, "at least none", upperBinomial(5, 0, 0.1), 1, 0)
+}
+
 func TestHolm(t *testing.T) {
 	got := holm([]float64{0.01, 0.04, 0.03, 0.005})
 	for i, want := range []float64{0.03, 0.06, 0.06, 0.02} {
@@ -111,7 +117,7 @@ func (w *world) population() (failed, succeeded *people) {
 // request adds a request of a shop with three routes, two instances of which one serves uploads more often, a restart in the middle, and a third party.
 func (w *world) request(p *people, failed bool) {
 	for {
-		at := w.rnd.Float64() * 600
+		at := w.rnd.Float64() * 6 * 3600
 		route := []string{"GET /a", "GET /a", "GET /b", "POST /upload"}[w.rnd.IntN(4)]
 		size, host := 0.0, "app-1"
 		if route == "POST /upload" {
@@ -121,9 +127,10 @@ func (w *world) request(p *people, failed bool) {
 			host = "app-2"
 		}
 		started := math.Inf(-1)
-		if host == "app-2" && at > 300 {
-			started = 300
+		if host == "app-2" && at > 3*3600 {
+			started = 3 * 3600
 		}
+		client := fmt.Sprintf("203.0.113.%.0f", math.Exp(w.rnd.Float64()*5)) // a few send much
 		address := ""
 		if w.rnd.Float64() < 0.2 {
 			address = "198.51.100.7:443"
@@ -151,13 +158,22 @@ func (w *world) request(p *people, failed bool) {
 				if address == "" {
 					continue
 				}
+			case "only_one_client":
+				if client != "203.0.113.20" {
+					continue
+				}
+			case "recurs":
+				if at = math.Mod(at, 3600); at < 1700 || at > 1740 {
+					continue
+				}
+				at += 3600 * float64(w.rnd.IntN(6))
 			case "steady_wait":
 				wait = 1 + w.rnd.Float64()*0.004
 			}
 		} else if w.fault == "only_large_bodies" && size >= 65536 {
 			continue
 		}
-		texts := map[string]string{"http.route": route, "origin.instance": host, "origin.address": address}
+		texts := map[string]string{"http.route": route, "origin.instance": host, "origin.address": address, "client.address": client}
 		numbers := map[string]float64{"time": at, "http.request.body.size": size, "origin.started": started, "origin.wait": wait}
 		weight := w.weight
 		if failed {
@@ -190,7 +206,7 @@ func TestPower(t *testing.T) {
 	}{
 		{"", 4, 0}, {"", 12, 0}, {"", 60, 0}, {"", 300, 0},
 		{"only_one_route", 12, 0.9}, {"only_one_instance", 40, 0.9}, {"only_large_bodies", 9, 0.9}, {"since_start", 30, 0.8}, {"only_one_address", 12, 0.9},
-		{"steady_wait", 6, 0.9},
+		{"steady_wait", 6, 0.9}, {"only_one_client", 8, 0.9}, {"recurs", 20, 0.9},
 	} {
 		found, wrong := 0, map[string]int{}
 		for i := range tries {
