@@ -2,10 +2,10 @@ package correlate
 
 import (
 	"cmp"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -15,17 +15,21 @@ import (
 var byError = []string{"unhandled_exception", "bad_input", "resource_exhaustion", "dependency_error", "bad_config_or_secret", "bad_upstream_response", "other"}
 
 // A loggedError is what tells the error of a failure from others: its type, where in the code it is, and the words that it has whatever the request was.
-type loggedError struct{ kind, place, head, words string }
+type loggedError struct {
+	kind, file, function string
+	line                 int
+	head, words          string
+}
 
-// errorOf gives the error of a verdict. That of the origin itself is told by its place as well: the function, or the line where that is not known, as lines move from one
-// version to the next, and folders from one host to the next. That of its component is the same wherever it came up.
+// errorOf gives the error of a verdict. That of the origin itself is told by its place as well, of which folders differ from one host to the next. That of its
+// component is the same wherever it came up.
 func errorOf(c *Case) *loggedError {
 	v := c.Verdict
 	e := &loggedError{words: timeline.UsualWords(v.ErrorText)}
 	if x := v.Exception; x != nil {
 		e.kind, e.words = x.Type, timeline.UsualWords(x.Message)
 		if v.Component == "" && x.File != "" && !x.Logged {
-			e.place = path.Base(x.File) + " " + cmp.Or(x.Function, fmt.Sprint(x.Line))
+			e.file, e.function, e.line = path.Base(x.File), x.Function, x.Line
 		}
 	}
 	if v.Component == "" && v.CauseClass == "unhandled_exception" {
@@ -39,10 +43,16 @@ const likeShare = 0.5
 
 // like says whether two failures have the same error. Where no place in the code is known, what stands before the first colon stands for it.
 func (e *loggedError) like(o *loggedError) bool {
-	if e.kind != o.kind && e.kind != "" && o.kind != "" || e.place != o.place && e.place != "" && o.place != "" {
+	if e.kind != o.kind && e.kind != "" && o.kind != "" || !likeWords(e.words, o.words) {
 		return false
 	}
-	return likeWords(e.words, o.words) && (e.place != "" && o.place != "" || likeWords(e.head, o.head))
+	switch {
+	case e.file == "" || o.file == "":
+		return likeWords(e.head, o.head) || (e.kind == "") != (o.kind == "") // then the type stands before the words of one of them
+	case e.function == "" || o.function == "":
+		return e.file == o.file && e.line == o.line
+	}
+	return e.file == o.file && e.function == o.function // lines move from one version to the next
 }
 
 // likeWords says whether most words of two texts are the same.
@@ -108,7 +118,9 @@ func group(cases []*Case) []*Group {
 		}
 		g.Rule = counted(rules)[0].Route
 		if slices.Contains(byError, g.CauseClass) {
-			g.Error = counted(errors)[0].Route
+			if s := counted(errors)[0].Route; strings.ContainsFunc(s, unicode.IsLetter) {
+				g.Error = s
+			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b *Group) int { return len(b.Cases) - len(a.Cases) })

@@ -26,10 +26,12 @@ func TestGroups(t *testing.T) {
 		{"two places", []*timeline.Exception{at("no item 17", "/srv/a.py", "f", 3), at("no item 4", "/srv/a.py", "g", 9), at("no item 5", "/srv/a.py", "g", 9)}, []int{2, 1}},
 		{"one place on two hosts, in two versions", []*timeline.Exception{at("no item 17", "/srv/1/a.py", "f", 3), at("no item 4", "/srv/2/a.py", "f", 5)}, []int{2}},
 		{"lines, where no function is known", []*timeline.Exception{at("no item 17", "/srv/a.py", "", 3), at("no item 4", "/srv/a.py", "", 9)}, []int{1, 1}},
+		{"a line, of which one log tells the function too", []*timeline.Exception{at("no item 17", "/srv/a.py", "f", 3), at("no item 4", "/srv/a.py", "", 3)}, []int{2}},
 		{"one place, by two errors", []*timeline.Exception{at("no item 17", "/srv/a.py", "f", 3), at("the list is empty", "/srv/a.py", "f", 3)}, []int{1, 1}},
 		{"words alone", []*timeline.Exception{at("no such user ann", "", "", 0), at("no such user bob", "", "", 0), at("list is read-only", "", "", 0)}, []int{2, 1}},
 		{"words after what was being done", []*timeline.Exception{at("search: index out of range [3]", "", "", 0), at("render: index out of range [4]", "", "", 0)}, []int{1, 1}},
 		{"words that are half alike", []*timeline.Exception{at("cannot read order: no item [3]", "", "", 0), at("cannot render order: no item [4]", "", "", 0)}, []int{1, 1}},
+		{"words of which one log has the type apart", []*timeline.Exception{at("the list has no item", "", "", 0), {Message: "ValueError: the list has no item"}}, []int{2}},
 		{"no words", []*timeline.Exception{nil, nil, at("no item 17", "", "", 0)}, []int{2, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
