@@ -42,6 +42,8 @@ func (d *decoding) identity(name, v string) {
 	case len(v) == traceparentLength && isTraceparent(v):
 		d.traceparent(v)
 		return
+	case isCFRay(v):
+		v = v[:rayLength]
 	}
 	for i := range d.ev.Keys {
 		if d.ev.Keys[i].Name == name && d.ev.Keys[i].Value == v {
@@ -54,6 +56,8 @@ func (d *decoding) identity(name, v string) {
 // traced reads a trace header that is logged under a name of the writer's own: of no other value do these have the form.
 func (d *decoding) traced(v string) {
 	switch {
+	case isCFRay(v):
+		d.identity(timeline.KeyRequestID, v)
 	case len(v) < amznRootLength:
 	case len(v) == traceparentLength && v[:3] == "00-" && isTraceparent(v), strings.HasPrefix(v, "Root=1-"), strings.HasPrefix(v, "Self=1-"):
 		d.identity(timeline.KeyTraceID, v)
@@ -62,6 +66,28 @@ func (d *decoding) traced(v string) {
 
 // amznRootLength is that of "Root=1-EPOCH-ID".
 const amznRootLength = 40
+
+// rayLength is that of Cloudflare's ID of a request, in hexadecimal digits.
+const rayLength = 16
+
+// isCFRay says whether a value is that of Cloudflare's header CF-Ray: its ID of the request, as its own log has it, and the data centre
+// ("230b030023ae2822-SJC").
+func isCFRay(v string) bool {
+	if len(v) != rayLength+4 || v[rayLength] != '-' {
+		return false
+	}
+	for i := range rayLength {
+		if hexClass[v[i]] == 0 || 'A' <= v[i] && v[i] <= 'F' {
+			return false
+		}
+	}
+	for i := rayLength + 1; i < len(v); i++ {
+		if v[i] < 'A' || 'Z' < v[i] {
+			return false
+		}
+	}
+	return true
+}
 
 func allDigits(v string) bool {
 	for i := 0; i < len(v); i++ {
@@ -276,7 +302,7 @@ func (d *decoding) captured(v string) {
 		}
 		switch {
 		case len(one) < 11:
-		case generated(one), mayBeID(one) && (idShape.in(one, &d.match) || uniqueID(one)):
+		case generated(one), isCFRay(one), mayBeID(one) && (idShape.in(one, &d.match) || uniqueID(one)):
 			d.identity(timeline.KeyRequestID, one)
 		}
 	}
