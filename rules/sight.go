@@ -33,6 +33,7 @@ const (
 type eye struct {
 	system string // of the one before
 	role   timeline.Role
+	raised bool   // whether it was of an exception
 	look   *look  // at it; nil as long as there was none
 	key    []byte // see look.appendSeen
 }
@@ -40,11 +41,11 @@ type eye struct {
 // see gives what the signals say of an event of which it is known what it says in words.
 func (t *signalTable) see(e *timeline.Event, text string, by *eye) sight {
 	l := by.look
-	if l == nil || e.System != by.system || e.Role != by.role {
+	if l == nil || e.System != by.system || e.Role != by.role || (e.Exception != nil) != by.raised {
 		if l = t.lookAt(e); l == nil {
 			return sight{}
 		}
-		by.system, by.role, by.look = e.System, e.Role, l
+		by.system, by.role, by.raised, by.look = e.System, e.Role, e.Exception != nil, l
 	}
 	if len(text) > sightsBytes {
 		return l.see(e, text)

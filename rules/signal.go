@@ -278,11 +278,14 @@ var languages = []string{
 }
 
 // isApplication says whether a record is an application's, so that texts of libraries
-// and drivers may stand in it: not a proxy's, a gateway's, a dependency's or an orchestrator's.
+// and drivers may stand in it: not a proxy's, a gateway's, a dependency's or an orchestrator's. An exception in a web server's log
+// is a program's that runs in it, as with mod_php and mod_wsgi, or whose words it quotes.
 // language says whether what wrote it is one of languages.
 func isApplication(e *timeline.Event, language bool) bool {
 	switch e.Role {
-	case timeline.RoleGateway, timeline.RoleProxy, timeline.RoleDependency:
+	case timeline.RoleGateway, timeline.RoleProxy:
+		return language || e.Exception != nil
+	case timeline.RoleDependency:
 		return language
 	}
 	return e.System != "kubernetes"
