@@ -22,7 +22,7 @@ type StreamName struct{ Service, Host string }
 // streams of its writer.
 var kindWords = wordSet(`access acces error errors err out output stdout stderr stdin std journal log logs logging json
 	jsonl ndjson csv tsv txt debug info warn warning notice fatal trace traces span spans slow query queries audit event events
-	request requests console current main local system default combined general other vhosts vhost ssl localhost
+	request requests http console current main local system default combined general other vhosts vhost ssl localhost
 	syslog messages kern kernel daemon auth user mail secure dmesg boot cron
 	app application server service process program production development staging test prod dev`)
 
@@ -79,6 +79,8 @@ var (
 	setRE    = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
 	// Distributions put the version into the name: php8.2-fpm (Debian), php82-fpm (SUSE, Remi's).
 	phpRE = regexp.MustCompile(`^php\d[\d.]*(?:-(?:php-)?fpm)?$`)
+	// What Cloudflare's Logpush calls a batch: from when until when it is, and a number.
+	batchRE = regexp.MustCompile(`^\d{8}T\d{6}Z_\d{8}T\d{6}Z_[0-9a-f]+$`)
 	// What Windows calls the directories and files of IIS, by the number of a site, and of HTTP.sys.
 	iisRE = regexp.MustCompile(`(?i)^(?:w3svc\d+|httperr\d*|logfiles|inetpub)$`)
 )
@@ -118,7 +120,8 @@ func NameStreams(streams []StreamHint) []StreamName {
 				telling = append(telling, d)
 			}
 		}
-		if len(telling) == 0 && len(dirs) > 0 {
+		only := len(telling) == 0 // a directory can only say what kind of logs it holds
+		if only && len(dirs) > 0 {
 			// nginx/access.log beside haproxy/haproxy.log
 			for j := len(dirs) - 1; j >= 0 && len(telling) == 0; j-- {
 				if !isNumeric(dirs[j]) && !placeWords[dirs[j]] && dirs[j] != "log" && dirs[j] != "logs" {
@@ -132,6 +135,8 @@ func NameStreams(streams []StreamHint) []StreamName {
 			out[i].Service = own
 		case runs[inDir{path.Dir(s.Path), runsIn[s.System]}] != "":
 			out[i].Service = runs[inDir{path.Dir(s.Path), runsIn[s.System]}]
+		case only && len(telling) > 0 && len(SoftwareIn(telling[0])) == 0 && s.System != "" && !isLanguage(s.System):
+			out[i].Service = s.System
 		case len(telling) > 0:
 			out[i].Service = serviceInDir(telling[len(telling)-1])
 		default:
@@ -358,7 +363,7 @@ func kindName(file, system string) string {
 			return w
 		}
 	}
-	if softwareWords[system] && !isLanguage(system) {
+	if system != "" && !isLanguage(system) {
 		return system
 	}
 	if hexIDRE.MatchString(base) {
@@ -392,12 +397,12 @@ func trimKinds(name string) string {
 // neverTrimmed are words that say only a kind when they stand alone but end the
 // names of services: mail-server, user-service, staging.
 var neverTrimmed = wordSet(`app application server service process program system main local default user mail auth
-	query event events audit test prod dev production development staging`)
+	query event events http audit test prod dev production development staging`)
 
 // isKind says whether a name only says what kind of log it is: all its words do, or
 // are numbers, dates or IDs.
 func isKind(name string) bool {
-	if hexIDRE.MatchString(name) || phpRE.MatchString(name) || iisRE.MatchString(name) {
+	if hexIDRE.MatchString(name) || batchRE.MatchString(name) || phpRE.MatchString(name) || iisRE.MatchString(name) {
 		return true
 	}
 	for _, w := range splitWords(name) {
@@ -433,4 +438,6 @@ func splitWords(name string) []string {
 	return strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("-_.: @", r) })
 }
 
-func isNumeric(s string) bool { return strings.Trim(s, "0123456789-_.T:Z") == "" }
+func isNumeric(s string) bool {
+	return strings.Trim(s, "0123456789-_.:TtZz") == "" && strings.ContainsAny(s, "0123456789")
+}
