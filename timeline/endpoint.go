@@ -235,7 +235,7 @@ func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 // vote learns from one whole request. A peer that spells a hop's host or service names
 // it. Of the rest, a call and a hop belong together if the hop's duration fits into the
 // call's and comes nearest to it: hops below the callee are shorter, hops above it
-// longer. Each hop answers one call. prior is what an earlier vote found, nil at first: a
+// longer; what was measured coarsely comes after what was not. Each hop answers one call. prior is what an earlier vote found, nil at first: a
 // hop at a place that it knows under another peer is no candidate.
 func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 	d.attend(hops, calls)
@@ -298,29 +298,26 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		}
 		window, windowOK := callLength(c)
 		own, ownOK := hopLength(c.Caller)
-		above := map[*Hop]bool{c.Caller: true}
-		for h := calledBy[c.Caller]; h != nil && !above[h]; h = calledBy[h] {
-			above[h] = true
-		}
 		for _, h := range hops {
-			if above[h] || itself(h, c.Caller) || elsewhere(c, h) || d.claimedElse(c.Peer, h) || prior.denies(c, h) || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
+			if isAbove(h, c.Caller, calledBy) || itself(h, c.Caller) || elsewhere(c, h) || d.claimedElse(c.Peer, h) || prior.denies(c, h) || !canAnswer(h, c) || prior.calls(h, c.Caller.Service) || prior.above(h.Service, c.Caller.Service) {
 				continue
 			}
 			length, ok := hopLength(h)
-			if !ok || !windowOK || !within(length, window) || ownOK && !within(length, own) {
+			if !ok || !windowOK || !within(length, window) || !within(callsLength(h), window) || ownOK && !within(length, own) {
 				continue
 			}
 			fitting[c] = append(fitting[c], h)
 			if winner[c] != nil || taken[h] || prior.otherPeer(c, h) {
 				continue
 			}
-			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs()})
+			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs() + window.res + length.res})
 		}
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.gap, b.gap) })
 	for _, p := range pairs {
-		if winner[p.c] == nil && !taken[p.h] {
+		if winner[p.c] == nil && !taken[p.h] && !isAbove(p.h, p.c.Caller, calledBy) {
 			give(p.c, p.h, 1)
+			calledBy[p.h] = p.c.Caller
 		}
 	}
 	for c, hops := range fitting {
@@ -330,6 +327,19 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			}
 		}
 	}
+}
+
+// isAbove says whether a hop is another or called it, by itself or through others.
+func isAbove(h, below *Hop, calledBy map[*Hop]*Hop) bool {
+	for range len(calledBy) + 1 {
+		if h == below {
+			return true
+		}
+		if below = calledBy[below]; below == nil {
+			break
+		}
+	}
+	return false
 }
 
 // groupOf is the name of the group of servers to which a call's peer belongs, where the caller's record tells it beside the peer; "" if it does not.
@@ -483,13 +493,34 @@ func callLength(c *Call) (length, bool) {
 	}
 	for _, o := range c.Record.Calls {
 		if o.Peer == c.Peer && o.Timed {
-			return length{o.Duration, c.Record.Stamp.DurationResolution}, true
+			return outcallLength(o, c.Record.Event), true
 		}
 	}
 	if c.Record.Stamp.HasDuration() {
 		return length{c.Record.Duration, c.Record.Stamp.DurationResolution}, true
 	}
 	return length{}, false
+}
+
+// outcallLength gives how long a call lasted of which a record tells: one that is no multiple of the record's resolution was written more finely.
+func outcallLength(o Outcall, e *Event) length {
+	res := e.Stamp.DurationResolution
+	if res > time.Millisecond && o.Duration%res != 0 {
+		res = time.Millisecond
+	}
+	return length{o.Duration, res}
+}
+
+// callsLength gives the length of the longest call of which the record of a hop's exchange tells; the exchange lasted no less.
+func callsLength(h *Hop) (out length) {
+	if s := h.span(); s != nil {
+		for _, o := range s.Calls {
+			if o.Timed && o.Duration > out.d {
+				out = outcallLength(o, s.Event)
+			}
+		}
+	}
+	return out
 }
 
 // count learns who calls whom from a request whose calls have their callees.
