@@ -269,6 +269,9 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 					give(c, h, 3)
 				case onlyCall(c, calls):
 					winner[c] = h
+					if sp.skipped || sp.Candidates > 1 {
+						break
+					}
 					d.reach(peerOf(c), place{h.Service, h.Host})
 					if g := groupOf(c); g != "" {
 						d.reach(peerAt{peer: g}, place{service: h.Service})
@@ -367,26 +370,33 @@ func (b *EndpointBook) peers() map[peerAt]bool {
 	return out
 }
 
-// byReaching adds the peers of which nothing else tells who answers there and at which one service alone was found.
+// byReaching adds the peers of which nothing else tells who answers there and at which nearly always one service was found.
 func (d *bookDraft) byReaching(b *EndpointBook) {
 	known := b.peers()
 	for at, places := range d.reached {
-		e := Endpoint{Peer: at.peer, From: at.from}
-		one := !known[at]
+		if known[at] {
+			continue
+		}
+		byService, all := map[string]int{}, 0
 		for p, n := range places {
-			switch {
-			case e.Seen == 0:
-				e.Service, e.Host = p.service, p.host
-			case e.Service != p.service:
-				one = false
-			case e.Host != p.host:
-				e.Host = ""
+			byService[p.service] += n
+			all += n
+		}
+		service, n := most(byService)
+		if n < saidLeast || float64(n) < saidShare*float64(all) {
+			continue
+		}
+		byHost := map[string]int{}
+		for p, k := range places {
+			if p.service == service {
+				byHost[p.host] += k
 			}
-			e.Seen += n
 		}
-		if one && e.Seen >= saidLeast {
-			b.Endpoints = append(b.Endpoints, e)
+		e := Endpoint{Peer: at.peer, From: at.from, Service: service, Seen: n, Rivals: all - n}
+		if len(byHost) == 1 {
+			e.Host, _ = most(byHost)
 		}
+		b.Endpoints = append(b.Endpoints, e)
 	}
 }
 

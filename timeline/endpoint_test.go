@@ -34,3 +34,35 @@ func TestVoteCoarse(t *testing.T) {
 		t.Errorf("got %+v, want %+v", book.Endpoints, want)
 	}
 }
+
+// TestByReaching: who answers at a peer of which no durations tell is the one service that nine of ten exchanges were found at, on the host at which
+// all of them were.
+func TestByReaching(t *testing.T) {
+	d := newBookDraft(nil, listeners{})
+	for range 20 {
+		d.reach(peerAt{peer: "be_web/web1"}, place{"web", "w1"})
+		d.reach(peerAt{peer: "be_web/web2"}, place{"web", "w2"})
+		d.reach(peerAt{peer: "be_other/x"}, place{"web", "w2"})
+	}
+	d.reach(peerAt{peer: "be_web/web2"}, place{"web", "w1"})
+	d.reach(peerAt{peer: "be_web/web1"}, place{"shop", "s1"})
+	for range 5 {
+		d.reach(peerAt{peer: "be_other/x"}, place{"shop", "s1"})
+	}
+	want := []Endpoint{{Peer: "be_web/web1", Service: "web", Host: "w1", Seen: 20, Rivals: 1}, {Peer: "be_web/web2", Service: "web", Seen: 21}}
+	if b := d.book(); !slices.Equal(b.Endpoints, want) {
+		t.Errorf("got %+v, want %+v", b.Endpoints, want)
+	}
+}
+
+// TestRankLinks: a log is told from the neighbour of another one by what IDs tie too.
+func TestRankLinks(t *testing.T) {
+	at := func(service string) bench { return bench{place: place{service, service + "-1"}} }
+	far := &kinLink{upper: at("edge"), lower: at("web")}
+	near := &kinLink{upper: at("lb"), lower: at("web")}
+	links := []*kinLink{far, near}
+	rankLinks(links, &EndpointBook{Edges: []Edge{{Caller: "edge", Callee: "lb", Calls: alikeLeast}}})
+	if links[0] != near || near.depth != 1 || far.depth != 2 {
+		t.Errorf("the first link is of %s, at a depth of %d; edge is %d from web", links[0].upper.service, near.depth, far.depth)
+	}
+}

@@ -129,7 +129,7 @@ func (c *collector) kinLinks(ends map[bench][]*end, read hostWindows) []*kinLink
 		}
 	}
 	out = ofOneSystem(out)
-	rankLinks(out)
+	rankLinks(out, c.book)
 	return out
 }
 
@@ -417,14 +417,32 @@ func meanLength(es []*end) time.Duration {
 }
 
 // rankLinks finds how many logs are above each one, and the longest way that each link stands for, and puts the links in the order in which
-// exchanges are joined by them: two logs of one service first, then neighbours, the outermost first.
-func rankLinks(links []*kinLink) {
+// exchanges are joined by them: two logs of one service first, then neighbours, the outermost first. The book tells which logs IDs tie to each other,
+// between which there is no link.
+func rankLinks(links []*kinLink, book *EndpointBook) {
 	below := map[bench][]bench{}
 	above := map[bench]int{}
+	linked := map[[2]bench]bool{}
+	benches := map[bench]bool{}
+	add := func(upper, lower bench) {
+		if !linked[[2]bench{upper, lower}] {
+			linked[[2]bench{upper, lower}] = true
+			below[upper] = append(below[upper], lower)
+			above[lower]++
+		}
+	}
 	for _, l := range links {
+		benches[l.upper], benches[l.lower] = true, true
 		if !l.twin {
-			below[l.upper] = append(below[l.upper], l.lower)
-			above[l.lower]++
+			add(l.upper, l.lower)
+		}
+	}
+	all := slices.SortedFunc(maps.Keys(benches), compareBenches)
+	for _, upper := range all {
+		for _, lower := range all {
+			if e := book.Edge(upper.service, lower.service); upper.service != lower.service && e.Calls-e.Silent >= alikeLeast {
+				add(upper, lower)
+			}
 		}
 	}
 	ways := ways{below, map[[2]bench]int{}}
