@@ -81,6 +81,9 @@ var (
 	phpRE = regexp.MustCompile(`^php\d[\d.]*(?:-(?:php-)?fpm)?$`)
 	// What Cloudflare's Logpush calls a batch: from when until when it is, and a number.
 	batchRE = regexp.MustCompile(`^\d{8}T\d{6}Z_\d{8}T\d{6}Z_[0-9a-f]+$`)
+	// What Azure Monitor calls an hour's file, and the directories of a day's hours.
+	hourRE = regexp.MustCompile(`^PT\d+[HM]$`)
+	partRE = regexp.MustCompile(`^(?:y|m|d|h|year|month|day|hour)=\d+$`)
 	// What Windows calls the directories and files of IIS, by the number of a site, and of HTTP.sys.
 	iisRE = regexp.MustCompile(`(?i)^(?:w3svc\d+|httperr\d*|logfiles|inetpub)$`)
 )
@@ -402,7 +405,7 @@ var neverTrimmed = wordSet(`app application server service process program syste
 // isKind says whether a name only says what kind of log it is: all its words do, or
 // are numbers, dates or IDs.
 func isKind(name string) bool {
-	if hexIDRE.MatchString(name) || batchRE.MatchString(name) || phpRE.MatchString(name) || iisRE.MatchString(name) {
+	if hexIDRE.MatchString(name) || batchRE.MatchString(name) || hourRE.MatchString(name) || partRE.MatchString(name) || phpRE.MatchString(name) || iisRE.MatchString(name) {
 		return true
 	}
 	for _, w := range splitWords(name) {
@@ -427,7 +430,7 @@ func isKindDir(name string) bool {
 			number = true
 		}
 	}
-	return words == 0 || !number
+	return words == 0 || !number || partRE.MatchString(name)
 }
 
 func splitWords(name string) []string {

@@ -68,7 +68,7 @@ func compareCalls(a, b *Call) int {
 }
 
 // tellErrorPages finds the calls by which a gateway got the page for a failure: the callee answered well, to another path than the
-// request's, and the gateway sent the failure all the same. Its record may give its own status as the callee's, as Traefik's does for the
+// request's and none to which the gateway says it passed it on, and the gateway sent the failure all the same. Its record may give its own status as the callee's, as Traefik's does for the
 // service of its middleware Errors, and names no other call then: what others answered before is what it made the failure of.
 func tellErrorPages(h *Hop) {
 	own := h.span()
@@ -82,7 +82,8 @@ func tellErrorPages(h *Hop) {
 			continue
 		}
 		page := c.Callee.span().Attrs
-		if asked := page.Get("url.path"); path != "" && asked != "" && asked != path && page.Get("http.request.method") == "GET" {
+		target, _, _ := strings.Cut(c.Target, "?")
+		if asked := page.Get("url.path"); path != "" && asked != "" && asked != path && asked != target && page.Get("http.request.method") == "GET" {
 			c.Purpose, c.Received, c.Unsure, c.OwnMade, found = ErrorPage, c.Callee.Sent, false, false, true
 		}
 	}
@@ -563,7 +564,7 @@ func ownError(h *Hop) *Joined {
 }
 
 // speaksOf says whether an error of the caller names the call: its peer, its callee,
-// its target, its error text, or the status that it brought.
+// its target, its error text, or the status that it brought; or is of a wait that was too long, as the call was.
 func speaksOf(e *Joined, c *Call) bool {
 	text := e.Body + "\n" + e.Exception.Type + "\n" + e.Exception.Message + "\n" + string(e.Raw)
 	has := func(s string) bool { return len(s) >= 3 && strings.Contains(text, s) }
@@ -585,11 +586,17 @@ func speaksOf(e *Joined, c *Call) bool {
 		}
 	}
 	message := errorText(e.Event)
+	if c.Ended == GaveUp && timeoutWords.MatchString(message) {
+		return true
+	}
 	if c.Received.Known() {
 		return !c.OwnMade && containsWord(message, c.Received.String())
 	}
 	return c.Record == nil && c.Sent.Failed() && containsWord(message, c.Sent.String()) && answerWords.MatchString(message)
 }
+
+// timeoutWords are words by which an error says that a wait was too long.
+var timeoutWords = regexp.MustCompile(`(?i)timed? ?out|timeout`)
 
 // answerStatus is a status of failure that stands alone.
 var answerStatus = regexp.MustCompile(`(?:^|[^\w.:/-])([45]\d\d)(?:[^\w.-]|$)`)
