@@ -76,7 +76,9 @@ var (
 	containerRE = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*)_([a-z0-9][a-z0-9-]*)_([a-z0-9][a-z0-9-]*)-[0-9a-f]{64}$`)
 	// NAMESPACE_POD_UID, as in /var/log/pods.
 	podDirRE = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)_([a-z0-9][a-z0-9.-]*)_([0-9a-f-]{32,36})$`)
-	setRE    = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
+	// What the stream of a task of ECS is called, PREFIX/CONTAINER/TASK, where it is exported; the prefix is mostly "ecs".
+	taskRE = regexp.MustCompile(`^(?:ecs-)?(.+)-[0-9a-f]{32}$`)
+	setRE  = regexp.MustCompile(`^(.+)-\d{1,3}$`) // a pod of a StatefulSet
 	// Distributions put the version into the name: php8.2-fpm (Debian), php82-fpm (SUSE, Remi's).
 	phpRE = regexp.MustCompile(`^php\d[\d.]*(?:-(?:php-)?fpm)?$`)
 	// What Cloudflare's Logpush calls a batch: from when until when it is, and a number.
@@ -313,6 +315,9 @@ func serviceInName(file string, has func(string) bool) string {
 	if m := podRE.FindStringSubmatch(base); m != nil && strings.ContainsAny(m[2]+m[3], "2456789") {
 		base = m[1]
 	}
+	if m := taskRE.FindStringSubmatch(base); m != nil {
+		base = m[1]
+	}
 	if base == "" || isKind(base) {
 		return ""
 	}
@@ -336,6 +341,9 @@ func serviceInDir(dir string) string {
 		return dir[:12] // as Docker shortens the IDs of containers
 	}
 	if m := podRE.FindStringSubmatch(dir); m != nil && strings.ContainsAny(m[2]+m[3], "2456789") {
+		return m[1]
+	}
+	if m := taskRE.FindStringSubmatch(dir); m != nil {
 		return m[1]
 	}
 	return dir
