@@ -416,6 +416,9 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	if e.Exception != nil && anyHolds(c.uncaught, d) {
 		e.Exception.Escaped = true
 	}
+	if e.Exception != nil && anyHolds(c.madeUp, d) {
+		e.Exception = nil
+	}
 	e.Failed = anyHolds(c.failed, d) && c.containsLiteral(rec)
 	return true
 }

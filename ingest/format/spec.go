@@ -71,6 +71,7 @@ type spec struct {
 	Ended        *tableSpec        `yaml:"ended"`
 	Lifecycle    map[string]list   `yaml:"lifecycle"` // name -> patterns over body
 	Uncaught     []condSpec        `yaml:"uncaught"`  // when the exception was caught by nothing
+	MadeUp       []condSpec        `yaml:"made_up"`   // when the exception is one that the logger made of the status alone
 	Failed       failedSpec        `yaml:"failed"`
 	Samples      []sampleSpec      `yaml:"samples"`
 	Native       *nativeSpec       `yaml:"native"` // native: a server's own format string, in place of pattern and fields
@@ -255,6 +256,7 @@ type compiled struct {
 	cut       *cut
 	lifecycle []lifecycleRule
 	uncaught  []cond
+	madeUp    []cond
 	failed    []cond
 	literals  [][]byte
 	life      func() lifeLiterals
@@ -508,6 +510,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		}
 	}
 	c.uncaught = k.conds(at("uncaught"), sp.Uncaught)
+	c.madeUp = k.conds(at("made_up"), sp.MadeUp)
 	c.failed = k.conds(at("failed", "any"), sp.Failed.Any)
 	for i, l := range sp.Failed.Literals {
 		if l == "" {

@@ -279,11 +279,11 @@ var aliasTable = map[string]string{
 
 	"http.request.method": `http.request.method method http.method http_method request_method requestMethod req.method verb`,
 	"url.target":          `path url.path url_path uri request_uri http.target http.path request_path requestPath requestUri req.url`,
-	"url.full":            `url url.full http.url request_url requestUrl`,
+	"url.full":            `url url.full http.url request_url requestUrl err.extensions.response.url`,
 	"url.query":           `url.query query query_string`,
 	"http.route":          `http.route route http_route endpoint`,
 	"http.response.status_code": `http.response.status_code http.status_code status status_code statusCode http_status
-		response_status response.status res.statusCode httpStatus response_code`,
+		response_status response.status res.statusCode httpStatus response_code err.extensions.response.status`,
 	"rpc.grpc.status_code":     `rpc.grpc.status_code rpc.response.status_code grpc_status grpc.code grpc_code grpc_status_number`,
 	"client.address":           `client.address req.remoteAddress client_ip clientIp client_addr remote_addr remoteAddr remote_ip remote client ip http.client_ip net.peer.ip`,
 	"network.peer.address":     `network.peer.address peer.address`,
