@@ -44,3 +44,18 @@ func TestSpecialGuest(t *testing.T) {
 		}
 	}
 }
+
+// TestTracebacksUnderTheHead: the lines of a traceback of which each bears the head of the log's lines belong to the record before, so that a log of many errors
+// is read by its own format and not by one that reads them one by one.
+func TestTracebacksUnderTheHead(t *testing.T) {
+	head := "2026-03-01 12:00:07.655 7 "
+	access := head + `INFO nova.api.openstack.requestlog [None req-5d0c7a52-1b3e-4f5a-9d7e-0a1b2c3d4e5f u p - - default default] 10.0.0.9 "GET /v2.1/flavors" status: 500 len: 15 microversion: 2.1 time: 0.012345` + "\n"
+	trace := head + "ERROR nova.api.openstack.wsgi [None req-5d0c7a52-1b3e-4f5a-9d7e-0a1b2c3d4e5f u p - - default default] Unexpected exception in API method: KeyError: '7'\n"
+	for _, l := range []string{"Traceback (most recent call last):", `  File "/srv/nova/api/servers.py", line 63, in show`, `    return flavors["7"]`, "KeyError: '7'", ""} {
+		trace += head + "ERROR nova.api.openstack.wsgi " + l + "\n"
+	}
+	thrown := head + "INFO nova.api.openstack.wsgi [None req-5d0c7a52-1b3e-4f5a-9d7e-0a1b2c3d4e5f u p - - default default] HTTP exception thrown: Unexpected API Error.\n<class 'KeyError'>\n"
+	if det := Builtin().Detect([]byte(strings.Repeat(access+trace+thrown, 9))); det.Format == nil || det.Format.Name != "openstack" {
+		t.Errorf("read by %v, want openstack", det.Format)
+	}
+}
