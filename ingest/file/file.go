@@ -93,6 +93,8 @@ type stream struct {
 	shared bool
 	// reference is a time near the end of the stream; zero to take each file's own.
 	reference time.Time
+	// dates is the order of the stream's dates of numbers alone.
+	dates format.DateOrder
 }
 
 // A filePart is one file of a stream.
@@ -400,7 +402,7 @@ func (s *Source) share(p *filePart, f *format.Format, head []byte) float64 {
 
 // options for reading a part in the format.
 func (s *Source) options(p *filePart, f *format.Format) format.Options {
-	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: p.stream.reference, MaxRecord: s.config.MaxRecord, Looks: &p.looks}
+	o := format.Options{Format: f, Fixed: s.config.Format != nil, Zone: s.config.Zone, Reference: p.stream.reference, Dates: p.stream.dates, MaxRecord: s.config.MaxRecord, Looks: &p.looks}
 	switch {
 	case !p.reference.IsZero():
 		o.Reference = p.reference
@@ -414,8 +416,8 @@ func (s *Source) options(p *filePart, f *format.Format) format.Options {
 // range of time.
 func (s *Source) inspect(ctx context.Context) error {
 	type seen struct {
-		last     time.Time
-		yearless bool
+		last    time.Time
+		undated bool // the reference tells its year, or which number of its dates is the day
 	}
 	looks := make([]seen, len(s.streams))
 	err := parallel(ctx, len(s.streams), func(i int) {
@@ -434,12 +436,19 @@ func (s *Source) inspect(ctx context.Context) error {
 			}
 		}
 		newest := st.parts[len(st.parts)-1]
+		heads := map[*filePart][]byte{}
 		for _, p := range st.ends() {
-			head, err := p.head()
-			if err != nil {
+			if head, err := p.head(); err == nil {
+				heads[p] = head
+			}
+		}
+		looks[i].undated = !s.orderDates(st, heads)
+		for _, p := range st.ends() {
+			head, ok := heads[p]
+			if !ok {
 				continue
 			}
-			looks[i].yearless = looks[i].yearless || s.yearless(p, st.format, head)
+			looks[i].undated = looks[i].undated || s.yearless(p, st.format, head)
 			from, to := s.stamps(p, st.format, head, see)
 			if p == newest {
 				if int64(len(head)) < p.size { // else the head is all
@@ -449,7 +458,7 @@ func (s *Source) inspect(ctx context.Context) error {
 				}
 				looks[i].last = to
 			}
-			if !looks[i].yearless {
+			if !looks[i].undated {
 				s.saw(from, to)
 			}
 		}
@@ -467,21 +476,22 @@ func (s *Source) inspect(ctx context.Context) error {
 		return err
 	}
 	s.settleFormats()
-	// Stamps without a year are read by the time at which their file was last
+	// Stamps without a year, or of which two numbers may be the day, are read by the time at which their file was last
 	// written, which a copy or a clone of a repository does not keep. What the other
-	// streams say of the year is better.
+	// streams say is better.
 	var latest time.Time
 	for _, l := range looks {
-		if !l.yearless && l.last.After(latest) {
+		if !l.undated && l.last.After(latest) {
 			latest = l.last
 		}
 	}
 	for i, l := range looks {
-		if !l.yearless {
+		if !l.undated {
 			continue
 		}
 		st := s.streams[i]
 		st.reference = latest
+		s.orderByReference(st)
 		s.dateParts(st)
 		for _, p := range st.ends() {
 			if head, err := p.head(); err == nil {
@@ -566,64 +576,6 @@ func (s *Source) stamps(p *filePart, f *format.Format, text []byte, see func(*ti
 			}
 			return true
 		})
-	}
-}
-
-// yearless says whether the part's stamps have no year of their own: they are read
-// otherwise if the file is held to be older.
-func (s *Source) yearless(p *filePart, f *format.Format, head []byte) bool {
-	a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
-	return !s.firstStamp(p, f, head, a).Equal(s.firstStamp(p, f, head, a.AddDate(-4, 0, 0)))
-}
-
-// firstStamp gives the first stamp of a stretch of a part if the part is held to be of ref.
-func (s *Source) firstStamp(p *filePart, f *format.Format, text []byte, ref time.Time) (at time.Time) {
-	o := s.options(p, f)
-	o.Reference = ref
-	r, err := s.config.Formats.NewReader(bytes.NewReader(text), o)
-	for err == nil && at.IsZero() {
-		var rec format.Record
-		if rec, err = r.Next(); err == nil {
-			_ = r.Decode(rec, func(e *timeline.Event) bool { at = e.Time; return at.IsZero() })
-		}
-	}
-	return at
-}
-
-// dateParts finds the day of the last record of each part of a stream whose stamps are
-// times of the day alone: the one that brings it nearest to the time at which the part is
-// held to end. The records before it are of that day or of the one before, whatever the
-// zone is that they do not write. Note: a part of more than a day is taken for one day.
-func (s *Source) dateParts(st *stream) {
-	newest := st.parts[len(st.parts)-1]
-	end := s.options(newest, st.format).Reference
-	for _, p := range st.parts {
-		text := p.tail()
-		if len(text) == 0 {
-			var err error
-			if text, err = p.head(); err != nil {
-				continue
-			}
-		}
-		a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
-		if s.firstStamp(p, st.format, text, a.AddDate(0, 0, 1)).Sub(s.firstStamp(p, st.format, text, a)) != 24*time.Hour {
-			continue
-		}
-		near := end
-		// What the files say of the parts before counts if it fits the newest.
-		if p != newest && p.info != nil && newest.info != nil && newest.info.ModTime().Sub(end).Abs() < 48*time.Hour {
-			near = p.info.ModTime()
-		}
-		p.reference = near.Add(12 * time.Hour)
-		var last time.Time
-		s.stamps(p, st.format, text, func(e *timeline.Event) {
-			if !e.Time.IsZero() {
-				last = e.Time
-			}
-		})
-		if p.reference = near; !last.IsZero() {
-			p.reference = last.Add(time.Minute) // lines may be out of order
-		}
 	}
 }
 

@@ -594,6 +594,34 @@ func TestDayOfOtherStreams(t *testing.T) {
 	}
 }
 
+// Which number of a date is the day is told by another date of the stream, else by when the other streams end.
+func TestOrderOfDates(t *testing.T) {
+	many := strings.Repeat("04/02/2026 11:00:00 ERROR x\n", 3000)
+	for _, c := range []struct{ name, app, edge, want string }{
+		{"the day by another date", "31/01/2026 10:00:00 ERROR a\n03/02/2026 10:00:00 ERROR b\n", "03/Mar/2026", "2026-01-31 10:00:00, 2026-02-03 10:00:00"},
+		{"the month by another date", "01/31/2026 10:00:00 ERROR a\n02/03/2026 10:00:00 ERROR b\n", "02/Mar/2026", "2026-01-31 10:00:00, 2026-02-03 10:00:00"},
+		{"the day by its end", "03/02/2026 10:00:00 ERROR a\n" + many + "28/02/2026 10:00:00 ERROR b\n", "02/Mar/2026", "2026-02-03 10:00:00, 2026-02-28 10:00:00"},
+		{"the day by other streams", "03/02/2026 10:00:00 ERROR a\n04/02/2026 10:00:00 ERROR b\n", "04/Feb/2026", "2026-02-03 10:00:00, 2026-02-04 10:00:00"},
+		{"the month by other streams", "03/02/2026 10:00:00 ERROR a\n04/02/2026 10:00:00 ERROR b\n", "03/Apr/2026", "2026-03-02 10:00:00, 2026-04-02 10:00:00"},
+		{"a message speaks of a date", "2026-02-03 10:00:00 ERROR since 03/02/2026 10:00:00\n", "02/Mar/2026", "2026-02-03 10:00:00"},
+	} {
+		dir := tree(t, map[string]string{
+			"app-1/orders.log":  c.app,
+			"edge-1/access.log": "10.0.0.9 - - [" + c.edge + ":10:00:00 +0000] \"GET /a HTTP/1.1\" 200 17\n",
+		})
+		var got []string
+		for e, err := range open(t, ingest.Config{Formats: format.Builtin()}, dir).Events(t.Context(), timeline.Filter{Any: []timeline.Want{failures}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(e.Raw) != "04/02/2026 11:00:00 ERROR x" {
+				got = append(got, e.Time.UTC().Format(time.DateTime))
+			}
+		}
+		want(t, c.name, got, strings.Split(c.want, ", ")...)
+	}
+}
+
 // TestSampleAloneIsThatOfAWholePass compares what is found from place to place with what a pass finds that reads all.
 func TestSampleAloneIsThatOfAWholePass(t *testing.T) {
 	var log strings.Builder

@@ -19,9 +19,10 @@ const maxAttrs = 256
 // decoding is the state of reading one record. Its memory is used again for the
 // next one; strings that go into the event are owned by the event.
 type decoding struct {
-	ev  timeline.Event
-	ref time.Time      // for stamps without a year
-	loc *time.Location // of stamps that write no zone; nil if it is not known
+	ev    timeline.Event
+	ref   time.Time // for stamps without a year
+	dates DateOrder
+	loc   *time.Location // of stamps that write no zone; nil if it is not known
 
 	recordParts
 	placed [nameSlots]uint8 // of each slot that is named, where in the attributes the first one with it stands
@@ -555,7 +556,7 @@ func (d *decoding) stamp(c *compiled) bool {
 		for _, l := range c.layouts {
 			st, ok := d.last.read(l, v, loc)
 			if !ok {
-				if st, ok = parseStamp(l, v, loc, d.ref); !ok {
+				if st, ok = parseStamp(l, v, loc, d.ref, d.dates); !ok {
 					continue
 				}
 				d.last.remember(l, v, &st)

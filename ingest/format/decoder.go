@@ -19,7 +19,7 @@ func NewDecoder(o Options) *Decoder {
 	if o.Reference.IsZero() {
 		o.Reference = time.Now()
 	}
-	return &Decoder{o.Format.c, newDecoding(o.Reference, o.Zone)}
+	return &Decoder{o.Format.c, o.decoding()}
 }
 
 // Decode gives the events of one record, or, of a format of tracing, those of a whole

@@ -255,7 +255,7 @@ func (s *Set) choose(lines [][]byte, among []*Format, o *Options, depth int, out
 	for i := range lines {
 		lines[i] = plain(lines[i])
 	}
-	d := newDecoding(o.Reference, o.Zone)
+	d := o.decoding()
 	scanned := scanAll(lines)
 	glimpses := make([]glimpse, len(lines))
 	for i := range lines {
@@ -426,7 +426,7 @@ func (s *Set) peelHead(w *Format, lines [][]byte, o *Options, depth int, outer [
 	var groups []*group
 	byKind := map[uint64]*group{}
 	open := map[uint64][]byte{} // an inner line that goes on
-	d := newDecoding(o.Reference, o.Zone)
+	d := o.decoding()
 	for _, l := range lines {
 		p, ok := d.peel(w.c, l)
 		if !ok {

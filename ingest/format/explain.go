@@ -40,7 +40,7 @@ func (s *Set) Explain(head []byte, f *Format) []Evidence {
 		if c.wraps == nil {
 			break
 		}
-		d := newDecoding(o.Reference, o.Zone)
+		d := o.decoding()
 		var inner [][]byte
 		for _, l := range lines {
 			if p, ok := d.peel(c, l); ok && len(p.inner) > 0 {
@@ -54,7 +54,7 @@ func (s *Set) Explain(head []byte, f *Format) []Evidence {
 
 func (s *Set) evidence(lines [][]byte, c *compiled, o *Options) Evidence {
 	e := Evidence{Requires: c.requires()}
-	d := newDecoding(o.Reference, o.Zone)
+	d := o.decoding()
 	scanned := scanAll(lines)
 	count := func(c *compiled) (read int) {
 		for i, l := range lines {

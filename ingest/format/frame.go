@@ -35,9 +35,17 @@ type Options struct {
 	Format    *Format        // nil: detect
 	Zone      *time.Location // of stamps that write none; nil: unknown
 	Reference time.Time      // a time near the end of the stream (its file's modification), for stamps without a year; zero: now
+	Dates     DateOrder      // of stamps whose date does not tell it
 	Fixed     bool           // the stream is in Format, whatever it looks like
 	MaxRecord int            // bytes; 0 is 1 MiB, of a JSON document 16 MiB
 	Looks     *Looks         // what readers of the same stream with the same options found of its lines; nil to look anew
+}
+
+// decoding gives the state for reading records by the options.
+func (o *Options) decoding() *decoding {
+	d := newDecoding(o.Reference, o.Zone)
+	d.dates = o.Dates
+	return d
 }
 
 // A Record is a stretch of a stream: a line and the lines that continue it. Bytes are valid until the next call of Next.
@@ -171,7 +179,7 @@ func (r *Reader) MaxRecord() int { return r.max }
 
 // start readies the reader for records of f.
 func (r *Reader) start(f *Format) {
-	r.frame = newDecoding(r.opt.Reference, r.opt.Zone)
+	r.frame = r.opt.decoding()
 	r.form = f
 	r.root = newKnot(routeOf(f), nil)
 	r.lineByLine = r.root.from.oneLine()
@@ -752,7 +760,7 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 	order := r.decoding(len(in.outer)).order
 	if d := in.dating; d == nil || d.order != order {
 		// The event at hand uses the reader's decodings: ask another one.
-		s := &Reader{set: r.set, opt: r.opt, frame: newDecoding(r.opt.Reference, r.opt.Zone)}
+		s := &Reader{set: r.set, opt: r.opt, frame: r.opt.decoding()}
 		s.decoding(len(in.outer)).order = order
 		in.dating = &dating{order: order}
 		if p := s.read(in, decoded(plain(in.stamped)), nil); p != nil {
@@ -781,7 +789,7 @@ func (r *Reader) infer(in *strand, e *timeline.Event) {
 // decoding gives the state for reading what is inside so many wrappers.
 func (r *Reader) decoding(depth int) *decoding {
 	for len(r.dec) <= depth {
-		r.dec = append(r.dec, newDecoding(r.opt.Reference, r.opt.Zone))
+		r.dec = append(r.dec, r.opt.decoding())
 		r.inner = append(r.inner, nil)
 	}
 	return r.dec[depth]

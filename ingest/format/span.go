@@ -51,7 +51,7 @@ func (d *decoding) otherStamp(c *compiled, v string) (stamp, bool) {
 		loc = c.zone
 	}
 	for _, l := range c.layouts {
-		if st, ok := parseStamp(l, v, loc, d.ref); ok {
+		if st, ok := parseStamp(l, v, loc, d.ref, d.dates); ok {
 			return st, true
 		}
 	}

@@ -233,7 +233,7 @@ func (r *Reader) follow(line []byte) (p seat, at *knot, kind uint64, ok bool) {
 
 func (r *Reader) peeler(depth int) *decoding {
 	for len(r.peelers) <= depth {
-		r.peelers = append(r.peelers, newDecoding(r.opt.Reference, r.opt.Zone))
+		r.peelers = append(r.peelers, r.opt.decoding())
 	}
 	return r.peelers[depth]
 }

@@ -23,6 +23,7 @@ const (
 	layoutCLF                         // 01/Mar/2026:12:00:00 +0000, also with a fraction or without zone
 	layoutSyslog                      // Mar  1 12:00:00, mostly without year and zone
 	layoutMonthName                   // any order, if the month is a word: Sun Mar 01 12:00:00.123456 2026; Sun, 01 Mar 2026 12:00:00 GMT; Mar 1, 2026 12:00:00 PM; 01-Mar-2026 12:00:00 UTC
+	layoutNumbers                     // 13.03.2026 14:05:07, 03/13/2026 2:05:07 PM, 13-03-26 14:05, 2026/3/1 9:05:07
 	layoutYYMMDD                      // 260301 12:00:00
 	layoutMMDD                        // 0301 12:00:00.123456, without year
 	layoutClock                       // 12:00:00.123, without date
@@ -38,7 +39,7 @@ const (
 )
 
 var layoutNames = map[string]layoutKind{
-	"rfc3339": layoutISO, "iso8601": layoutISO, "clf": layoutCLF, "syslog": layoutSyslog, "month_name": layoutMonthName,
+	"rfc3339": layoutISO, "iso8601": layoutISO, "clf": layoutCLF, "syslog": layoutSyslog, "month_name": layoutMonthName, "numbers": layoutNumbers,
 	"yymmdd": layoutYYMMDD, "mmdd": layoutMMDD, "clock": layoutClock, "epoch": layoutEpoch,
 	"unix": layoutUnix, "unix_ms": layoutUnixMs, "unix_us": layoutUnixUs, "unix_ns": layoutUnixNs,
 	"tai64n": layoutTAI64N, "json_date": layoutJSONDate, "auto": layoutAuto,
@@ -114,8 +115,9 @@ func (st *stamp) addNanos(s string) {
 }
 
 // parseStamp reads s. loc is the zone of stamps that write none, nil if it is not
-// known; ref is a time near that of the stamp, for stamps without a year or a date.
-func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, bool) {
+// known; ref is a time near that of the stamp, for stamps without a year or a date, and order
+// that of dates which do not tell it.
+func parseStamp(l layout, s string, loc *time.Location, ref time.Time, order DateOrder) (stamp, bool) {
 	switch l.kind {
 	case layoutISO:
 		return parseISO(s, loc)
@@ -125,6 +127,8 @@ func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, b
 		return parseSyslog(s, loc, ref)
 	case layoutMonthName:
 		return parseMonthName(s, loc, ref)
+	case layoutNumbers:
+		return parseNumbers(s, loc, ref, order)
 	case layoutYYMMDD:
 		return parseYYMMDD(s, loc)
 	case layoutMMDD:
@@ -138,7 +142,7 @@ func parseStamp(l layout, s string, loc *time.Location, ref time.Time) (stamp, b
 	case layoutJSONDate:
 		return parseJSONDate(s)
 	case layoutAuto:
-		return parseAuto(s, loc, ref)
+		return parseAuto(s, loc, ref, order)
 	}
 	return parseGo(l, s, loc, ref)
 }
@@ -225,7 +229,7 @@ func (m *lastStamp) remember(l layout, s string, st *stamp) {
 }
 
 // parseAuto finds by a glance which of the layouts s is in.
-func parseAuto(s string, loc *time.Location, ref time.Time) (stamp, bool) {
+func parseAuto(s string, loc *time.Location, ref time.Time, order DateOrder) (stamp, bool) {
 	if len(s) < 9 {
 		return stamp{}, false
 	}
@@ -238,6 +242,9 @@ func parseAuto(s string, loc *time.Location, ref time.Time) (stamp, bool) {
 			return st, true
 		}
 		if st, ok := parseCLF(s, loc); ok {
+			return st, true
+		}
+		if st, ok := parseNumbers(s, loc, ref, order); ok {
 			return st, true
 		}
 		return parseMonthName(s, loc, ref)

@@ -38,7 +38,7 @@ func TestTime(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					st, ok := parseStamp(l, text, loc, testReference)
+					st, ok := parseStamp(l, text, loc, testReference, DateOrderUnknown)
 					if !ok {
 						fmt.Fprintf(&b, "%s: no stamp\n", text)
 						continue
@@ -118,7 +118,7 @@ func TestStampsAsGoReadsThem(t *testing.T) {
 			if err != nil || want.Year() < minYear || want.Year() > maxYear {
 				continue
 			}
-			got, ok := parseStamp(ours, s, nil, testReference)
+			got, ok := parseStamp(ours, s, nil, testReference, DateOrderUnknown)
 			if !ok || !got.t.Equal(want) {
 				t.Fatalf("%s: %q is %v (%v), want %v", l.ours, s, got.t, ok, want)
 			}
@@ -190,7 +190,7 @@ func BenchmarkStamp(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := parseStamp(l, c.text, c.loc, testReference); !ok {
+				if _, ok := parseStamp(l, c.text, c.loc, testReference, DateOrderUnknown); !ok {
 					b.Fatal(c.text)
 				}
 			}
@@ -215,7 +215,7 @@ func BenchmarkStamp(b *testing.B) {
 // likeLast remembers a stamp and changes a byte after the other: what is read of it by the one that is remembered is what is read of it alone.
 func likeLast(t *testing.T, l layout, s string, loc *time.Location) (times int) {
 	t.Helper()
-	st, ok := parseStamp(l, s, loc, testReference)
+	st, ok := parseStamp(l, s, loc, testReference, DateOrderUnknown)
 	if !ok {
 		return 0
 	}
@@ -231,7 +231,7 @@ func likeLast(t *testing.T, l layout, s string, loc *time.Location) (times int) 
 					continue
 				}
 				times++
-				want, ok := parseStamp(l, string(b), in, testReference)
+				want, ok := parseStamp(l, string(b), in, testReference, DateOrderUnknown)
 				_, offset := got.t.Zone()
 				_, wantOffset := want.t.Zone()
 				alike := got.t.Equal(want.t) && offset == wantOffset
@@ -311,7 +311,7 @@ func FuzzStamp(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, l := range layouts {
 			for _, loc := range []*time.Location{nil, berlin} {
-				st, ok := parseStamp(l, s, loc, testReference)
+				st, ok := parseStamp(l, s, loc, testReference, DateOrderUnknown)
 				likeLast(t, l, s, loc)
 				if ok && (st.res <= 0 || st.t.Year() < 1899 || st.t.Year() > 10000 || loc == nil && st.zone == timeline.ZoneConfig) {
 					t.Errorf("%q: resolution %s, time %s, zone %s", s, st.res, st.t, st.zone)
@@ -323,7 +323,7 @@ func FuzzStamp(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			got, ok := parseStamp(layout{kind: layoutNames[l.ours]}, s, nil, testReference)
+			got, ok := parseStamp(layout{kind: layoutNames[l.ours]}, s, nil, testReference, DateOrderUnknown)
 			if name, off := want.Zone(); off == 0 && name != "" && name != "UTC" {
 				continue // an abbreviation of which package time knows nothing
 			}
