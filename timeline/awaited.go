@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -89,7 +90,7 @@ func (c *collector) awaited(deaths []*Event) map[*Process][]pending {
 				out[p] = append(out[p], w)
 			}
 		}
-		slices.SortFunc(out[p], func(a, b pending) int { return a.from.Time.Compare(b.from.Time) })
+		slices.SortFunc(out[p], func(a, b pending) int { return cmp.Or(a.from.Time.Compare(b.from.Time), a.to.Time.Compare(b.to.Time)) })
 	}
 	return out
 }

@@ -151,9 +151,12 @@ func (c *collector) sets() map[string][]*Event {
 
 func loneSet(e *Event) string { return "\x00" + e.Pos.Source + "\x00" + e.Pos.String() }
 
+// isLone says whether a set is that of a record without identity key.
+func isLone(set string) bool { return strings.HasPrefix(set, "\x00") }
+
 // isWanted says whether the set is one of those asked for.
 func (c *collector) isWanted(set string, events []*Event) bool {
-	if strings.HasPrefix(set, "\x00") {
+	if isLone(set) {
 		return true
 	}
 	for _, e := range events {

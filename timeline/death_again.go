@@ -1,10 +1,12 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,6 +14,10 @@ import (
 type operation struct{ method, path string }
 
 func (o operation) String() string { return o.method + " " + o.path }
+
+func compareOperations(a, b operation) int {
+	return cmp.Or(strings.Compare(a.method, b.method), strings.Compare(a.path, b.path))
+}
 
 // operation gives what x was asked for, by its own record or by its caller's; ok is false if neither tells.
 func (x *exchange) operation() (o operation, ok bool) {
@@ -111,7 +117,7 @@ func leastByChance(each map[operation]bool, inFlight []int, share func(operation
 		}
 	}
 	best, second := math.Inf(1), math.Inf(1)
-	for o := range each {
+	for _, o := range slices.SortedFunc(maps.Keys(each), compareOperations) {
 		chance := 1.0
 		for _, n := range inFlight {
 			chance *= 1 - math.Pow(1-share(o), float64(n-1))
@@ -122,7 +128,7 @@ func leastByChance(each map[operation]bool, inFlight []int, share func(operation
 			second = min(second, chance)
 		}
 	}
-	return least, len(each) > 1 && second >= byFar*best
+	return least, len(each) > 1 && second > best && second >= byFar*best
 }
 
 // sharesLeast is of how many answered exchanges a log must tell for saying how often something is asked for.

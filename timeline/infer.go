@@ -3,6 +3,7 @@ package timeline
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -118,6 +119,7 @@ func later(a, b time.Time) time.Time {
 // exchanges are those of one service on one host, by clock, each list by start.
 type exchanges struct {
 	byClock map[string][]exchange
+	clocks  []string // of byClock, in order, once it is sorted
 	// longest is the longest span of a list: of raw, or for the clock "" and for
 	// comparisons between clocks of the aligned window.
 	longestRaw, longest map[string]time.Duration
@@ -142,12 +144,14 @@ func (xs *exchanges) sort() {
 			return cmp.Or(a.raw.Lo.Compare(b.raw.Lo), strings.Compare(a.set, b.set))
 		})
 	}
+	xs.clocks = slices.Sorted(maps.Keys(xs.byClock))
 }
 
 // near calls f for the exchanges that a record written at raw on clock, or at on the
 // common time line, may lie in.
 func (xs *exchanges) near(clock string, raw RawSpan, at Instant, f func(x *exchange)) {
-	for c, list := range xs.byClock {
+	for _, c := range xs.clocks {
+		list := xs.byClock[c]
 		if c == clock && clock != "" {
 			i, _ := slices.BinarySearchFunc(list, raw.Lo.Add(-lateLine-xs.longestRaw[c]), func(x exchange, t time.Time) int { return x.raw.Lo.Compare(t) })
 			for ; i < len(list) && !list[i].raw.Lo.After(raw.Hi); i++ {

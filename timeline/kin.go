@@ -452,7 +452,7 @@ func (c *collector) adoptKin(found []kinship) bool {
 // kinRank orders the sets of one request: what was asked for, what bears an ID, what does not.
 func (c *collector) kinRank(set string, events map[string][]*Event) int {
 	switch {
-	case strings.HasPrefix(set, "\x00"):
+	case isLone(set):
 		return 2
 	case c.isWanted(set, events[set]):
 		return 0

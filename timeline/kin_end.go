@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -147,7 +148,13 @@ func (c *collector) ends() []*end {
 	known := map[Pos]bool{}
 	b := c.builder()
 	b.rough = true // who called whom is all that is asked
-	for set, events := range c.sets() {
+	sets := c.sets()
+	// A record may be of two sets, as one without ID that was found to be of a request: it is taken for that one's.
+	names := slices.SortedFunc(maps.Keys(sets), func(a, b string) int {
+		return cmp.Or(boolInt(isLone(a))-boolInt(isLone(b)), strings.Compare(a, b))
+	})
+	for _, set := range names {
+		events := sets[set]
 		wanted := c.isWanted(set, events)
 		if !wanted && !slices.ContainsFunc(events, func(e *Event) bool { return e.Failed || e.StatusCode >= 500 }) {
 			continue

@@ -49,8 +49,8 @@ func (c *collector) chooseSample(events []*Event, sampled int) {
 		return
 	}
 	each := max(sampled/len(sample), sampledAtLeast)
-	for p, keys := range sample {
-		keys = byHash(keys)
+	for _, p := range slices.SortedFunc(maps.Keys(sample), comparePlaces) {
+		keys := byHash(sample[p])
 		n := min(each, len(keys))
 		for _, k := range keys[:n] {
 			c.ask(k.key)
