@@ -157,6 +157,7 @@ type detectJSON struct {
 	Host        string          `json:"host,omitempty"`
 	Skipped     []string        `json:"skipped,omitempty"`
 	Packed      string          `json:"packed,omitempty"`
+	Dates       string          `json:"dates,omitempty"`
 	// What follows is there if there is something to tell.
 	FirstText string         `json:"first_unread_text,omitempty"`
 	Formats   map[string]int `json:"formats,omitempty"`
@@ -315,6 +316,9 @@ func detectWhy(s streams, d *file.Description) {
 	if len(d.Candidates) > 1 || d.Format == nil && len(d.Candidates) > 0 {
 		line("candidates", candidates(d.Candidates)+"; --format of formats parse tries one")
 	}
+	if d.DatesBy != "" {
+		line("dates", d.Dates.String()+", "+d.DatesBy)
+	}
 	if len(d.Formats) > 1 {
 		names := slices.SortedFunc(maps.Keys(d.Formats), func(a, b string) int {
 			return cmp.Or(d.Formats[b]-d.Formats[a], strings.Compare(a, b))
@@ -355,6 +359,9 @@ func detectLines(s streams, all []file.Description) error {
 			j.Candidates = append(j.Candidates, candidateJSON{formatName(c.Format), c.Share})
 		}
 		j.Packed, j.FirstText, j.Turns = d.Packed, report.Visible(d.FirstText), d.Turns
+		if d.DatesBy != "" {
+			j.Dates = d.Dates.String()
+		}
 		if len(d.Formats) > 1 {
 			j.Formats = d.Formats
 		}

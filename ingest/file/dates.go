@@ -27,6 +27,7 @@ func (s *Source) orderDates(st *stream, heads map[*filePart][]byte) bool {
 		return true
 	}
 	if st.dates, _ = format.DateOrderOf(text); st.dates != format.DateOrderUnknown {
+		st.datesBy = "as others of the stream can be read in no other way"
 		return true
 	}
 	for p, head := range heads {
@@ -48,9 +49,6 @@ func (s *Source) rangeBy(p *filePart, text []byte, order format.DateOrder) [2]in
 
 // orderByReference gives the stream the order that brings its last date nearest to the time at which it is held to end.
 func (s *Source) orderByReference(st *stream) {
-	if st.dates != format.DateOrderUnknown {
-		return
-	}
 	newest := st.parts[len(st.parts)-1]
 	text := newest.tail()
 	if len(text) == 0 {
@@ -59,6 +57,7 @@ func (s *Source) orderByReference(st *stream) {
 			return
 		}
 	}
+	st.datesBy = "as that brings the last one nearer to when the logs end; none tells it"
 	if st.dates = format.DayFirst; s.rangeBy(newest, text, format.DayFirst)[1] != s.rangeBy(newest, text, format.DateOrderUnknown)[1] {
 		st.dates = format.MonthFirst
 	}

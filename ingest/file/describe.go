@@ -24,6 +24,8 @@ type Description struct {
 	Format      *format.Format // nil if none reads it
 	Confidence  float64        // share of the records in its head that Format reads
 	Candidates  []format.Candidate
+	Dates       format.DateOrder  // of stamps whose date is numbers alone
+	DatesBy     string            // what tells it; "" if there are no such dates
 	Evidence    []format.Evidence // why, wrapper by wrapper
 	Segments    []format.Segment  // where it is in one format and then in another; none if it is in one
 	Turns       int               // changes of format, inside wrappers too
@@ -53,7 +55,7 @@ func (s *Source) Describe(ctx context.Context) ([]Description, error) {
 }
 
 func (s *Source) describe(ctx context.Context, p *filePart) Description {
-	d := Description{File: p.path, Stream: p.stream.path, Part: p.number, Bytes: p.size, Service: p.stream.service, Host: p.stream.host}
+	d := Description{File: p.path, Stream: p.stream.path, Part: p.number, Bytes: p.size, Service: p.stream.service, Host: p.stream.host, Dates: p.stream.dates, DatesBy: p.stream.datesBy}
 	at := timeline.Pos{Source: s.name, Path: p.path, Part: p.number}
 	skip := func(what string, at timeline.Pos) {
 		d.Skipped = append(d.Skipped, timeline.Skipped{Source: s.name, What: what, Count: 1, First: at.String()})

@@ -93,8 +93,9 @@ type stream struct {
 	shared bool
 	// reference is a time near the end of the stream; zero to take each file's own.
 	reference time.Time
-	// dates is the order of the stream's dates of numbers alone.
-	dates format.DateOrder
+	// dates is the order of the stream's dates of numbers alone, and datesBy says what tells it.
+	dates   format.DateOrder
+	datesBy string
 }
 
 // A filePart is one file of a stream.
@@ -416,8 +417,9 @@ func (s *Source) options(p *filePart, f *format.Format) format.Options {
 // range of time.
 func (s *Source) inspect(ctx context.Context) error {
 	type seen struct {
-		last    time.Time
-		undated bool // the reference tells its year, or which number of its dates is the day
+		last      time.Time
+		undated   bool // the reference tells its year, or which number of its dates is the day
+		unordered bool // the latter
 	}
 	looks := make([]seen, len(s.streams))
 	err := parallel(ctx, len(s.streams), func(i int) {
@@ -442,7 +444,8 @@ func (s *Source) inspect(ctx context.Context) error {
 				heads[p] = head
 			}
 		}
-		looks[i].undated = !s.orderDates(st, heads)
+		looks[i].unordered = !s.orderDates(st, heads)
+		looks[i].undated = looks[i].unordered
 		for _, p := range st.ends() {
 			head, ok := heads[p]
 			if !ok {
@@ -491,7 +494,9 @@ func (s *Source) inspect(ctx context.Context) error {
 		}
 		st := s.streams[i]
 		st.reference = latest
-		s.orderByReference(st)
+		if l.unordered {
+			s.orderByReference(st)
+		}
 		s.dateParts(st)
 		for _, p := range st.ends() {
 			if head, err := p.head(); err == nil {

@@ -15,6 +15,16 @@ const (
 	MonthFirst
 )
 
+func (o DateOrder) String() string {
+	switch o {
+	case DayFirst:
+		return "day first"
+	case MonthFirst:
+		return "month first"
+	}
+	return "unknown"
+}
+
 // writtenDate is a date of numbers with a clock behind it.
 var writtenDate = regexp.MustCompile(`(?:^|[^\d/.-])(\d{1,2})[/-](\d{1,2})[/-](?:\d{4}|\d{2})[ ,T]+\d{1,2}:\d\d`)
 
