@@ -35,7 +35,8 @@ type Options struct {
 
 // A NotFoundError says that an ID is in none of the sources.
 type NotFoundError struct {
-	ID      string // "" if no ID was given: no request failed in the sense asked for
+	ID      string   // "" if no ID was given: no request failed in the sense asked for
+	Begin   []string // IDs that begin with it, if there are several: it is none by itself
 	Sources []SourceInfo
 }
 
@@ -70,8 +71,8 @@ func Investigate(ctx context.Context, srcs []timeline.Named, id string, o Option
 			found = append(found, r)
 		}
 	}
-	if len(found) == 0 {
-		return nil, &NotFoundError{id, sources(col)}
+	if len(found) == 0 || len(col.Beginning) > 0 {
+		return nil, &NotFoundError{id, col.Beginning, sources(col)}
 	}
 	// A record may only mention the ID: a request that has it as a key comes first.
 	slices.SortStableFunc(found, func(a, b *timeline.Request) int { return mentions(a, id) - mentions(b, id) })

@@ -120,7 +120,7 @@ func workOf(h *Hop) []clockWindow {
 		}
 	}
 	for _, e := range h.Events {
-		if e.Join == ByInferred || e.Kind == ServerSpan {
+		if e.guessed() || e.Kind == ServerSpan {
 			continue
 		}
 		m := windowOf(e.Event)

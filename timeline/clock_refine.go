@@ -113,7 +113,7 @@ func newRefinement(m *ClockModel, r *Request) *refinement {
 	f := &refinement{m: m, of: map[*Event][2]int{}, left: map[int]bool{}}
 	for i := range r.Events {
 		e := &r.Events[i]
-		if !m.ties(e.Event) || e.Join == ByInferred && !e.tiedExchange() || !stamped(e.Event) {
+		if !m.ties(e.Event) || e.guessed() && !e.tiedExchange() || !stamped(e.Event) {
 			continue
 		}
 		start, end, startOK, endOK := e.Interval()

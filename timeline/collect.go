@@ -50,6 +50,8 @@ type Collection struct {
 	Sources   []SourceResult
 	Skipped   []Skipped // by source and reason
 	Truncated bool      // a limit was hit
+	// Beginning are the IDs that begin with the one asked for, where there are several: none of them was taken for it.
+	Beginning []string
 
 	failures failures
 	failedAt map[place][]occurrence
@@ -93,6 +95,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.first()
 	c.cutOff()
 	c.byKeys()
+	c.beginning()
 	c.sampleAround()
 	c.failures()
 	c.neighbourhoods()
@@ -102,6 +105,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	}
 	c.learnMeanings()
 	c.learnIDPlaces()
+	c.shortened()
 	c.contexts()
 	c.toldTwice()
 	c.learn()
@@ -129,6 +133,9 @@ type collector struct {
 	events    map[Pos]*Event     // with identity keys, of wanted and sampled requests
 	orphans   []*Event           // failed records without identity key
 	idsAt     idPlaces           // names under which services write IDs into texts
+	shortAt   shortPlaces        // where services write parts of IDs
+	beginIDs  []string           // see Collection.Beginning
+	typed     string             // the part of an ID that was asked for; "" if a whole one was
 	meanings  map[stream]Meaning // of the stamps of streams whose format leaves it open
 	life      []*Event           // lifecycle records
 	failed    []*Event           // exchanges that failed and exceptions, for the surroundings
@@ -299,7 +306,7 @@ type software struct {
 
 // finish puts the collection together.
 func (c *collector) finish() *Collection {
-	out := &Collection{Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated}
+	out := &Collection{Clocks: c.clocks, Processes: c.lives, Book: c.book, Truncated: c.truncated, Beginning: c.beginIDs}
 	sets := c.sets()
 	torn := c.torn()
 	for set, rs := range c.drafts {

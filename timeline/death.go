@@ -172,7 +172,7 @@ func waitedBelow(h *Hop) bool {
 			continue // it had its answer
 		}
 		for _, e := range c.Callee.Events {
-			if at := firstKnown(e.End, e.Start); at.Known() && e.Join != ByInferred && !at.Time.Add(hopTolerance).Before(broke) {
+			if at := firstKnown(e.End, e.Start); at.Known() && !e.guessed() && !at.Time.Add(hopTolerance).Before(broke) {
 				return true
 			}
 		}
@@ -191,7 +191,7 @@ func speaksOfFrames(h *Hop, e *Event) string {
 	}
 	var last *Joined
 	for _, o := range h.Events {
-		if o.Kind == LogRecord && o.Join != ByInferred && o.Body != "" {
+		if o.Kind == LogRecord && !o.guessed() && o.Body != "" {
 			last = o
 		}
 	}

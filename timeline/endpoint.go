@@ -51,7 +51,7 @@ func (b *EndpointBook) ByRoute(h *Hop) string {
 	}
 	for _, e := range h.Events {
 		route := routeOf(e.Event)
-		if route == "" || e.Join == ByInferred {
+		if route == "" || e.guessed() {
 			continue
 		}
 		callees, all := map[string]int{}, 0

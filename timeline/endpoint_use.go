@@ -91,7 +91,7 @@ const (
 // was not read with all that was logged of it.
 func (d *bookDraft) use(h *Hop, beside map[string]bool) {
 	k, ok := useKey(h)
-	if !ok || h.span().Join == ByInferred || !h.Sent.Known() || h.Sent.Failed() || d.uses[k] == nil && len(d.uses) >= usesMost {
+	if !ok || h.span().guessed() || !h.Sent.Known() || h.Sent.Failed() || d.uses[k] == nil && len(d.uses) >= usesMost {
 		return
 	}
 	u := d.uses[k]

@@ -23,7 +23,7 @@ func (h *Hop) pid() string {
 	pid := ""
 	for _, e := range h.Events {
 		switch p := e.Attrs.Get(KeyPID); {
-		case p == "" || e.Join == ByInferred || p == pid:
+		case p == "" || e.guessed() || p == pid:
 		case pid != "":
 			return ""
 		default:
@@ -367,7 +367,7 @@ func (d *draft) fill(h *Hop) {
 	if sp == nil {
 		// A message may tell the status where no record of the exchange does.
 		for _, e := range h.Events {
-			if e.Kind == LogRecord && e.StatusCode != 0 && e.Join != ByInferred {
+			if e.Kind == LogRecord && e.StatusCode != 0 && !e.guessed() {
 				h.Sent = e.Status()
 			}
 		}
@@ -380,7 +380,7 @@ func (d *draft) fill(h *Hop) {
 		return
 	}
 	for _, e := range h.Events {
-		if e.Join == ByInferred && len(h.Events) > 1 {
+		if e.guessed() && len(h.Events) > 1 {
 			continue
 		}
 		if !h.Start.Known() || e.Start.Known() && e.Start.Time.Before(h.Start.Time) {
@@ -603,7 +603,7 @@ func (d *draft) describe(r *Request) {
 			return cmp.Compare(boolInt(b.Kind == ServerSpan), boolInt(a.Kind == ServerSpan))
 		})
 		for _, e := range own {
-			if e.Join == ByInferred {
+			if e.guessed() {
 				if hasIdentity(e.Event) {
 					inferred = append(inferred, e)
 				}

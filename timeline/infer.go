@@ -344,7 +344,7 @@ func (j *joiner) join(e *Event) []inferred {
 
 // wroteOn says whether a hop that logged no exchange of its own has records of a host.
 func (x *exchange) wroteOn(host string) bool {
-	return x.hop != nil && slices.ContainsFunc(x.hop.Events, func(e *Joined) bool { return e.Join != ByInferred && e.Host == host })
+	return x.hop != nil && slices.ContainsFunc(x.hop.Events, func(e *Joined) bool { return !e.guessed() && e.Host == host })
 }
 
 // timeAlone is what speaks for a join of which nothing else does.

@@ -154,6 +154,12 @@ func (k Key) Spellings() []string {
 	return out
 }
 
+// Begins says whether the value begins so, whatever the case, and goes on; the dashes of a UUID do not count.
+func (k Key) Begins(part string) bool {
+	id, part := wholeID(k.Value), strings.ToLower(part)
+	return strings.HasPrefix(id, part) && len(id) >= len(part)+shortLeast
+}
+
 // minSpelling is the length below which another spelling of a key is not looked for: a
 // decimal or a number without its leading zeros may be so short that it is everywhere.
 const minSpelling = 8

@@ -520,7 +520,7 @@ func blamed(h *Hop, finals []*Call) *Call {
 		return nil
 	}
 	for _, e := range slices.Backward(h.Events) {
-		if e.Kind != LogRecord || !severe(e.Severity) || e.Join == ByInferred {
+		if e.Kind != LogRecord || !severe(e.Severity) || e.guessed() {
 			continue
 		}
 		named := slices.DeleteFunc(slices.Clone(failed), func(c *Call) bool {
@@ -624,13 +624,13 @@ func namesItsID(h *Hop, c *Call) bool {
 	its := map[string]bool{}
 	for _, e := range c.Callee.Events {
 		for _, k := range identities(e.Event) {
-			if f := k.Form(); e.Join != ByInferred && !own[f] {
+			if f := k.Form(); !e.guessed() && !own[f] {
 				its[f] = true
 			}
 		}
 	}
 	for _, e := range h.Events {
-		if e.Kind == LogRecord && (e.Failed || e.Exception != nil || severe(e.Severity)) && e.Join != ByInferred && carries(e.Event, its) {
+		if e.Kind == LogRecord && (e.Failed || e.Exception != nil || severe(e.Severity)) && !e.guessed() && carries(e.Event, its) {
 			return true
 		}
 	}

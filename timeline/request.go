@@ -90,6 +90,7 @@ type Joined struct {
 	Candidates int    // how many requests an inferred event could belong to, this one included; else 1
 	Told       bool   // of several candidates this request is the one that something tells apart, not for certain
 	Apart      string // of a death, what tells this request from the others that were in flight; "" if nothing does
+	Part       bool   // it bears a part of the ID of the request, and of no other one: no context or time alone
 	Reason     string // of an inferred join, in words: "same client, request line and upstream within 1 s"
 
 	skipped bool // between the exchange and its caller's stands a service that has no record of it
@@ -98,6 +99,9 @@ type Joined struct {
 
 // Held says whether the event is held to be of its request: it fits no other, or something tells this one apart.
 func (e *Joined) Held() bool { return e.Candidates <= 1 || e.Told }
+
+// guessed says whether no ID speaks for it that the event is of its request.
+func (e *Joined) guessed() bool { return e.Join == ByInferred && !e.Part }
 
 // tiedExchange says whether e is of an exchange that likeness ties to the request, and to no other one.
 func (e *Joined) tiedExchange() bool {
@@ -135,7 +139,7 @@ type Hop struct {
 	Process     *Process // the life in which it was handled, if known
 }
 
-// Inferred says to how many requests the exchange could belong that the hop logged, if no record of it bears an ID of
+// Inferred says to how many requests the exchange could belong that the hop logged, if no record of it bears a whole ID of
 // the request; 0 if one does, or if it logged none.
 func (h *Hop) Inferred() int {
 	k := 0
@@ -143,7 +147,7 @@ func (h *Hop) Inferred() int {
 		if e.Join != ByInferred {
 			return 0
 		}
-		if e.Kind == ServerSpan {
+		if e.Kind == ServerSpan || e.Part {
 			k = max(k, e.Candidates)
 		}
 	}

@@ -111,7 +111,7 @@ type Filter struct {
 	Any  []Want
 }
 
-// A Want asks for events in one of six ways; exactly one field is set.
+// A Want asks for events in one of seven ways; exactly one field is set.
 type Want struct {
 	Keys   []Key   // events with one of these identity keys, in any spelling
 	Failed *Failed // candidates of failure
@@ -119,6 +119,9 @@ type Want struct {
 	Sample *Sample // a bounded sample of records that carry an identity key
 	// Lifecycle asks for the records of process lives: starts, stops, crashes.
 	Lifecycle bool
+	// Begins asks for events with an identity key that begins so, in lower or upper case, and goes on, as who has only a part of an ID does. Of a
+	// server that is not asked: few have an index that finds it.
+	Begins string
 	// At asks for the record at a place. A source whose events have no line has none there.
 	At *RecordAt
 }

@@ -361,7 +361,7 @@ func (c *collector) around(byHost map[string][]Window) (rivals map[place][]excha
 			return
 		}
 		if e.Kind != ServerSpan {
-			if !c.idsAt.named(e) {
+			if !c.idsAt.named(e) && !c.shortAt.named(e) {
 				f.orphans = append(f.orphans, e.Clone())
 			}
 			return

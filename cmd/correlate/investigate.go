@@ -26,7 +26,8 @@ func investigateCommand(s streams) *cobra.Command {
 		Short: "Say which hop created the failure of one request, why, and what proves it",
 		Long: `Say which hop created the failure of one request, why, and which log lines prove it.
 
-ID is any of its request, trace or correlation IDs. Who has none takes the latest
+ID is any of its request, trace or correlation IDs, or the first 6 or more characters
+of one that no other begins with. Who has none takes the latest
 failing request with --latest, narrowed by --route, --status, --since and --until;
 then all arguments are sources.`,
 		Example: `  correlate investigate 5f0c9ad1e2b34c718d90aa11bb22cc33 /var/log/shop

@@ -160,6 +160,10 @@ func dryRun(err error) error {
 func notFound(s streams, e *correlate.NotFoundError) error {
 	s.say("%v", e)
 	code := exitNotFound
+	if n := len(e.Begin); n > 0 {
+		const shown = 8
+		s.say("%s begin so: %s%s", count(n, "ID"), strings.Join(e.Begin[:min(n, shown)], ", "), map[bool]string{true: ", ..."}[n > shown])
+	}
 	for _, src := range e.Sources {
 		if wholly(src) != nil {
 			code = exitFailure
@@ -190,6 +194,8 @@ func notFound(s streams, e *correlate.NotFoundError) error {
 	}
 	if e.ID != "" && slices.ContainsFunc(e.Sources, leftOlder) {
 		s.hint("--since 7d asks a server for more than the last day")
+	} else if len(e.Begin) > 0 {
+		s.hint("one of the whole IDs, or more of its characters, tells which request is meant")
 	} else if e.ID == "" {
 		s.hint("--since, --until, --route and --status say where to look and what counts as a failure")
 	} else {

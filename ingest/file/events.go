@@ -37,6 +37,7 @@ type plan struct {
 	keys     []timeline.Key
 	keyForms [][]string // of each key
 	wanted   map[string]bool
+	begins   []string // see Want.Begins; their owners in spelling follow those of the keys
 	spelling *search
 	// query asks an index for the spellings; unable are those that none can hold.
 	query  func() (q *idindex.Query, unable []string)
@@ -69,6 +70,9 @@ func newPlan(f timeline.Filter) *plan {
 			p.failed = append(p.failed, w.Failed)
 		}
 		p.life = p.life || w.Lifecycle
+		if w.Begins != "" {
+			p.begins = append(p.begins, w.Begins)
+		}
 		if w.At != nil {
 			p.at = append(p.at, *w.At)
 		}
@@ -80,7 +84,10 @@ func newPlan(f timeline.Filter) *plan {
 		}
 	}
 	p.near = newWindows(near)
-	if len(p.keys) > 0 {
+	for _, b := range p.begins {
+		spellings = append(spellings, slices.Compact([]string{strings.ToLower(b), strings.ToUpper(b)}))
+	}
+	if len(spellings) > 0 {
 		p.spelling = newSearch(spellings)
 		p.query = sync.OnceValues(func() (*idindex.Query, []string) { return idindex.NewQuery(slices.Concat(spellings...)) })
 	}
@@ -820,6 +827,12 @@ func (r *partReader) wantsKeys(e *timeline.Event, hits []hit) bool {
 	}
 	wanted := slices.ContainsFunc(have, func(form string) bool { return r.pl.wanted[form] })
 	for _, h := range hits {
+		if h.owner >= len(r.pl.keys) {
+			wanted = wanted || slices.ContainsFunc(e.Keys, func(k timeline.Key) bool {
+				return k.Strength == timeline.Identity && k.Begins(r.pl.begins[h.owner-len(r.pl.keys)])
+			})
+			continue
+		}
 		if !tellsInText(e.Raw[h.start:h.end]) || !onBoundaries(e.Raw, h.start, h.end) ||
 			slices.ContainsFunc(r.pl.keyForms[h.owner], func(form string) bool { return slices.Contains(have, form) }) {
 			continue

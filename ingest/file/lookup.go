@@ -154,7 +154,7 @@ type holding struct {
 // records with certain IDs is wanted.
 func (r *partReader) holding() *holding {
 	p, pl := r.p, r.pl
-	if p.ids == nil || pl.spelling == nil || pl.all || pl.life || pl.sample != nil || len(pl.failed) > 0 || len(pl.near) > 0 || len(pl.at) > 0 || p.turned.Load() {
+	if p.ids == nil || pl.spelling == nil || len(pl.begins) > 0 || pl.all || pl.life || pl.sample != nil || len(pl.failed) > 0 || len(pl.near) > 0 || len(pl.at) > 0 || p.turned.Load() {
 		return nil
 	}
 	q, unable := pl.query()

@@ -152,6 +152,8 @@ func (d *decoding) headIDs() {
 			d.identity(timeline.KeyRequestID, in)
 		} else if m := freeKey.find(in, &d.match); m != nil && m[1] == len(in) {
 			d.freeKey(in[m[2]:m[3]], in[m[4]:m[5]])
+		} else if partOfID(in) {
+			d.ev.Attrs.Set("log.context", in) // whose it is others must tell
 		} else {
 			return
 		}
@@ -161,6 +163,22 @@ func (d *decoding) headIDs() {
 		}
 		d.ev.Body = rest
 	}
+}
+
+// partOfID says whether a text may be the first or last digits of an ID, as loggers write where the whole takes too much room.
+func partOfID(s string) bool {
+	if len(s) < 7 || len(s) > 16 {
+		return false
+	}
+	seen := byte(0)
+	for i := range len(s) {
+		is := hexClass[s[i]]
+		if is == 0 {
+			return false
+		}
+		seen |= is
+	}
+	return seen&hexDigit != 0
 }
 
 var (
