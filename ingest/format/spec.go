@@ -88,7 +88,7 @@ type wrapsSpec struct {
 	Field   string `yaml:"field"`   // the one that holds the inner record
 	Stream  list   `yaml:"stream"`  // fields that tell whose lines are put together
 	Partial string `yaml:"partial"` // "newline": a line that does not end in one goes on; "FIELD=VALUE": so says the field
-	Escape  string `yaml:"escape"`  // json: how bytes of the inner record are written
+	Escape  string `yaml:"escape"`  // json, octal (tabs at its beginning, as rsyslog): how bytes of the inner record are written
 	Known   bool   `yaml:"known"`   // only if some format reads what is inside
 }
 
@@ -784,12 +784,12 @@ func (k *compiler) records(sp *spec, c *compiled) {
 }
 
 func (k *compiler) wraps(sp *spec, c *compiled) {
-	w := &wrapper{field: sp.Wraps.Field, stream: sp.Wraps.Stream, json: sp.Wraps.Escape == "json"}
+	w := &wrapper{field: sp.Wraps.Field, stream: sp.Wraps.Stream, json: sp.Wraps.Escape == "json", octal: sp.Wraps.Escape == "octal"}
 	if sp.Wraps.Field == "" {
 		k.fail(at("wraps"), "field is missing")
 	}
-	if e := sp.Wraps.Escape; e != "" && e != "json" {
-		k.fail(at("wraps", "escape"), "unknown escape %q: json or nothing", e)
+	if e := sp.Wraps.Escape; e != "" && e != "json" && e != "octal" {
+		k.fail(at("wraps", "escape"), "unknown escape %q: json, octal or nothing", e)
 	}
 	if c.decoder == logfmtDecoder || c.decoder == columnsDecoder || c.decoder == treeFormat {
 		k.fail(at("wraps"), "decoder %s cannot wrap", sp.Decoder)

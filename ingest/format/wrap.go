@@ -23,6 +23,7 @@ type wrapper struct {
 	newline                    bool     // a text that does not end in a newline goes on in the next record
 	partialField, partialValue string
 	json                       bool // the inner record is a JSON string
+	octal                      bool // tabs are written as #011, as rsyslog writes control characters (its parser.escapeControlCharactersOnReceive)
 	whole                      bool // the inner record is the body of the wrapper's own event
 }
 
@@ -88,6 +89,9 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 			return nil
 		}
 		p.inner = group(w.field)
+		if w.octal && bytes.HasPrefix(p.inner, octalTab) {
+			p.inner = untabbed(p.inner)
+		}
 		if i := q.re.group(w.field); i >= 0 {
 			p.at = loc[2*i]
 		}
@@ -107,6 +111,17 @@ func (d *decoding) peel(c *compiled, line []byte) (peeled, bool) {
 	}
 	p.inner = plain(bytes.TrimSuffix(p.inner, []byte("\r")))
 	return p, true
+}
+
+var octalTab = []byte("#011")
+
+// untabbed gives a line that begins with tabs in octal as it was.
+func untabbed(line []byte) []byte {
+	n := 0
+	for bytes.HasPrefix(line[n*len(octalTab):], octalTab) {
+		n++
+	}
+	return append(bytes.Repeat([]byte{'\t'}, n), line[n*len(octalTab):]...)
 }
 
 const fnvOffset, fnvPrime = 14695981039346656037, 1099511628211
