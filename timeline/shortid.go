@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -100,7 +101,8 @@ func (x *partIndex) tells(length, n int, last bool) bool {
 	bits, ok := x.bits[k]
 	if !ok {
 		for i := range n {
-			counts, all := map[byte]int{}, 0
+			var counts [256]int
+			all := 0
 			for id := range x.keys {
 				if len(id) != length {
 					continue
@@ -113,8 +115,10 @@ func (x *partIndex) tells(length, n int, last bool) bool {
 				all++
 			}
 			for _, c := range counts {
-				p := float64(c) / float64(all)
-				bits -= p * math.Log2(p)
+				if c > 0 {
+					p := float64(c) / float64(all)
+					bits -= p * math.Log2(p)
+				}
 			}
 		}
 		x.bits[k] = bits
@@ -181,30 +185,36 @@ func (c *collector) beginning() {
 	if n < shortLeast || n > shortMost || n == shortMost && isKey {
 		return // a trace ID of 64 bits has as many
 	}
-	x, forms := newPartIndex(), map[string]bool{}
+	whole, forms := map[string]Key{}, map[string]bool{}
 	c.scan([]Want{{Begins: part}}, func(_ int, e *Event) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, k := range identities(e) {
 			if k.Begins(part) {
-				x.add(Key{Name: k.Name, Value: strings.Clone(k.Value)})
+				// Sources are read at once: of one ID's spellings it is the same one whoever gives it first.
+				if id := wholeID(k.Value); id != "" {
+					if known, ok := whole[id]; ok && cmp.Or(strings.Compare(k.Name, known.Name), strings.Compare(k.Value, known.Value)) >= 0 {
+						continue
+					}
+					whole[id] = Key{Name: k.Name, Value: strings.Clone(k.Value)}
+				}
 			}
 		}
 	})
-	ids := slices.Sorted(maps.Keys(x.keys))
+	ids := slices.Sorted(maps.Keys(whole))
 	for _, id := range ids {
-		forms[x.keys[id].Form()] = true
+		forms[whole[id].Form()] = true
 	}
 	if len(forms) != 1 {
 		for _, id := range ids {
 			if isKey {
 				break
 			}
-			c.beginIDs = append(c.beginIDs, x.keys[id].Value)
+			c.beginIDs = append(c.beginIDs, whole[id].Value)
 		}
 		return
 	}
-	k := x.keys[ids[0]]
+	k := whole[ids[0]]
 	for _, f := range k.Forms() {
 		c.wanted[f] = true
 	}
