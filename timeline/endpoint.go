@@ -232,6 +232,9 @@ func newBookDraft(places map[place]bool, l listeners) *bookDraft {
 	return &bookDraft{besides: besides, places: places, listeners: l, asked: map[peerAt]int{}, present: map[peerAt]map[place]int{}, said: map[peerAt]map[string]int{}, reached: map[peerAt]map[place]int{}, beats: map[beat]int{}, longer: map[[2]string]int{}, votes: map[peerAt]map[place]int{}, total: map[peerAt]int{}, edges: map[[2]string]*Edge{}, routes: map[routed]int{}, uses: map[useOf]*use{}, outermost: map[string]int{}}
 }
 
+// coarsely is the resolution from which on lengths fit nearly all others.
+const coarsely = time.Second
+
 // vote learns from one whole request. A peer that spells a hop's host or service names
 // it. Of the rest, a call and a hop belong together if the hop's duration fits into the
 // call's and comes nearest to it: hops below the callee are shorter, hops above it
@@ -252,9 +255,10 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 		d.total[at] += weight
 	}
 	type pair struct {
-		c   *Call
-		h   *Hop
-		gap time.Duration
+		c      *Call
+		h      *Hop
+		gap    time.Duration
+		coarse bool // a second or more could be between them, so that it tells nothing against what the others tell
 	}
 	for _, h := range hops {
 		if sp := h.span(); sp != nil && sp.caller != nil {
@@ -313,12 +317,12 @@ func (d *bookDraft) vote(hops []*Hop, calls []*Call, prior *EndpointBook) {
 			if winner[c] != nil || taken[h] || prior.otherPeer(c, h) {
 				continue
 			}
-			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs() + window.res + length.res})
+			pairs = append(pairs, pair{c, h, (window.d - length.d).Abs() + window.res + length.res, max(window.res, length.res) >= coarsely})
 		}
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.gap, b.gap) })
 	for _, p := range pairs {
-		if winner[p.c] == nil && !taken[p.h] && !isAbove(p.h, p.c.Caller, calledBy) {
+		if winner[p.c] == nil && !taken[p.h] && !(p.coarse && isAbove(p.h, p.c.Caller, calledBy)) {
 			give(p.c, p.h, 1)
 			calledBy[p.h] = p.c.Caller
 		}
