@@ -381,24 +381,17 @@ func (d *bookDraft) byReaching(b *EndpointBook) {
 		if known[at] {
 			continue
 		}
-		byService, all := map[string]int{}, 0
-		for p, n := range places {
-			byService[p.service] += n
+		all := 0
+		for _, n := range places {
 			all += n
 		}
-		service, n := most(byService)
+		service, n := most(byService(places))
 		if n < saidLeast || float64(n) < saidShare*float64(all) {
 			continue
 		}
-		byHost := map[string]int{}
-		for p, k := range places {
-			if p.service == service {
-				byHost[p.host] += k
-			}
-		}
 		e := Endpoint{Peer: at.peer, From: at.from, Service: service, Seen: n, Rivals: all - n}
-		if len(byHost) == 1 {
-			e.Host, _ = most(byHost)
+		if hosts := hostsOf(service, places); len(hosts) == 1 {
+			e.Host, _ = most(hosts)
 		}
 		b.Endpoints = append(b.Endpoints, e)
 	}
@@ -615,21 +608,11 @@ func (d *bookDraft) book() *EndpointBook {
 		if _, ok := d.claims[at.peer]; ok {
 			continue
 		}
-		byService := map[string]int{}
-		for p, n := range votes {
-			byService[p.service] += n
-		}
-		service, n, ok := d.settle(at, byService)
+		service, n, ok := d.settle(at, byService(votes))
 		if !ok {
 			continue
 		}
-		byHost := map[string]int{}
-		for p, k := range votes {
-			if p.service == service {
-				byHost[p.host] += k
-			}
-		}
-		host, hn := most(byHost)
+		host, hn := most(hostsOf(service, votes))
 		if hn*5 < n*3 {
 			host = ""
 		}
@@ -650,6 +633,26 @@ func (d *bookDraft) book() *EndpointBook {
 		return cmp.Or(strings.Compare(x.Caller, y.Caller), strings.Compare(x.Callee, y.Callee))
 	})
 	return b
+}
+
+// byService sums up what was counted of places by their services.
+func byService(places map[place]int) map[string]int {
+	out := map[string]int{}
+	for p, n := range places {
+		out[p.service] += n
+	}
+	return out
+}
+
+// hostsOf gives what was counted of the places of a service by their hosts.
+func hostsOf(service string, places map[place]int) map[string]int {
+	out := map[string]int{}
+	for p, n := range places {
+		if p.service == service {
+			out[p.host] += n
+		}
+	}
+	return out
 }
 
 // most gives the key with the highest count, the smallest of equals.

@@ -190,14 +190,13 @@ func (c *collector) beginning() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, k := range identities(e) {
-			if k.Begins(part) {
-				// Sources are read at once: of one ID's spellings it is the same one whoever gives it first.
-				if id := wholeID(k.Value); id != "" {
-					if known, ok := whole[id]; ok && cmp.Or(strings.Compare(k.Name, known.Name), strings.Compare(k.Value, known.Value)) >= 0 {
-						continue
-					}
-					whole[id] = Key{Name: k.Name, Value: strings.Clone(k.Value)}
-				}
+			if !k.Begins(part) {
+				continue
+			}
+			// Sources are read at once: of one ID's spellings it is the same one whoever gives it first.
+			id := wholeID(k.Value)
+			if known, ok := whole[id]; !ok || cmp.Or(strings.Compare(k.Name, known.Name), strings.Compare(k.Value, known.Value)) < 0 {
+				whole[id] = Key{Name: k.Name, Value: strings.Clone(k.Value)}
 			}
 		}
 	})
@@ -206,11 +205,10 @@ func (c *collector) beginning() {
 		forms[whole[id].Form()] = true
 	}
 	if len(forms) != 1 {
-		for _, id := range ids {
-			if isKey {
-				break
+		if !isKey {
+			for _, id := range ids {
+				c.beginIDs = append(c.beginIDs, whole[id].Value)
 			}
-			c.beginIDs = append(c.beginIDs, whole[id].Value)
 		}
 		return
 	}

@@ -40,22 +40,18 @@ func (s *Source) orderDates(st *stream, heads map[*filePart][]byte) bool {
 
 // rangeBy gives the range of the stamps of a stretch of a part if its dates are in the order.
 func (s *Source) rangeBy(p *filePart, text []byte, order format.DateOrder) [2]int64 {
-	st := p.stream
-	defer func(was format.DateOrder) { st.dates = was }(st.dates)
-	st.dates = order
-	from, to := s.stamps(p, st.format, text, func(*timeline.Event) {})
+	o := s.options(p, p.stream.format)
+	o.Dates = order
+	from, to := s.stamps(o, text, func(*timeline.Event) {})
 	return [2]int64{from.UnixNano(), to.UnixNano()}
 }
 
 // orderByReference gives the stream the order that brings its last date nearest to the time at which it is held to end.
 func (s *Source) orderByReference(st *stream) {
 	newest := st.parts[len(st.parts)-1]
-	text := newest.tail()
-	if len(text) == 0 {
-		var err error
-		if text, err = newest.head(); err != nil {
-			return
-		}
+	text, err := newest.end()
+	if err != nil {
+		return
 	}
 	st.datesBy = "as that brings the last one nearer to when the logs end; none tells it"
 	if st.dates = format.DayFirst; s.rangeBy(newest, text, format.DayFirst)[1] != s.rangeBy(newest, text, format.DateOrderUnknown)[1] {
@@ -92,12 +88,9 @@ func (s *Source) dateParts(st *stream) {
 	newest := st.parts[len(st.parts)-1]
 	end := s.options(newest, st.format).Reference
 	for _, p := range st.parts {
-		text := p.tail()
-		if len(text) == 0 {
-			var err error
-			if text, err = p.head(); err != nil {
-				continue
-			}
+		text, err := p.end()
+		if err != nil {
+			continue
 		}
 		a := time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
 		if s.firstStamp(p, st.format, text, a.AddDate(0, 0, 1)).Sub(s.firstStamp(p, st.format, text, a)) != 24*time.Hour {
@@ -110,7 +103,7 @@ func (s *Source) dateParts(st *stream) {
 		}
 		p.reference = near.Add(12 * time.Hour)
 		var last time.Time
-		s.stamps(p, st.format, text, func(e *timeline.Event) {
+		s.stamps(s.options(p, st.format), text, func(e *timeline.Event) {
 			if !e.Time.IsZero() {
 				last = e.Time
 			}

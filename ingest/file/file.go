@@ -303,6 +303,14 @@ func (p *filePart) measure() {
 	})
 }
 
+// end reads the last bytes of the part, or, of a compressed one, the first.
+func (p *filePart) end() ([]byte, error) {
+	if tail := p.tail(); len(tail) > 0 {
+		return tail, nil
+	}
+	return p.head()
+}
+
 // tail reads the last bytes of a plain part, from the beginning of a line; nothing
 // of a compressed one.
 func (p *filePart) tail() []byte {
@@ -452,11 +460,11 @@ func (s *Source) inspect(ctx context.Context) error {
 				continue
 			}
 			looks[i].undated = looks[i].undated || s.yearless(p, st.format, head)
-			from, to := s.stamps(p, st.format, head, see)
+			from, to := s.stamps(s.options(p, st.format), head, see)
 			if p == newest {
 				if int64(len(head)) < p.size { // else the head is all
 					if tail := p.tail(); len(tail) > 0 {
-						_, to = s.stamps(p, st.format, tail, func(*timeline.Event) {})
+						_, to = s.stamps(s.options(p, st.format), tail, func(*timeline.Event) {})
 					}
 				}
 				looks[i].last = to
@@ -500,7 +508,7 @@ func (s *Source) inspect(ctx context.Context) error {
 		s.dateParts(st)
 		for _, p := range st.ends() {
 			if head, err := p.head(); err == nil {
-				s.saw(s.stamps(p, st.format, head, func(*timeline.Event) {}))
+				s.saw(s.stamps(s.options(p, st.format), head, func(*timeline.Event) {}))
 			}
 		}
 	}
@@ -557,9 +565,9 @@ func (s *Source) settleFormats() {
 	}
 }
 
-// stamps decodes a stretch of a part and gives the range of its stamps.
-func (s *Source) stamps(p *filePart, f *format.Format, text []byte, see func(*timeline.Event)) (from, to time.Time) {
-	r, err := s.config.Formats.NewReader(bytes.NewReader(text), s.options(p, f))
+// stamps decodes a stretch of a part by the options and gives the range of its stamps.
+func (s *Source) stamps(o format.Options, text []byte, see func(*timeline.Event)) (from, to time.Time) {
+	r, err := s.config.Formats.NewReader(bytes.NewReader(text), o)
 	if err != nil {
 		return
 	}

@@ -112,7 +112,7 @@ func (st *stream) splitsIDs(s *Source) bool {
 		return true
 	}
 	tries, splits := 0, false
-	s.stamps(p, st.format, head[:min(len(head), fitSize)], func(e *timeline.Event) {
+	s.stamps(s.options(p, st.format), head[:min(len(head), fitSize)], func(e *timeline.Event) {
 		if tries++; tries > splitTries {
 			return
 		}

@@ -301,6 +301,14 @@ func fractionDigits(s string) int {
 	return 0
 }
 
+// fullYear gives the year that two digits stand for, as package time and POSIX read them.
+func fullYear(yy int) int {
+	if yy < 69 {
+		return 2000 + yy
+	}
+	return 1900 + yy
+}
+
 // num reads exactly n digits of s at i; -1 if they are none.
 func num(s string, i, n int) int {
 	if i+n > len(s) {
@@ -501,25 +509,17 @@ func parseMonthName(s string, loc *time.Location, ref time.Time) (stamp, bool) {
 			v := num(s, i, n-i)
 			switch {
 			case n-i <= 2 && n < len(s) && s[n] == ':' && !timed:
-				// A clock, with one digit of the hour at least.
-				if n+6 > len(s) || s[n+3] != ':' {
+				next, minutes, ok := c.shortClock(s, i)
+				if !ok || minutes {
 					return stamp{}, false
 				}
-				c.hour, c.min, c.sec = v, num(s, n+1, 2), num(s, n+4, 2)
-				if c.min < 0 || c.sec < 0 {
-					return stamp{}, false
-				}
-				c.ns, c.digits, n = fraction(s, n+6)
-				timed = true
+				n, timed = next, true
 			case n-i == 4 && year < 0:
 				year = v
 			case n-i <= 2 && c.day == 0:
 				c.day = v
 			case n-i == 2 && year < 0 && c.month > 0 && s[i-1] == '-':
-				year = v + 1900 // of RFC 850
-				if v < 69 {
-					year += 100
-				}
+				year = fullYear(v) // of RFC 850
 			default:
 				return stamp{}, false
 			}
@@ -612,13 +612,11 @@ func monthOf(s string) int {
 
 // parseYYMMDD reads "260301 12:00:07" and "260301  9:00:07".
 func parseYYMMDD(s string, loc *time.Location) (stamp, bool) {
-	c := civil{year: num(s, 0, 2), month: num(s, 2, 2), day: num(s, 4, 2)}
-	if c.year < 0 || len(s) < 15 || s[6] != ' ' {
+	year := num(s, 0, 2)
+	if year < 0 || len(s) < 15 || s[6] != ' ' {
 		return stamp{}, false
 	}
-	if c.year += 2000; c.year >= 2069 {
-		c.year -= 100 // as package time and POSIX read two digits
-	}
+	c := civil{year: fullYear(year), month: num(s, 2, 2), day: num(s, 4, 2)}
 	i, ok := c.clock(s, 7)
 	if s[7] == ' ' {
 		c.hour, c.min, c.sec, i = num(s, 8, 1), num(s, 10, 2), num(s, 13, 2), 15

@@ -87,9 +87,7 @@ func parseNumbers(s string, loc *time.Location, ref time.Time, order DateOrder) 
 	case size[0] > 2 || size[1] > 2 || size[2] == 1 || size[2] == 3:
 		return stamp{}, false
 	case size[2] == 2:
-		if c.year = 2000 + n[2]; n[2] >= 69 {
-			c.year -= 100 // as package time and POSIX read two digits
-		}
+		c.year = fullYear(n[2])
 	default:
 		c.year = n[2]
 	}
