@@ -305,7 +305,7 @@ func (j *joiner) join(e *Event) []inferred {
 		})
 	}
 	// What tells the candidates apart, as long as one is left: what failed wrote the
-	// failure; it is of whose client it names, rather than of one whose client is not known; what answered did not die; and where the process lived on, what ended with its process
+	// failure; what did not die is of whose client it names, rather than of one whose client is not known; what answered did not die; and where the process lived on, what ended with its process
 	// did not end by this.
 	narrow := func(holds bool, other func(*exchange) bool) {
 		if left := slices.DeleteFunc(slices.Clone(fits), other); holds && len(left) > 0 {
@@ -314,7 +314,7 @@ func (j *joiner) join(e *Event) []inferred {
 	}
 	narrow(e.Failed || e.Exception != nil || severe(e.Severity), func(x *exchange) bool { return !x.failed })
 	client := hostPart(e.Attrs.Get(KeyClient))
-	narrow(client != "" && !processDeath(e), func(x *exchange) bool { return x.client != client })
+	narrow(client != "" && !processDeath(e) && !caughtDeath(e), func(x *exchange) bool { return x.client != client })
 	if len(e.Calls) == 1 {
 		own := ownStatus(e.Calls[0].Ended) // of one call that failed so
 		narrow(own.Known(), func(x *exchange) bool { return len(x.peers) < 2 && x.status != own.Code })
