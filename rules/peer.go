@@ -76,6 +76,11 @@ func (h *HopView) at(peer string) string {
 			return e.Service
 		}
 	}
+	if host == peer {
+		if e, ok := book.LookupHost(h.Host, host); ok {
+			return e.Service
+		}
+	}
 	if h.hop.Role.Forwards() {
 		if e, ok := book.LookupLone(h.Service, peer); ok {
 			return e.Service

@@ -363,6 +363,9 @@ func (d *draft) isPeer(c *Call, h *Hop) bool {
 // caller's host, as an app does behind its sidecar.
 func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 	e, ok := d.book.Lookup(peerOf(c).from, c.Peer)
+	if _, _, port := hostPort(c.Peer); !ok && !port {
+		e, ok = d.book.LookupHost(peerOf(c).from, c.Peer)
+	}
 	if !ok && c.Record != nil && len(c.Record.Calls) == 1 {
 		// A proxy's record has the name of the server, and its address too.
 		if addr := upstreamOf(c.Record.Event); addr != "" && addr != c.Peer {

@@ -27,6 +27,7 @@ type exchange struct {
 	status       int      // that it logged
 	ends         bool     // it logged when it was over
 	failed       bool
+	broke        bool // its answer broke off
 	killed       bool // its process ended while it was at work
 	hop          *Hop // that logged no exchange of its own; else nil
 }
@@ -53,6 +54,7 @@ func exchangeOf(e *Event, clocks *ClockModel) exchange {
 		x.peers = append(x.peers, c.Peer)
 		x.failed = x.failed || c.OwnMade || c.Status >= 500
 	}
+	x.broke = e.Ended == Truncated
 	switch e.Ended {
 	case Reset, Truncated, Refused, GaveUp, ConnectGaveUp, CallerLeft, NotSent, Denied, Unusable:
 		x.failed = true
@@ -305,7 +307,7 @@ func (j *joiner) join(e *Event) []inferred {
 		})
 	}
 	// What tells the candidates apart, as long as one is left: what failed wrote the
-	// failure; what did not die is of whose client it names, rather than of one whose client is not known; what answered did not die; and where the process lived on, what ended with its process
+	// failure; of an answer that broke off what says so; what did not die is of whose client it names, rather than of one whose client is not known; what answered did not die; and where the process lived on, what ended with its process
 	// did not end by this.
 	narrow := func(holds bool, other func(*exchange) bool) {
 		if left := slices.DeleteFunc(slices.Clone(fits), other); holds && len(left) > 0 {
@@ -319,6 +321,7 @@ func (j *joiner) join(e *Event) []inferred {
 		own := ownStatus(e.Calls[0].Ended) // of one call that failed so
 		narrow(own.Known(), func(x *exchange) bool { return len(x.peers) < 2 && x.status != own.Code })
 	}
+	narrow(e.Ended == Truncated, func(x *exchange) bool { return !x.broke })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.answered })
 	narrow(caughtDeath(e), func(x *exchange) bool { return x.killed })
 	narrow(caughtDeath(e) && stamped, func(x *exchange) bool {

@@ -22,6 +22,7 @@ func Resolve(r *Request) {
 		if c := brokeBelow(h); c != nil {
 			h.Ended, c.Ended = Truncated, Truncated
 		}
+		breakUnderWay(h)
 	}
 	for _, c := range r.Calls {
 		if triedAgain(c) {
@@ -268,6 +269,29 @@ func brokeBelow(h *Hop) *Call {
 		return nil
 	}
 	return c
+}
+
+// breakUnderWay tells the calls of which the answer broke off after its head had gone out, where a proxy above made a failure of that: the one who
+// made the answer has a record of an error that nothing caught, and those between passed it on.
+func breakUnderWay(h *Hop) {
+	if !forwards(h) || !h.Sent.Failed() {
+		return
+	}
+	var way []*Call
+	for at := h; forwards(at) && len(at.Calls) > 0; {
+		c := at.Calls[len(at.Calls)-1]
+		if c.Callee == nil || c.Ended != OutcomeUnknown || !c.Callee.Sent.Known() || c.Callee.Sent.Failed() || c.Callee.Sent.Refused() || c.Callee.Ended != OutcomeUnknown || at != h && at.Sent != c.Callee.Sent {
+			return
+		}
+		way, at = append(way, c), c.Callee
+	}
+	if len(way) == 0 || !slices.ContainsFunc(way[len(way)-1].Callee.Events, func(e *Joined) bool { return e.Held() && caughtDeath(e.Event) }) {
+		return
+	}
+	for _, c := range way {
+		c.Received = c.Callee.Sent // its head
+		c.Ended, c.Callee.Ended = Truncated, Truncated
+	}
 }
 
 // answeredAt is when a hop had answered: by its own record, else by that of its caller, or when the first of its callers had that tells. A

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,27 @@ func (b *EndpointBook) atPort(peer string) (Endpoint, bool) {
 		return Endpoint{}, false
 	}
 	return Endpoint{Peer: peer, Service: found[0].service, Host: found[0].host}, true
+}
+
+// LookupHost finds which service answers at an address that is named without a port, as by httpd's "failed to make connection to backend: 10.0.0.5": that of
+// all addresses there that are known, if they are one's. from is as of [EndpointBook.Lookup].
+func (b *EndpointBook) LookupHost(from, host string) (Endpoint, bool) {
+	if _, err := netip.ParseAddr(host); err != nil || b == nil {
+		return Endpoint{}, false
+	}
+	out := Endpoint{Peer: host, From: from}
+	for _, e := range b.Endpoints {
+		if peerHost(e.Peer) != host || e.From != "" && e.From != from {
+			continue
+		}
+		if out.Service != "" && (out.Service != e.Service || out.Host != e.Host) {
+			return Endpoint{}, false
+		}
+		out.Service, out.Host = e.Service, e.Host
+		out.Seen += e.Seen
+		out.Rivals += e.Rivals
+	}
+	return out, out.Service != ""
 }
 
 // hostPort parts a peer that is an address, or a name, with a port.

@@ -23,3 +23,26 @@ func TestOnlyCallee(t *testing.T) {
 		}
 	}
 }
+
+func TestLookupHost(t *testing.T) {
+	book := &EndpointBook{Endpoints: []Endpoint{
+		{Peer: "10.0.0.1:8080", Service: "orders", Host: "app-1"},
+		{Peer: "10.0.0.1:8081", Service: "orders", Host: "app-1"},
+		{Peer: "10.0.0.2:3306", Service: "db", Host: "db-1"},
+		{Peer: "10.0.0.2:8080", Service: "orders", Host: "db-1"},
+		{Peer: "127.0.0.1:9000", From: "web-1", Service: "portal", Host: "web-1"},
+		{Peer: "stock:9000", Service: "stock", Host: "app-3"},
+	}}
+	for _, c := range []struct{ from, host, want string }{
+		{"", "10.0.0.1", "orders"},
+		{"", "10.0.0.2", ""}, // two answer there
+		{"", "10.0.0.3", ""},
+		{"web-1", "127.0.0.1", "portal"},
+		{"web-2", "127.0.0.1", ""},
+		{"", "stock", ""}, // a name may be any group's
+	} {
+		if got, ok := book.LookupHost(c.from, c.host); got.Service != c.want || ok != (c.want != "") {
+			t.Errorf("%s from %q: %q, %t, want %q", c.host, c.from, got.Service, ok, c.want)
+		}
+	}
+}

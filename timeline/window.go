@@ -423,6 +423,20 @@ func hopWindow(h *Hop) (from, to Instant) {
 	return from, to
 }
 
+// refusedAbove says whether a proxy above made a failure of the answer of a hop, which was good by its head, and did not come too late: it may have
+// broken off.
+func refusedAbove(h *Hop) bool {
+	if !h.End.Known() || vague(h.End) {
+		return false
+	}
+	for c := h.Caller; c != nil && h.Sent.Known() && !h.Sent.Failed() && !h.Sent.Refused() && forwards(c.Caller) && (c.Ended == OutcomeUnknown || c.Ended == Complete) && !c.Outlasted(); c = c.Caller.Caller {
+		if c.Caller.Sent != h.Sent {
+			return c.Caller.Sent.Failed()
+		}
+	}
+	return false
+}
+
 // join adds the records without ID to the wanted requests that they fit: rivals are the
 // exchanges around these, and more further records without ID.
 func (c *collector) join(rivals map[place][]exchange, more []*Event) {
@@ -467,8 +481,8 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 					x.killed = processEndedIn(h)
 					x.hop = h
 				}
-				if x.set = set; cut {
-					x.failed, x.answered = true, false
+				if x.set = set; cut || refusedAbove(h) {
+					x.failed, x.broke, x.answered = true, true, false
 				}
 				if x.from.Known() || x.to.Known() {
 					add(place{h.Service, h.Host}, x)
