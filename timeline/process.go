@@ -266,7 +266,7 @@ const inferredTime = "log.time.inferred"
 
 // explain gives the records of ends that bear no stamp to the lives that they ended: such a record was
 // written after the stamped record before it in its stream and before the next one, and is of the one life that ended
-// then and whose end nobody explained. Where several did it explains none, and ambiguous tells which. Where none is known, since
+// then and whose end nobody explained. Where several did, the order of the records of one stream may tell; else it explains none, and ambiguous tells which. Where none is known, since
 // nobody logged its start, it is a life of its own. stamped are records of the streams.
 func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (lives []*Process, ambiguous map[Pos][]*Process) {
 	ambiguous = map[Pos][]*Process{}
@@ -304,12 +304,47 @@ func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (li
 			}
 		}
 		if len(left) == len(open) {
-			break // none was told by the others
+			if left = inOrderOfStream(left, ambiguous); len(left) == len(open) {
+				break // none was told by the others
+			}
 		}
 		open = left
 	}
 	slices.SortFunc(all, compareLives)
 	return all, ambiguous
+}
+
+// inOrderOfStream tells records of ends by the order in which they stand in their streams: each is of a life that ended after that of the record before it. It
+// narrows the lives of which each may be, and gives the records that are still of several.
+func inOrderOfStream(records []*Event, ambiguous map[Pos][]*Process) (left []*Event) {
+	narrow := func(e, next *Event, follows func(p, q *Process) bool) {
+		if !sameStream(e.Pos, next.Pos) {
+			return
+		}
+		narrowed := slices.DeleteFunc(slices.Clone(ambiguous[e.Pos]), func(p *Process) bool {
+			return !slices.ContainsFunc(ambiguous[next.Pos], func(q *Process) bool { return follows(p, q) })
+		})
+		if len(narrowed) > 0 {
+			ambiguous[e.Pos] = narrowed
+		}
+	}
+	for i := 1; i < len(records); i++ {
+		narrow(records[i], records[i-1], func(p, q *Process) bool { return q.End.CertainlyBefore(p.End) })
+	}
+	for i := len(records) - 2; i >= 0; i-- {
+		narrow(records[i], records[i+1], func(p, q *Process) bool { return p.End.CertainlyBefore(q.End) })
+	}
+	for _, e := range records {
+		ended := ambiguous[e.Pos]
+		if len(ended) > 1 || ended[0].HowEnded != NoLifecycle {
+			left = append(left, e)
+			continue
+		}
+		ended[0].HowEnded = e.Lifecycle
+		ended[0].Events = append(ended[0].Events, e)
+		delete(ambiguous, e.Pos)
+	}
+	return left
 }
 
 // toldElsewhere gives the life of the process that e names and of whose end another record told, if that was not before e was written; nil if there is none.
