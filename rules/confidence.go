@@ -48,6 +48,7 @@ var scheme = []factor{
 	{"told", "at most", 0.75, "the same, if it fits more requests and something tells this one from the others"},
 	{"one_of", "at most", 0.6, "the same, if nothing does: requests that may be taken for each other mostly failed of one cause"},
 	{"death_of", "counts", 4, "requests where a process crashed and nobody can count those in flight; times 1-1/k for a death that would make the dead hop the origin and may be of any of k requests"},
+	{"death_of_few", "at most", 0.85, "the same, of so few requests that one in them is more than the best grade leaves open"},
 	{"fallback", "at most", 0.5, "no rule knew better"},
 	{"untimed", "times", 0.9, "for each order of moments that the clocks leave open"},
 	{"untold", "times", 0.9, "for each record that leaves open who made the status that it has"},
@@ -185,7 +186,11 @@ func assess(g grounds) assessment {
 		}
 	}
 	if g.deathOf > 1 {
-		d.step("death_of", d.p*(1-1/float64(g.deathOf)), fmt.Sprintf("a death that may be of any of %d requests", g.deathOf))
+		others := 1 - 1/float64(g.deathOf)
+		d.step("death_of", d.p*others, fmt.Sprintf("a death that may be of any of %d requests", g.deathOf))
+		if others < number("most") {
+			d.atMost("death_of_few", "one of these made it die")
+		}
 	}
 	if g.fallback {
 		d.atMost("fallback", "no rule knew better")
