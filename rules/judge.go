@@ -104,10 +104,14 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			j.doubts = append(j.doubts, Missing{timing(p), doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}
-		if origin.fromBelow() {
+		if kind := origin.fromBelow(); kind != "" {
 			doubt := fmt.Sprintf("%s has it in its record that the failure came from whom it asked", origin.Service)
-			j.doubts = append(j.doubts, Missing{"the log of " + cmp.Or(origin.usualCallee(), "whom "+origin.Service+" asked"), doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtFromBelow, Words: doubt})
+			asked := "whom " + origin.Service + " asked"
+			if kind == timeline.DoubtFromBelow {
+				asked = cmp.Or(origin.usualCallee(), asked)
+			}
+			j.doubts = append(j.doubts, Missing{"the log of " + asked, doubt})
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: kind, Words: doubt})
 		}
 		g.oneSided = j.oneSided(v.CauseClass)
 		text, err := j.words(ctx, best)

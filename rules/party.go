@@ -382,22 +382,25 @@ func (h *HopView) wouldTell(party string) bool {
 	return e.Calls > 0 && e.Recorded == e.Calls
 }
 
-// fromBelow says whether the hop's own record tells that its failure came from a next hop of which nothing is known: a signal has it made there, and
-// none by the hop itself.
-func (h *HopView) fromBelow() bool {
+// fromBelow gives the doubt that there is where the hop's own record tells that its failure came from whom it asked, of which nothing is known: a signal has
+// it made by a next hop, or by another service that it asked aside, and none by the hop itself. It is "" if there is none.
+func (h *HopView) fromBelow() (doubt timeline.DoubtKind) {
 	if h.Silent || h.FailedBy != nil {
-		return false
+		return ""
 	}
-	below := false
 	for e := range h.signalled {
 		for _, s := range e.signals {
-			if s.MadeBy == madeByWriter {
-				return false
+			switch {
+			case s.MadeBy == madeByWriter:
+				return ""
+			case s.MadeBy == madeByBelow && s.Points == "next_hop":
+				doubt = timeline.DoubtFromBelow
+			case s.MadeBy == madeByBelow && s.Points == "dependency" && doubt == "":
+				doubt = timeline.DoubtUnreadParty
 			}
-			below = below || s.MadeBy == madeByBelow && s.Points == "next_hop"
 		}
 	}
-	return below
+	return doubt
 }
 
 // notAsked names whom the hop, a proxy that names in its records whom it asks, otherwise asks for such exchanges and did not ask this time; "" if it
