@@ -484,7 +484,7 @@ func (k *compiler) compile(sp *spec) (*compiled, error) {
 		}
 	}
 	if c.calls = k.calls(sp.Calls); c.calls != nil {
-		c.calls.nginx = slices.Contains(nginxes, sp.System)
+		c.calls.nginx = sp.System == "" || slices.Contains(nginxes, sp.System) // nobody else writes such lists
 	}
 	if sp.Ended != nil {
 		if len(sp.Ended.Of) > 0 || sp.Ended.Cut == nil {
