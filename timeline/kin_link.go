@@ -559,7 +559,8 @@ func overlap(as, ae, bs, be Instant) bool {
 }
 
 // nested says whether an exchange [ls, le] can have been made for another one [us, ue]: it began while that one was at work, and ended
-// before it, unless that one gave up. Where either tells its start alone, or its end alone, they are not farther apart than a proxy takes to pass on.
+// before it, unless that one gave up. Where either tells its start alone, or its end alone, they are not farther apart than a proxy takes to pass on,
+// and nobody gives up after much less time than was needed.
 func nested(us, ue, ls, le Instant, gaveUp bool) bool {
 	late := Instant{}
 	if ue.Known() {
@@ -571,7 +572,7 @@ func nested(us, ue, ls, le Instant, gaveUp bool) bool {
 	gap := func(a, b Instant) time.Duration { return (a.Time.Sub(b.Time)).Abs() - a.Slack() - b.Slack() }
 	switch {
 	case us.Known() && ue.Known():
-		return ls.Known() || gap(le, ue) <= unknownLength
+		return ls.Known() || gap(le, ue) <= min(unknownLength, max(lateLine, limitShare*ue.Time.Sub(us.Time)))
 	case us.Known() && ls.Known():
 		return gap(us, ls) <= lateLine
 	case ue.Known() && le.Known():
@@ -583,6 +584,9 @@ func nested(us, ue, ls, le Instant, gaveUp bool) bool {
 	}
 	return false
 }
+
+// limitShare is how many times as long as somebody waits something takes at most that is waited for.
+const limitShare = 100
 
 // kinWords tells why two ends are held to be of one request.
 func kinWords(u, l *end, words string) string {

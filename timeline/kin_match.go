@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -97,9 +98,57 @@ func (m *kinMatch) pass(links []*kinLink, may func(u, l *end) bool) {
 			}
 		}
 	}
-	for _, group := range components(fits, fit.ends) {
+	for _, group := range components(m.c.plainest(fits), fit.ends) {
 		m.resolve(group)
 	}
+}
+
+// plainest leaves of fits those whose ends tell most of each other: an end is not of a second one that tells less.
+func (c *collector) plainest(fits []fit) []fit {
+	byWeight := map[int][]fit{}
+	for _, f := range fits {
+		w := c.speaks(f.u, f.l)
+		byWeight[w] = append(byWeight[w], f)
+	}
+	if len(byWeight) < 2 {
+		return fits
+	}
+	var out []fit
+	taken := map[*end]bool{}
+	for _, w := range slices.Backward(slices.Sorted(maps.Keys(byWeight))) {
+		list := slices.DeleteFunc(byWeight[w], func(f fit) bool { return taken[f.u] || taken[f.l] })
+		for _, f := range list {
+			taken[f.u], taken[f.l] = true, true
+		}
+		out = append(out, list...)
+	}
+	return out
+}
+
+// speaks weighs what two ends tell of each other that need not agree: the query, which a proxy may change and a log hide, and
+// the server that upper asked, of which its record may name the last one alone.
+func (c *collector) speaks(upper, lower *end) int {
+	n := 0
+	q, r := upper.e.Attrs.Get("url.query"), lower.e.Attrs.Get("url.query")
+	switch {
+	case q == "" || r == "":
+	case q == r:
+		n++
+	default:
+		n--
+	}
+	other := false
+	for _, call := range upper.e.Calls {
+		at, ok := c.book.Lookup(upper.at.host, call.Peer)
+		if !ok || at.Service == lower.at.service && at.Host == "" {
+			continue
+		}
+		if at.Service == lower.at.service && at.Host == lower.at.host {
+			return n + 1
+		}
+		other = true
+	}
+	return n - boolInt(other)
 }
 
 // components parts pairs into those that have ends in common, in the order in which they came.
