@@ -15,14 +15,16 @@ var peerForms = []struct {
 	re   *regexp.Regexp
 }{
 	{[]string{"://"}, regexp.MustCompile(`\bhttps?://(?:[^/\s"'@]*@)?([\w.-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)`)},
-	{[]string{"): "}, regexp.MustCompile(`\b([\w.-]+:\d{2,5}) \([\w.-]+\): `)},                                                                                                                                        // pgx
-	{[]string{"host='"}, regexp.MustCompile(`\bhost='([^']+)', port=(\d+)`)},                                                                                                                                          // urllib3
-	{[]string{"connection to server at "}, regexp.MustCompile(`\bconnection to server at "([^"]+)"(?: \([^)]*\))?, port (\d+)`)},                                                                                      // libpq
-	{[]string{"server "}, regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`)},                                                                                                                            // MySQL
-	{[]string{"lookup ", "ENOTFOUND ", "EAI_AGAIN ", "UnknownHostException:", "esolve host"}, regexp.MustCompile(`\b(?:lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:|[Rr]esolve host:?) '?([\w-]+(?:\.[\w-]+)*)`)}, // resolvers
-	{[]string{"ECONN", "ETIMEDOUT ", "EHOSTUNREACH ", "ENETUNREACH "}, regexp.MustCompile(`\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH) ([\w.\[\]:-]+:\d+)`)},                                         // Node.js
-	{[]string{"->"}, regexp.MustCompile(`->([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+): `)},                                                                                                                                   // Go
-	{[]string{"dial "}, regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`)},                                                                                                              // Go
+	{[]string{"): "}, regexp.MustCompile(`\b([\w.-]+:\d{2,5}) \([\w.-]+\): `)},                                                                                                                                       // pgx
+	{[]string{"host='"}, regexp.MustCompile(`\bhost='([^']+)', port=(\d+)`)},                                                                                                                                         // urllib3
+	{[]string{"connection to server at "}, regexp.MustCompile(`\bconnection to server at "([^"]+)"(?: \([^)]*\))?, port (\d+)`)},                                                                                     // libpq
+	{[]string{"server "}, regexp.MustCompile(`\bserver (?:on|at) '([\w.-]+)(?::(\d+))?'`)},                                                                                                                           // MySQL
+	{[]string{": lookup "}, regexp.MustCompile(`\bdial \w+: lookup ([\w-]+(?:\.[\w-]+)*)`)},                                                                                                                          // Go
+	{[]string{"lookup "}, regexp.MustCompile(`\blookup ([\w-]+(?:\.[\w-]+)*)(?: on [^ ]+)?: (?:no such host|server misbehaving|i/o timeout|(?:read|write|dial) udp|Temporary failure in name|Name or service not)`)}, // Go
+	{[]string{"ENOTFOUND ", "EAI_AGAIN ", "UnknownHostException:", "esolve host"}, regexp.MustCompile(`\b(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:|[Rr]esolve host:?) '?([\w-]+(?:\.[\w-]+)*)`)},                  // resolvers
+	{[]string{"ECONN", "ETIMEDOUT ", "EHOSTUNREACH ", "ENETUNREACH "}, regexp.MustCompile(`\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH) ([\w.\[\]:-]+:\d+)`)},                                        // Node.js
+	{[]string{"->"}, regexp.MustCompile(`->([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+): `)},                                                                                                                                  // Go
+	{[]string{"dial "}, regexp.MustCompile(`\bdial (?:tcp|udp)\d? ([\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+)`)},                                                                                                             // Go
 	{[]string{"onnect"}, regexp.MustCompile(`\b(?:[Cc]onnect(?:ion)? to|connect to host|connecting to|TCP connection to|[Ff]ailed to connect to) (?:tcp://|[A-Z]\w+ (?:on|at) )?([\w.-]+)(?::| port )(\d+)`)},
 	{[]string{"/"}, regexp.MustCompile(`\b([\w.-]+)/[\d.]+:(\d+)`)},                              // Netty
 	{[]string{"("}, regexp.MustCompile(`\(([\w.-]+:\d{2,5})\)`)},                                 // .NET

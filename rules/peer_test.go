@@ -15,6 +15,9 @@ func TestPeerIn(t *testing.T) {
 		"java.net.UnknownHostException: stock.example: Name or service not known":                                                        "stock.example",
 		"error: password authentication failed (see https://node-postgres.com/features/connecting for more)":                             "",
 		"HTTPConnectionPool(host='stock.example', port=8080): Max retries exceeded with url: /items (Caused by NewConnectionError(...))": "stock.example:8080",
+		"dial tcp: lookup stock.example on 10.0.0.2:53: server misbehaving":                                                              "stock.example",
+		"lookup stock.example: no such host":                                                                                             "stock.example",
+		"stock lookup failed: inventory answered 500":                                                                                    "",
 	} {
 		if got := peerIn(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
