@@ -14,8 +14,8 @@ type clockFit struct {
 	clocks  []*seenClock     // by number
 	streams map[stream]int32
 	pairs   map[clockPair]*clockLinks // from calls that the caller logged
-	// guesses are from callees whose caller logged no call: the outermost exchange is
-	// taken for what holds them. They count only where nothing else ties a clock.
+	// guesses are from callees whose caller logged no call, where the outermost exchange is
+	// taken for what holds them, or only that it failed. They count only where nothing else ties a clock.
 	guesses map[clockPair]*clockLinks
 	// quotes are from records that failures quote; they too tie only what else would not be tied.
 	quotes map[clockPair]*clockLinks

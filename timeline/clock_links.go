@@ -38,8 +38,8 @@ func (f *clockFit) learn(r *Request) {
 		}
 		openEnd := openEnded(c) || c.Record == nil && !allComplete(r)
 		into := f.pairs
-		if c.Record == nil {
-			into = f.guesses
+		if c.Record == nil || c.Record.Kind == LogRecord {
+			into = f.guesses // of calls that are told where they fail there are few
 		}
 		for _, in := range workOf(c.Callee) {
 			f.call(into, w, in, openEnd)

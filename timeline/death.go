@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,7 +48,8 @@ const deathTakes = 2 * time.Second
 // A lostCall is a call whose connection broke before its callee had answered.
 type lostCall struct {
 	set      string
-	pid      string  // of its callee's process, "" if it is not known
+	host     string  // its callee's, "" if it is not known
+	pid      string  // of its callee's process, likewise
 	from, to Instant // its callee was at work
 }
 
@@ -61,31 +63,29 @@ type lostWith struct {
 // Where as many workers died as calls were lost, each was lost with a worker of its own, which died of it; where fewer did, one
 // had several of them at once, and all but one had nothing to do with its death.
 func (c *collector) workersLost() map[string][]Joined {
-	lost := map[place][]*lostCall{}
+	lost := map[string][]*lostCall{} // by services
 	for _, set := range slices.Sorted(maps.Keys(c.drafts)) {
 		for _, r := range c.drafts[set] {
 			for _, h := range r.Hops {
 				if h.Caller == nil || h.Caller.Ended != Reset && h.Caller.Ended != Truncated || h.Sent.Known() || h.DiedOf() != nil {
 					continue
 				}
-				p := place{h.Service, h.Host}
 				from, to := hopWindow(h)
-				lost[p] = append(lost[p], &lostCall{set, h.pid(), from, to})
+				lost[h.Service] = append(lost[h.Service], &lostCall{set, h.Host, h.pid(), from, to})
 			}
 		}
 	}
 	var pairs []lostWith
-	for _, e := range c.life {
-		if !c.tellsLoss(e) {
-			continue
-		}
+	for _, e := range c.deathsToldOnce() {
 		at := toldAt(e, nil, c.clocks)
 		pid, _ := subjectOf(e)
-		for _, x := range lost[place{e.Service, e.Host}] {
-			if (pid == "" || x.pid == "" || pid == x.pid) && !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
-				pairs = append(pairs, lostWith{x, e})
+		var with []lostWith
+		for _, x := range lost[e.Service] {
+			if (x.host == "" || x.host == e.Host) && (pid == "" || x.pid == "" || pid == x.pid) && !at.CertainlyBefore(x.from) && !x.to.Add(lateLine).CertainlyBefore(at) && !at.Add(deathTakes).CertainlyBefore(x.to) {
+				with = append(with, lostWith{x, e})
 			}
 		}
+		pairs = append(pairs, tookLong(with)...)
 	}
 	out := map[string][]Joined{}
 	for _, group := range components(pairs, func(p lostWith) (a, b any) { return p.call, p.death }) {
@@ -113,6 +113,45 @@ func (c *collector) workersLost() map[string][]Joined {
 		}
 	}
 	return out
+}
+
+// deathsToldOnce gives of each worker that died one record against which lost calls can be held: where several tell of its end, that which says why.
+func (c *collector) deathsToldOnce() []*Event {
+	var out []*Event
+	at := map[*Process]int{}
+	for _, e := range c.life {
+		if !c.tellsLoss(e) {
+			continue
+		}
+		p := endOf(c.lives, e)
+		i, known := at[p]
+		switch {
+		case p == nil || !known:
+			if p != nil {
+				at[p] = len(out)
+			}
+			out = append(out, e)
+		case out[i].Lifecycle != p.HowEnded && e.Lifecycle == p.HowEnded:
+			out[i] = e
+		}
+	}
+	return out
+}
+
+// watchdogLeast is the least time after which watchdogs stop a worker: they count whole seconds.
+const watchdogLeast = time.Second
+
+// tookLong leaves of the calls that may have been lost with a worker those of which it may have died: what its watchdog stopped took long, and if
+// some took far longer than others it was one of these.
+func tookLong(with []lostWith) []lostWith {
+	if len(with) == 0 || with[0].death.Lifecycle != ProcessTimedOut {
+		return with
+	}
+	took := func(p lostWith) time.Duration { return p.call.to.Time.Sub(p.call.from.Time) }
+	longest := took(slices.MaxFunc(with, func(a, b lostWith) int { return cmp.Compare(took(a), took(b)) }))
+	return slices.DeleteFunc(with, func(p lostWith) bool {
+		return took(p) < longest/2 || p.call.to.Latest.Sub(p.call.from.Earliest) < watchdogLeast
+	})
 }
 
 // atWork leaves of the exchanges that were in flight when a process died those that did not wait for an answer from below, by the records of whom

@@ -64,7 +64,7 @@ type callForm uint8
 const (
 	callAttempts callForm = iota + 1 // lists as nginx writes them: "a, b : c"
 	callBackend                      // one server, with timers, as HAProxy writes it
-	callSelf                         // a client span is its own call
+	callSelf                         // a client span is its own call; what else tells of one is an error
 	callForward                      // one server, whose status stands beside the record's own
 	callMessage                      // a message about a call that failed: the body says how
 )
@@ -112,6 +112,8 @@ func (d *decoding) calls(c *compiled) {
 	case callSelf:
 		if d.ev.Kind == timeline.ClientSpan {
 			d.self(r)
+		} else {
+			d.toldCall(r)
 		}
 	case callForward:
 		d.forward(r)
