@@ -160,7 +160,7 @@ func sameExchange(hops []*Hop, e *Joined) *Hop {
 		if first.Traced && e.Traced {
 			continue // two spans of a trace
 		}
-		if first.Undated() || e.Undated() {
+		if first.Undated() || e.Undated() || toldBeside(first.Event, e.Event) || toldBeside(e.Event, first.Event) {
 			if x, y := endOfExchange(first.Event, ""), endOfExchange(e.Event, ""); x.line == y.line && x.status == y.status {
 				return h
 			}
