@@ -89,6 +89,9 @@ func (h *HopView) at(peer string) string {
 		}
 	}
 	if net.ParseIP(host) != nil {
+		if e, ok := book.LookupPort(h.Service, peer); ok {
+			return e.Service
+		}
 		return peer
 	}
 	label, _, _ := strings.Cut(host, ".")

@@ -380,6 +380,9 @@ func (d *builder) endpoint(c *Call) (Endpoint, bool) {
 			return lone, true
 		}
 	}
+	if !ok && !reached(c) {
+		e, ok = d.book.LookupPort(c.Caller.Service, c.Peer)
+	}
 	own := ok && e.Service == c.Caller.Service && e.Host == c.Caller.Host
 	if ok && !own || !own && !beside(c) {
 		return e, ok

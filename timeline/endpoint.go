@@ -31,9 +31,11 @@ type EndpointBook struct {
 	hosts  map[[2]string]int // {a, b}: of those of b, the ones at which a's exchange may have been at work
 	hosted map[string]int    // service -> the most of these of any one service
 	ports  []port
-	lone   map[string]string // see lonePeers
-	denied map[denial]bool   // what does not answer at a peer, whatever the durations say
-	failed failedAt          // see answersElse
+	open   []port                 // see LookupPort
+	asked  map[[2]string][]string // {caller, port}: the hosts that its errors and failed calls to the port name
+	lone   map[string]string      // see lonePeers
+	denied map[denial]bool        // what does not answer at a peer, whatever the durations say
+	failed failedAt               // see answersElse
 	// strangers says that services log of which no record is tied to those of another one.
 	strangers bool
 	beside    map[[2]string]bool // see tellBeside
@@ -603,7 +605,7 @@ func (d *bookDraft) settle(at peerAt, votes map[string]int) (service string, n i
 // book settles the votes. A peer is a host if three in five votes for its service name
 // that one.
 func (d *bookDraft) book() *EndpointBook {
-	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, uses: d.uses, longer: d.longer, routes: d.routes, denied: map[denial]bool{}, ports: d.ports}
+	b := &EndpointBook{Outermost: d.outermost, Requests: d.requests, uses: d.uses, longer: d.longer, routes: d.routes, denied: map[denial]bool{}, ports: d.ports, open: d.open}
 	for at, votes := range d.votes {
 		if _, ok := d.claims[at.peer]; ok {
 			continue

@@ -11,9 +11,12 @@ import (
 type listeners struct {
 	claims map[string]place // address -> the one place that says that it listens there
 	ports  []port           // ports, where the address is not told, each once
+	open   []port           // ports at which services listen on all addresses of their machines, likewise
 }
 
-func listenersOf(life []*Event) listeners { return listeners{claimed(life), ports(life)} }
+func listenersOf(life []*Event) listeners {
+	return listeners{claimed(life), ports(life), openPorts(life)}
+}
 
 // listening are the ways in which servers say, when they start, where they listen: "Listening at: http://10.0.0.5:8000 (7)" (gunicorn),
 // "Uvicorn running on http://10.0.0.5:8000", "listening on 10.0.0.5:8080", `listening on IPv4 address "10.0.0.5", port 5432` (PostgreSQL),
@@ -26,6 +29,43 @@ var listening = []*regexp.Regexp{
 
 // listeningIn are the fields in which loggers are given the address that the message does not have: {"msg": "listening", "addr": "10.0.0.5:8080"}.
 var listeningIn = []string{"addr", "address", "listen", "listen_addr", "bind", "bind_addr"}
+
+// listeningOnAll are the ways in which servers say that they listen on all addresses of their machine: "listening on :50051",
+// "Tomcat started on port 8080 (http)" (Spring Boot).
+var listeningOnAll = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\b(?:listen\w*|serving|running|bound|started|accepting)\b[^,;]{0,60}?[\s/"'(=](?:0\.0\.0\.0|\[::\]|\*)?:(\d{2,5})\b`),
+	regexp.MustCompile(`(?i)\b(?:listen\w*|running|started|accepting)\b[^,;:]{0,40}? port(?:\(s\):?)? (\d{2,5})\b`),
+}
+
+// allAddresses are the ways in which all addresses of a machine are written.
+var allAddresses = []string{"", "*", "0.0.0.0", "[::]"}
+
+// openPorts gives the ports at which services say that they listen on all addresses of their machine.
+func openPorts(life []*Event) []port {
+	var out []port
+	for _, e := range life {
+		if e.Lifecycle != ProcessStarting && e.Lifecycle != ProcessReady {
+			continue
+		}
+		number := ""
+		for _, re := range listeningOnAll {
+			if m := re.FindStringSubmatch(e.Body); m != nil && number == "" {
+				number = m[1]
+			}
+		}
+		for _, name := range listeningIn {
+			at := e.Attrs.Get(name)
+			i := strings.LastIndexByte(at, ':')
+			if number == "" && i >= 0 && slices.Contains(allAddresses, at[:i]) && at[i+1:] != "" && strings.Trim(at[i+1:], "0123456789") == "" {
+				number = at[i+1:]
+			}
+		}
+		if p := (port{place{e.Service, e.Host}, number}); number != "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // listensAt gives the address and port at which a record of a start says that its writer listens, as callers log
 // them. An address that stands for all of the machine's, or that each machine has, says nothing.

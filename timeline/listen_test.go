@@ -39,6 +39,39 @@ func TestListensAt(t *testing.T) {
 	}
 }
 
+// TestOpenPorts says how servers tell at which port they listen on all addresses of their machine.
+func TestOpenPorts(t *testing.T) {
+	for body, want := range map[string]string{
+		"listening on :50051":                                              "50051",
+		"gRPC server listening address=:50051":                             "50051",
+		"Listening at: http://0.0.0.0:8000 (712)":                          "8000",
+		"Now listening on: http://[::]:8080":                               "8080",
+		"Uvicorn running on http://0.0.0.0:8000 (Press CTRL+C to quit)":    "8000",
+		"Tomcat started on port 8080 (http) with context path '/'":         "8080",
+		"Tomcat started on port(s): 8080 (http) with context path ''":      "8080",
+		"Server is running on port 3000":                                   "3000",
+		"listening on 127.0.0.1:8080":                                      "",
+		"listening on 10.0.0.5:8080":                                       "",
+		"started, the database at port 5432 answers":                       "",
+		"Started OrdersApplication in 4.2 seconds (process running for 5)": "",
+	} {
+		got := ""
+		for _, p := range openPorts([]*Event{{Lifecycle: ProcessReady, Body: body}}) {
+			got = p.number
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", body, got, want)
+		}
+	}
+	for addr, want := range map[string]int{":50051": 1, "0.0.0.0:8080": 1, "[::]:8080": 1, "*:80": 1, "10.0.0.5:8080": 0, "127.0.0.1:8080": 0, "": 0, ":": 0, "8080": 0} {
+		e := &Event{Lifecycle: ProcessReady, Body: "listening"}
+		e.Attrs.Set("addr", addr)
+		if got := openPorts([]*Event{e}); len(got) != want {
+			t.Errorf("addr %q: %v", addr, got)
+		}
+	}
+}
+
 func TestClaimed(t *testing.T) {
 	says := func(service, at string) *Event {
 		return &Event{Service: service, Host: service + "-1", Lifecycle: ProcessReady, Body: "listening on " + at}

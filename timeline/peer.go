@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -49,6 +50,85 @@ func (b *EndpointBook) LookupHost(from, host string) (Endpoint, bool) {
 		out.Rivals += e.Rivals
 	}
 	return out, out.Service != ""
+}
+
+// LookupPort finds the service that answers at an address of which nothing tells but that calls of a service to it failed: the one of those which that
+// service calls that says that it listens at the port, if each of the others is known to answer elsewhere, and calls to the port
+// name no more hosts than it has.
+func (b *EndpointBook) LookupPort(caller, peer string) (Endpoint, bool) {
+	_, number, ok := hostPort(peer)
+	if b == nil || !ok {
+		return Endpoint{}, false
+	}
+	found := Endpoint{Peer: peer}
+	for _, e := range b.Edges {
+		if e.Caller != caller || e.Callee == caller || e.Calls == e.Silent {
+			continue
+		}
+		here, elsewhere := b.listensOn(e.Callee, number)
+		switch {
+		case here && found.Service != "", !here && !elsewhere:
+			return Endpoint{}, false
+		case here:
+			found.Service = e.Callee
+		}
+	}
+	hosts := map[string]bool{}
+	for _, p := range b.open {
+		if p.service == found.Service {
+			hosts[p.host] = true
+			found.Host = p.host
+		}
+	}
+	if len(hosts) > 1 {
+		found.Host = ""
+	}
+	if found.Service == "" || len(b.asked[[2]string{caller, number}]) > len(hosts) || b.answersElse(caller, peer, found.Service) {
+		return Endpoint{}, false
+	}
+	return found, true
+}
+
+// listensOn says whether a service says that it listens at a port, and whether it is known to answer at others.
+func (b *EndpointBook) listensOn(service, number string) (here, elsewhere bool) {
+	for _, p := range b.open {
+		if p.service == service {
+			here, elsewhere = here || p.number == number, elsewhere || p.number != number
+		}
+	}
+	for _, e := range b.Endpoints {
+		if e.Service == service {
+			_, n, ok := hostPort(e.Peer)
+			here, elsewhere = here || ok && n == number, elsewhere || !ok || n != number
+		}
+	}
+	return here, elsewhere
+}
+
+// addressInError is an address with a port.
+var addressInError = regexp.MustCompile(`\b(?:\d{1,3}\.){3}\d{1,3}:\d{2,5}\b`)
+
+// askedAt gives the hosts that errors and failed calls name, by the callers and the ports.
+func askedAt(records []*Event) map[[2]string][]string {
+	out := map[[2]string][]string{}
+	for _, e := range records {
+		var peers []string
+		if e.Failed || e.Exception != nil {
+			peers = addressInError.FindAllString(errorText(e), -1)
+		}
+		for i := range e.Calls {
+			if c := &e.Calls[i]; madeAndFailed(c) {
+				peers = append(peers, c.Peer)
+			}
+		}
+		for _, p := range peers {
+			host, number, ok := hostPort(p)
+			if k := [2]string{e.Service, number}; ok && !slices.Contains(out[k], host) {
+				out[k] = append(out[k], host)
+			}
+		}
+	}
+	return out
 }
 
 // hostPort parts a peer that is an address, or a name, with a port.
