@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,14 @@ func (f *clockFit) learn(r *Request) {
 			continue
 		}
 		w := windowOf(caller.Event)
-		if own := c.Caller.span(); own != nil && caller.Kind == ClientSpan && ClockOf(own.Event) == ClockOf(caller.Event) {
-			w = w.or(windowOf(own.Event)) // a call of which only one end was logged
+		// A call of which only one end was logged is within the caller's exchange, and that within those of who called it.
+		if asked := askedBy(c); asked != nil && !w.startOK {
+			w.start, _, w.startOK, _ = asked.Interval()
+		}
+		for up := c; up != nil && caller.Kind == ClientSpan && !(w.startOK && w.endOK); up = up.Caller.Caller {
+			if own := up.Caller.span(); own != nil && ClockOf(own.Event) == ClockOf(caller.Event) {
+				w = w.or(windowOf(own.Event))
+			}
 		}
 		if w.event.momentary() && stamped(w.event) {
 			if c.Caller == r.Root() && allComplete(r) {
@@ -45,6 +52,21 @@ func (f *clockFit) learn(r *Request) {
 			f.call(into, w, in, openEnd)
 		}
 	}
+}
+
+// askedBy gives what the caller wrote of whom it asks last before the record of a call's end: a message with the path, as of HTTP clients that log a request and
+// its answer each by itself; nil if there is none.
+func askedBy(c *Call) (asked *Event) {
+	if c.Record == nil || c.Record.Kind != ClientSpan || len(c.Target) < 2 {
+		return nil
+	}
+	for _, e := range c.Caller.Events {
+		if e.Kind == LogRecord && !e.guessed() && sameStream(e.Pos, c.Record.Pos) && ClockOf(e.Event) == ClockOf(c.Record.Event) && e.Pos.Compare(c.Record.Pos) < 0 &&
+			(asked == nil || e.Pos.Compare(asked.Pos) > 0) && strings.Contains(e.Body, c.Target) {
+			asked = e.Event
+		}
+	}
+	return asked
 }
 
 // keep keeps some requests whole, evenly spread over all that were learnt from.

@@ -3,7 +3,9 @@ package timeline
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -185,5 +187,52 @@ lone x9 server 10:00:00.050 dur=10ms status=500 rid=zz
 	a, b := c.Requests[0].Start, c.Requests[1].Start
 	if _, certain := a.Before(b); certain {
 		t.Error("an order against an untied clock is called certain")
+	}
+}
+
+// TestClockOfAnswers: a caller whose records tell of its calls only when the answer came is tied from both sides: by what it wrote of whom it
+// asks, or by the exchange of who called it, stamped by the same clock.
+func TestClockOfAnswers(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		asks  bool
+		outer bool
+		tied  bool
+		slack float64 // ms, at most
+	}{
+		{"neither", false, false, false, 0},
+		{"it says whom it asks", true, false, true, 5},
+		{"its caller's exchange is known", false, true, true, 60},
+	} {
+		var b strings.Builder
+		for i := range 60 {
+			at := func(ms int) string {
+				return time.Date(2026, 3, 1, 10, 0, i, ms*1e6, time.UTC).Format("15:04:05.000")
+			}
+			rest := 20 + i%7
+			if c.asks {
+				fmt.Fprintf(&b, "portal w1 log %s rid=r%d \"Request: GET http://10.0.0.1/p/%d\"\n", at(99), i, i)
+			}
+			fmt.Fprintf(&b, "portal w1 client %s rid=r%d call=10.0.0.1:80,200,complete,,/p/%d,,GET \"Response: 200\"\n", at(102+rest), i, i)
+			fmt.Fprintf(&b, "app a1 server %s clock=+3s dur=%dms status=200 rid=r%d role=app http.request.method=GET url.path=/p/%d\n", at(101+rest), rest, i, i)
+			if c.outer {
+				fmt.Fprintf(&b, "web w1 server %s dur=%dms status=200 rid=r%d role=gateway\n", at(110+rest), rest+40, i)
+			}
+		}
+		col, err := Collect(t.Context(), []Named{{Name: "m", Source: parseEvents(t, b.String())}}, Query{Filter: Filter{Any: []Want{{Failed: &Failed{}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range col.Clocks.Hosts() {
+			if h.Reference {
+				continue
+			}
+			if h.Tied != c.tied {
+				t.Errorf("%s: %s is tied: %t", c.what, h.Host, h.Tied)
+			}
+			if miss := math.Abs(math.Abs(h.OffsetMS) - 3000); h.Tied && (miss > h.SlackMS || h.SlackMS > c.slack) {
+				t.Errorf("%s: %s is %.1f ms off, ±%.1f", c.what, h.Host, miss, h.SlackMS)
+			}
+		}
 	}
 }

@@ -269,7 +269,7 @@ func joinContext(k contextKey, rs []contextRecord, g *aliasGraph) (found []conte
 		if rs[i].form != "" {
 			continue
 		}
-		if s := stintFor(stints, &rs[i]); s != nil && !s.leftFor(rs, &rs[i]) && !s.isOther(rs[i].e) {
+		if s := stintFor(stints, &rs[i]); s != nil && !s.leftFor(rs, &rs[i]) {
 			s.logged = s.logged || rs[i].e.Kind == ServerSpan
 			found = append(found, contextJoin{to: s.key, record: rs[i].e, reason: "on the same " + k.words() + " as the request, and no other one there then"})
 		}
@@ -332,7 +332,7 @@ func stintFor(stints []stint, r *contextRecord) *stint {
 	for i := range stints {
 		s := &stints[i]
 		switch {
-		case r.at.Hi.Before(s.from):
+		case r.at.Hi.Before(s.from) || s.isOther(r.e):
 			continue
 		case !r.at.Lo.After(s.to):
 			if within != nil {
