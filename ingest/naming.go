@@ -44,6 +44,8 @@ func SoftwareIn(p string) map[string]bool {
 			w = "apache"
 		case "catalina":
 			w = "tomcat"
+		case "wildfly":
+			w = "jboss"
 		}
 		if softwareWords[w] {
 			found[w] = true
