@@ -32,10 +32,10 @@ var peerForms = []struct {
 }
 
 // readMore finds addresses of documentation.
-var readMore = regexp.MustCompile(`\((?:see|Background on)[^()]*\)|For more information check: \S*`)
+var readMore = regexp.MustCompile(`\((?:see|Background on)[^()]*\)|For more information check: \S*|https://docs\.oracle\.com/\S*`)
 
 // readMoreBegins are what each such address begins with.
-var readMoreBegins = []string{"(see", "(Background on", "For more information check: "}
+var readMoreBegins = []string{"(see", "(Background on", "For more information check: ", "https://docs.oracle.com/"}
 
 // sourceFile finds what has the form of an address and is a place in code: "_ssl.c:1006".
 var sourceFile = regexp.MustCompile(`\.(?:c|cc|cpp|cs|erl|ex|exs|go|java|js|kt|lua|mjs|php|pl|py|rb|rs|scala|swift|ts)(?::\d+)?$`)

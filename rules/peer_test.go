@@ -14,6 +14,7 @@ func TestPeerIn(t *testing.T) {
 		"undefined method `total' for nil (orders.rb:12)":                                                                                "",
 		"java.net.UnknownHostException: stock.example: Name or service not known":                                                        "stock.example",
 		"error: password authentication failed (see https://node-postgres.com/features/connecting for more)":                             "",
+		"ORA-00060: deadlock detected while waiting for resource\n\nhttps://docs.oracle.com/error-help/db/ora-00060/":                    "",
 		"HTTPConnectionPool(host='stock.example', port=8080): Max retries exceeded with url: /items (Caused by NewConnectionError(...))": "stock.example:8080",
 		"dial tcp: lookup stock.example on 10.0.0.2:53: server misbehaving":                                                              "stock.example",
 		"lookup stock.example: no such host":                                                                                             "stock.example",
