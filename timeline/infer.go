@@ -345,6 +345,41 @@ func (j *joiner) join(e *Event) []inferred {
 	return inferredOf(sets, why)
 }
 
+// ended tells of the exchanges of which nothing told when they were over, that they were by what fits no other one: that the answer to what was passed on
+// was lost, which is not passed on again. It says whether there were any.
+func (j *joiner) ended(events []*Event, joins [][]inferred) (any bool) {
+	for i, e := range events {
+		if len(joins[i]) != 1 || e.Kind != LogRecord || len(e.Calls) != 1 || e.Undated() {
+			continue
+		}
+		switch e.Calls[0].Ended {
+		case GaveUp, Reset, Truncated:
+		default:
+			continue
+		}
+		xs := j.exchanges[place{e.Service, e.Host}]
+		if xs == nil {
+			continue
+		}
+		at, _ := j.clocks.Align(e)
+		span, _, _, _ := e.Interval()
+		clock, raw := j.clocks.hostSpan(e, span)
+		var of []*exchange
+		xs.near(clock, raw, at, func(x *exchange) {
+			if x.set == joins[i][0].set {
+				of = append(of, x)
+			}
+		})
+		if len(of) != 1 || of[0].ends || of[0].clock != clock || of[0].status < 500 || len(of[0].peers) > 1 {
+			continue
+		}
+		x := of[0]
+		x.ends, any = true, true
+		x.raw.Hi, x.to.Latest = earlier(x.raw.Hi, raw.Hi), earlier(x.to.Latest, at.Latest)
+	}
+	return any
+}
+
 // wroteOn says whether a hop that logged no exchange of its own has records of a host.
 func (x *exchange) wroteOn(host string) bool {
 	return x.hop != nil && slices.ContainsFunc(x.hop.Events, func(e *Joined) bool { return !e.guessed() && e.Host == host })

@@ -65,3 +65,51 @@ func TestJoinByEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestEnded: where access records tell the start of an exchange alone, that its call was lost tells when it was over, and what is written later is of others.
+func TestEnded(t *testing.T) {
+	clocks := newClockFit().fit()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	xs := &exchanges{}
+	for i, path := range []string{"/a", "/b"} {
+		x := exchangeOf(&Event{
+			Service: "web", Host: "h", Kind: ServerSpan, Time: at.Add(time.Duration(30*i) * time.Second), StatusCode: 502, Attrs: Attrs{{"url.path", path}},
+			Stamp: Stamp{Meaning: Start, Resolution: time.Second, Zone: ZoneWritten},
+		}, clocks)
+		x.set = path
+		xs.add(x)
+	}
+	xs.sort()
+	j := &joiner{clocks: clocks, exchanges: map[place]*exchanges{{"web", "h"}: xs}}
+	lost := func(after time.Duration, how Outcome, path string) *Event {
+		e := &Event{Service: "web", Host: "h", Kind: LogRecord, Time: at.Add(after), Failed: true, Stamp: Stamp{Meaning: Within, Resolution: time.Millisecond, Zone: ZoneWritten}}
+		if e.Calls = []Outcall{{Ended: how}}; path != "" {
+			e.Attrs.Set("url.path", path)
+		}
+		return e
+	}
+	later := lost(40*time.Second, GaveUp, "")
+	for _, c := range []struct {
+		how  Outcome
+		want int
+	}{{GaveUp, 1}, {Reset, 1}, {Refused, 2}} { // what was refused is asked of the next server
+		for k := range xs.byClock {
+			for i := range xs.byClock[k] {
+				xs.byClock[k][i].ends = false
+				xs.byClock[k][i].raw.Hi = xs.byClock[k][i].raw.Lo.Add(unknownLength)
+				xs.byClock[k][i].to.Latest = xs.byClock[k][i].from.Latest.Add(unknownLength)
+			}
+		}
+		events := []*Event{lost(time.Second, c.how, "/a"), later}
+		joins := [][]inferred{j.join(events[0]), j.join(later)}
+		if len(joins[0]) != 1 || len(joins[1]) != 2 {
+			t.Fatalf("the records fit %d and %d", len(joins[0]), len(joins[1]))
+		}
+		if any := j.ended(events, joins); any != (c.want == 1) {
+			t.Errorf("%v ended an exchange: %t", c.how, any)
+		}
+		if got := j.join(later); len(got) != c.want {
+			t.Errorf("%v: what was written later fits %d, want %d", c.how, len(got), c.want)
+		}
+	}
+}

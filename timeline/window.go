@@ -496,11 +496,22 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 	list := c.withoutID(more)
 	j.waits = c.awaited(slices.DeleteFunc(slices.Clone(list), func(e *Event) bool { return !processDeath(e) }))
 	joins := make([][]inferred, len(list))
-	q := newQuotation()
 	for i, e := range list {
 		if joins[i] = j.passedOn(e); joins[i] == nil {
 			joins[i] = j.join(e)
 		}
+	}
+	sameWorker(list, joins)
+	for j.ended(list, joins) {
+		for i, e := range list {
+			if len(joins[i]) > 1 {
+				joins[i] = j.join(e)
+			}
+		}
+		sameWorker(list, joins)
+	}
+	q := newQuotation()
+	for i, e := range list {
 		if joins[i] == nil {
 			q.ask(e)
 		}
@@ -519,7 +530,6 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 			joins[i] = q.join(e, ats[0])
 		}
 	}
-	sameWorker(list, joins)
 	shares := sync.OnceValue(c.shares) // few deaths need them
 	killedAgain(list, joins, func(o operation) float64 { return shares()(o) })
 	pairDeaths(list, joins)
