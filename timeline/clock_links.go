@@ -26,10 +26,12 @@ func (f *clockFit) learn(r *Request) {
 			continue
 		}
 		w := windowOf(caller.Event)
-		// A call of which only one end was logged is within the caller's exchange, and that within those of who called it.
-		if asked := askedBy(c); asked != nil && !w.startOK {
-			w.start, _, w.startOK, _ = asked.Interval()
+		if caller.Kind == ClientSpan && !w.startOK {
+			if asked := askedBy(c); asked != nil {
+				w.start, _, w.startOK, _ = asked.Interval()
+			}
 		}
+		// A call of which only one end was logged is within the caller's exchange, and that within those of who called it.
 		for up := c; up != nil && caller.Kind == ClientSpan && !(w.startOK && w.endOK); up = up.Caller.Caller {
 			if own := up.Caller.span(); own != nil && ClockOf(own.Event) == ClockOf(caller.Event) {
 				w = w.or(windowOf(own.Event))
@@ -57,7 +59,7 @@ func (f *clockFit) learn(r *Request) {
 // askedBy gives what the caller wrote of whom it asks last before the record of a call's end: a message with the path, as of HTTP clients that log a request and
 // its answer each by itself; nil if there is none.
 func askedBy(c *Call) (asked *Event) {
-	if c.Record == nil || c.Record.Kind != ClientSpan || len(c.Target) < 2 {
+	if c.Record == nil || len(c.Target) < 2 {
 		return nil
 	}
 	for _, e := range c.Caller.Events {

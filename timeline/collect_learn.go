@@ -112,7 +112,9 @@ func (c *collector) learn() {
 	fit.quoted(c.orphans, built)
 	c.book = votes.book()
 	records := slices.Concat(c.orphans, c.failed)
-	c.book.asked = askedAt(slices.Concat(records, c.sortedEvents()))
+	if len(c.book.open) > 0 { // else nobody asks
+		c.book.asked = askedAt(slices.Concat(records, c.sortedEvents()))
+	}
 	c.book.lone, c.book.failed, c.book.strangers = c.book.lonePeers(records), failedAtOf(records), c.strangers(all)
 	fit.machines(c.book)
 	c.clocks = fit.fit()

@@ -266,6 +266,9 @@ func (s Status) Refused() bool {
 	return s.Code >= 400 && s.Code < 499
 }
 
+// good says whether it is known and neither a failure nor a refusal.
+func (s Status) good() bool { return s.Known() && !s.Failed() && !s.Refused() }
+
 // String gives "500", "grpc 14", or "-" if none was seen.
 func (s Status) String() string {
 	switch {

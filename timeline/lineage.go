@@ -280,7 +280,7 @@ func breakUnderWay(h *Hop) {
 	var way []*Call
 	for at := h; forwards(at) && len(at.Calls) > 0; {
 		c := at.Calls[len(at.Calls)-1]
-		if c.Callee == nil || c.Ended != OutcomeUnknown || !c.Callee.Sent.Known() || c.Callee.Sent.Failed() || c.Callee.Sent.Refused() || c.Callee.Ended != OutcomeUnknown || at != h && at.Sent != c.Callee.Sent {
+		if c.Callee == nil || c.Ended != OutcomeUnknown || !c.Callee.Sent.good() || c.Callee.Ended != OutcomeUnknown || at != h && at.Sent != c.Callee.Sent {
 			return
 		}
 		way, at = append(way, c), c.Callee

@@ -57,7 +57,7 @@ func (b *EndpointBook) LookupHost(from, host string) (Endpoint, bool) {
 // name no more hosts than it has.
 func (b *EndpointBook) LookupPort(caller, peer string) (Endpoint, bool) {
 	_, number, ok := hostPort(peer)
-	if b == nil || !ok {
+	if b == nil || !ok || len(b.open) == 0 {
 		return Endpoint{}, false
 	}
 	found := Endpoint{Peer: peer}

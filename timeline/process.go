@@ -296,8 +296,7 @@ func explain(all []*Process, unplaced, stamped []*Event, clocks *ClockModel) (li
 					End: Instant{Earliest: from.Earliest, Time: from.Time, Latest: to.Latest},
 				})
 			case 1:
-				ended[0].HowEnded = e.Lifecycle
-				ended[0].Events = append(ended[0].Events, e)
+				ended[0].endedAs(e)
 				delete(ambiguous, e.Pos)
 			default:
 				left, ambiguous[e.Pos] = append(left, e), ended
@@ -340,11 +339,15 @@ func inOrderOfStream(records []*Event, ambiguous map[Pos][]*Process) (left []*Ev
 			left = append(left, e)
 			continue
 		}
-		ended[0].HowEnded = e.Lifecycle
-		ended[0].Events = append(ended[0].Events, e)
+		ended[0].endedAs(e)
 		delete(ambiguous, e.Pos)
 	}
 	return left
+}
+
+// endedAs gives a life whose end nobody explained the record that does.
+func (p *Process) endedAs(e *Event) {
+	p.HowEnded, p.Events = e.Lifecycle, append(p.Events, e)
 }
 
 // toldElsewhere gives the life of the process that e names and of whose end another record told, if that was not before e was written; nil if there is none.

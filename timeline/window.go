@@ -426,10 +426,10 @@ func hopWindow(h *Hop) (from, to Instant) {
 // refusedAbove says whether a proxy above made a failure of the answer of a hop, which was good by its head, and did not come too late: it may have
 // broken off.
 func refusedAbove(h *Hop) bool {
-	if !h.End.Known() || vague(h.End) {
+	if !h.Sent.good() || !h.End.Known() || vague(h.End) {
 		return false
 	}
-	for c := h.Caller; c != nil && h.Sent.Known() && !h.Sent.Failed() && !h.Sent.Refused() && forwards(c.Caller) && (c.Ended == OutcomeUnknown || c.Ended == Complete) && !c.Outlasted(); c = c.Caller.Caller {
+	for c := h.Caller; c != nil && forwards(c.Caller) && (c.Ended == OutcomeUnknown || c.Ended == Complete) && !c.Outlasted(); c = c.Caller.Caller {
 		if c.Caller.Sent != h.Sent {
 			return c.Caller.Sent.Failed()
 		}
@@ -530,6 +530,7 @@ func (c *collector) join(rivals map[place][]exchange, more []*Event) {
 			joins[i] = q.join(e, ats[0])
 		}
 	}
+	sameWorker(list, joins)            // of those too that quotations tell
 	shares := sync.OnceValue(c.shares) // few deaths need them
 	killedAgain(list, joins, func(o operation) float64 { return shares()(o) })
 	pairDeaths(list, joins)
