@@ -3,6 +3,7 @@ package ingest
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
@@ -114,7 +115,7 @@ func NameStreams(streams []StreamHint) []StreamName {
 	}
 	out := make([]StreamName, len(streams))
 	homes := make([][]string, len(streams)) // the directories down to the host's, kinds and dates left out
-	runs := applications(streams, there)
+	runs, alone := applications(streams, there), lone(streams, there)
 	for i, s := range streams {
 		dirs := strings.Split(s.Path, "/")
 		file := dirs[len(dirs)-1]
@@ -142,6 +143,8 @@ func NameStreams(streams []StreamHint) []StreamName {
 			out[i].Service = own
 		case runs[inDir{path.Dir(s.Path), runsIn[s.System]}] != "":
 			out[i].Service = runs[inDir{path.Dir(s.Path), runsIn[s.System]}]
+		case s.System == "" && saysAccess(file) && alone[path.Dir(s.Path)] != "":
+			out[i].Service = alone[path.Dir(s.Path)]
 		case only && len(telling) > 0 && len(SoftwareIn(telling[0])) == 0 && s.System != "" && !isLanguage(s.System):
 			out[i].Service = s.System
 		case len(telling) > 0:
@@ -204,6 +207,27 @@ func applications(streams []StreamHint, there map[string]bool) map[inDir]string 
 	}
 	return out
 }
+
+// lone gives, by directory, the one service that files name there by themselves, where no server writes beside it; "" if it is not so.
+func lone(streams []StreamHint, there map[string]bool) map[string]string {
+	out := map[string]string{}
+	for _, s := range streams {
+		dir, file := path.Split(s.Path)
+		own := serviceInName(file, func(other string) bool { return there[dir+other] })
+		server := s.System != "" && !isLanguage(s.System)
+		dir = path.Dir(s.Path)
+		switch known, ok := out[dir]; {
+		case server, ok && own != "" && known != own:
+			out[dir] = ""
+		case !ok && own != "":
+			out[dir] = own
+		}
+	}
+	return out
+}
+
+// saysAccess says whether a file's name says that it is an access log.
+func saysAccess(file string) bool { return slices.Contains(splitWords(baseName(file)), "access") }
 
 // commonDirs counts the leading directories in which all streams lie.
 func commonDirs(streams []StreamHint) int {

@@ -253,6 +253,27 @@ orders app 0ms +38ms 500 system=python
 	}
 }
 
+// TestToldByOneOfSeveral: what was called is told by a record that may be of another request, and was not read: the failure may have been made there.
+func TestToldByOneOfSeveral(t *testing.T) {
+	r, near := parse(t, "request GET /a\nlb gateway 0ms +32ms 500\n  orders app 1ms +30ms 500\n    - error 20ms candidates=2 exception=\"HTTPError: 500 Server Error: x for url: http://stock/7\" \"unhandled\"")
+	before, err := Builtin().Judge(t.Context(), r, near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Hops[1].Events {
+		if e := r.Hops[1].Events[i]; e.Kind == timeline.LogRecord {
+			e.Calls = []timeline.Outcall{{Peer: "stock", Target: "/7", Status: 500, Ended: timeline.Complete}}
+		}
+	}
+	told, err := Builtin().Judge(t.Context(), r, near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Confidence < 0.8 || told.Confidence >= 0.5 {
+		t.Errorf("confidence %v without the call, %v with it", before.Confidence, told.Confidence)
+	}
+}
+
 func TestEffectBy(t *testing.T) {
 	for _, c := range []struct{ hops, effect, by string }{
 		{"request POST /a\na app 0ms +30ms 500\n  b app 2ms +? - silent ended=refused", "not_started", "a had no connection to b"},
@@ -263,6 +284,7 @@ func TestEffectBy(t *testing.T) {
 		{"request POST /a\na app 0ms +30ms 500\n  c app 1ms +1ms 201 method=POST target=/c\n  b app 2ms +? - silent ended=refused", "unknown", "POST /c to c had succeeded before"},
 		{"request POST /a\na app 0ms +30ms 500\n  - error 20ms exception=\"KeyError: 'a'\" \"unhandled\"\n  c app 1ms +1ms 201 method=POST target=/c", "unknown", "POST /c to c had succeeded before"},
 		{"request POST /a\na app 0ms +30ms 500\n  - error 20ms exception=\"KeyError: 'a'\" \"unhandled\"\n  c app 1ms +1ms 409 method=POST target=/c", "unknown", ""},
+		{"request POST /a\na app 0ms +30ms 500\n  - error 20ms exception=\"AxiosError: Request failed with status code 503\" \"unhandled\"", "unknown", ""},
 		{"lb-1 proxy 1ms +1ms 503 system=haproxy haproxy.termination_state=SC-- haproxy.server_name=<NOSRV> haproxy.backend=be", "not_started", "lb-1 refused it before it asked anybody"},
 	} {
 		v := judge(t, c.hops)

@@ -28,7 +28,7 @@ func (j *judgement) effect(cause string) (effect, by string) {
 	origin := j.trail.Origin
 	c := origin.FailedBy
 	if c == nil {
-		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause) || j.views.of(origin).says("no_healthy_upstream", false)) {
+		if len(origin.Calls) == 0 && (origin.Ended == timeline.Denied || origin.Status().Refused() || slices.Contains(uncalled, cause) || origin.Role.Forwards() && j.views.of(origin).says("no_healthy_upstream", false)) {
 			return "not_started", name(origin) + " refused it before it asked anybody"
 		}
 		return "unknown", j.done(nil)

@@ -383,10 +383,16 @@ func (h *HopView) wouldTell(party string) bool {
 }
 
 // fromBelow gives the doubt that there is where the hop's own record tells that its failure came from whom it asked, of which nothing is known: a signal has
-// it made by a next hop, or by another service that it asked aside, and none by the hop itself. It is "" if there is none.
+// it made by a next hop, or by another service that it asked aside, and none by the hop itself; or the record tells what the call was answered, but may be of
+// another request. It is "" if there is none.
 func (h *HopView) fromBelow() (doubt timeline.DoubtKind) {
 	if h.Silent || h.FailedBy != nil {
 		return ""
+	}
+	for _, e := range h.hop.Events {
+		if n := len(e.Calls); e.Kind == timeline.LogRecord && !e.Held() && n > 0 && e.Calls[n-1].Status >= 500 && !e.Calls[n-1].OwnMade {
+			return timeline.DoubtUnreadParty
+		}
 	}
 	for e := range h.signalled {
 		for _, s := range e.signals {

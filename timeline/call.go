@@ -705,7 +705,7 @@ func (d *draft) silentHops(known bool) {
 }
 
 // serviceIn gives the service that a peer's spelling names, "" if none.
-func (d *draft) serviceIn(peer string) string {
+func (d *builder) serviceIn(peer string) string {
 	for _, part := range strings.FieldsFunc(peer, func(r rune) bool { return r == '/' || r == ':' || r == '@' }) {
 		name, _, _ := strings.Cut(part, ".")
 		if d.services[name] {

@@ -382,7 +382,7 @@ func (f *clockFit) tieZones() {
 // anchor ties the clocks of two records of one moment.
 func (f *clockFit) anchor(a, b *Event) {
 	at, bt := momentOf(a), momentOf(b)
-	f.apart(f.pairs, shifted{a, b, bt.Lo.Sub(at.Hi), bt.Hi.Sub(at.Lo)}, true)
+	f.apart(f.pairs, shifted{upper: a, lower: b, lo: bt.Lo.Sub(at.Hi), hi: bt.Hi.Sub(at.Lo)}, true)
 }
 
 // apart ties the clocks of two records by how far these are apart.

@@ -109,11 +109,21 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 	c.contexts()
 	c.toldTwice()
 	c.learn()
+	if c.zonesOfFailures() {
+		c.learn()
+	}
 	c.kin()
 	c.unnamed()
+	if c.behindProxies() {
+		c.learn()
+	}
 	c.neighbours()
 	c.draft()
 	c.windows()
+	if c.unnamedLate() {
+		c.draft()
+		c.windows()
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -169,11 +179,13 @@ type collector struct {
 	absorbed map[string]string
 	chains   []chained     // requests tied so that are learnt from
 	byIDs    *EndpointBook // what IDs alone told of who calls whom, before there were chains
-	// twinZones tell by how much a host's stamps without zone are ahead of those with one, as two logs of the same exchanges show.
+	// twinZones tell by how much a host's stamps without zone are ahead of those with one, as two logs of the same exchanges show, or the errors of those that failed.
 	twinZones map[string]time.Duration
 	// shifts tie clocks by the exchanges that both ends logged alike, where no record tells more.
 	shifts []shifted
-	placed map[Pos]bool // records without ID that are told by their connection or thread
+	// answering are the addresses of which errors alone tell who answers there.
+	answering []Endpoint
+	placed    map[Pos]bool // records without ID that are told by their connection or thread
 
 	mu      sync.Mutex
 	skipped map[[2]string]*Skipped

@@ -82,7 +82,11 @@ func (c *collector) learn() {
 	}
 	fit.anchored = c.anchored
 	for _, s := range c.shifts {
-		fit.apart(fit.shifts, s, false)
+		into := fit.shifts
+		if s.named {
+			into = fit.guesses
+		}
+		fit.apart(into, s, false)
 	}
 	built := make([][]*Request, len(all))
 	each(len(all), func(i int) {
@@ -111,6 +115,11 @@ func (c *collector) learn() {
 	}
 	fit.quoted(c.orphans, built)
 	c.book = votes.book()
+	for _, e := range c.answering {
+		if i, known := slices.BinarySearchFunc(c.book.Endpoints, e, compareEndpoints); !known {
+			c.book.Endpoints = slices.Insert(c.book.Endpoints, i, e)
+		}
+	}
 	records := slices.Concat(c.orphans, c.failed)
 	if len(c.book.open) > 0 { // else nobody asks
 		c.book.asked = askedAt(slices.Concat(records, c.sortedEvents()))

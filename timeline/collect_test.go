@@ -39,7 +39,8 @@ func (m memory) Events(ctx context.Context, f Filter) iter.Seq2[*Event, error] {
 //
 // kind is server, client, internal or log. Server and client records are stamped at their end;
 // dur= is their duration. rid= and tid= are the identity keys. call=PEER,STATUS,ENDED,DUR (repeated) is
-// what an access record says of its calls, with ,TARGET,ERROR,METHOD if they matter; a status with ! was made by the writer. clock=+3s moves the stamp.
+// what an access record says of its calls, with ,TARGET,ERROR,METHOD if they matter; a status with ! was made by the writer. clock=+3s moves the stamp,
+// within says that it is a moment within the exchange.
 func parseEvents(t *testing.T, text string) memory {
 	t.Helper()
 	var out memory
@@ -82,6 +83,8 @@ func parseEvents(t *testing.T, text string) memory {
 				e.Time = e.Time.Add(parseDuration(t, v))
 			case "zone":
 				e.Stamp.Zone = ZoneUnknown
+			case "within":
+				e.Stamp.Meaning = Within
 			case "failed":
 				e.Failed = true
 			case "undated":

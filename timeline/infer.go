@@ -118,6 +118,14 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// asks gives the path that was asked for, by the caller where the service logged no exchange; "" if it is not known.
+func (x *exchange) asks() string {
+	if x.path == "" && x.hop != nil && x.hop.Caller != nil {
+		return pathOf(x.hop.Caller.Target)
+	}
+	return x.path
+}
+
 // exchanges are those of one service on one host, by clock, each list by start.
 type exchanges struct {
 	byClock map[string][]exchange
@@ -306,7 +314,7 @@ func (j *joiner) join(e *Event) []inferred {
 			}
 		})
 	}
-	// What tells the candidates apart, as long as one is left: what failed wrote the
+	// What tells the candidates apart, as long as one is left: it names the path of one; what failed wrote the
 	// failure; of an answer that broke off what says so; what did not die is of whose client it names, rather than of one whose client is not known; what answered did not die; and where the process lived on, what ended with its process
 	// did not end by this.
 	narrow := func(holds bool, other func(*exchange) bool) {
@@ -314,6 +322,8 @@ func (j *joiner) join(e *Event) []inferred {
 			fits = left
 		}
 	}
+	path := e.Attrs.Get("url.path")
+	narrow(path != "", func(x *exchange) bool { return x.asks() != path })
 	narrow(e.Failed || e.Exception != nil || severe(e.Severity), func(x *exchange) bool { return !x.failed })
 	client := hostPart(e.Attrs.Get(KeyClient))
 	narrow(client != "" && !processDeath(e) && !caughtDeath(e), func(x *exchange) bool { return x.client != client })

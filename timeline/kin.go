@@ -23,7 +23,12 @@ func (c *collector) kin() {
 	if len(links) == 0 {
 		return
 	}
-	c.twinZones = twinZones(links, around)
+	for host, zone := range twinZones(links, around) {
+		if c.twinZones == nil {
+			c.twinZones = map[string]time.Duration{}
+		}
+		c.twinZones[host] = zone
+	}
 	c.chain(c.matchKin(links, around))
 	c.learn()
 	if c.shifts = c.shiftsOf(links, around); len(c.shifts) > 0 {
@@ -43,6 +48,7 @@ func (c *collector) kin() {
 type shifted struct {
 	upper, lower *Event
 	lo, hi       time.Duration
+	named        bool // both name the same path: fewer are enough
 }
 
 // shiftLeast is how many exchanges must show a shift that ties two clocks.
@@ -61,9 +67,9 @@ func (c *collector) shiftsOf(links []*kinLink, ends map[bench][]*end) (out []shi
 			x, y := a[i], b[j]
 			switch {
 			case x.hasStop && y.hasStop:
-				all = append(all, shifted{x.e, y.e, y.stop.Lo.Sub(x.stop.Hi), y.stop.Hi.Sub(x.stop.Lo)})
+				all = append(all, shifted{upper: x.e, lower: y.e, lo: y.stop.Lo.Sub(x.stop.Hi), hi: y.stop.Hi.Sub(x.stop.Lo)})
 			case x.hasStart && y.hasStart:
-				all = append(all, shifted{x.e, y.e, y.start.Lo.Sub(x.start.Hi), y.start.Hi.Sub(x.start.Lo)})
+				all = append(all, shifted{upper: x.e, lower: y.e, lo: y.start.Lo.Sub(x.start.Hi), hi: y.start.Hi.Sub(x.start.Lo)})
 			}
 		}
 		out = append(out, sameShift(all)...)
@@ -408,6 +414,9 @@ func (c *collector) adoptKin(found []kinship) bool {
 		reasons, rivals := map[string]string{}, map[string]int{}
 		for _, x := range g.ends {
 			s := c.setOf(x.e)
+			if base := c.absorbed[s]; isLone(s) && base != "" {
+				s = base
+			}
 			reasons[s], rivals[s] = g.reasons[x.set], max(g.rivals[x.set], rivals[s])
 			if events[s] == nil {
 				lone[s] = x.e

@@ -25,19 +25,65 @@ var callExact = []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, hop
 
 // unnamed joins to the requests that are read the exchanges of services that write no ID, or one of their own, by what those who called
 // them recorded.
-func (c *collector) unnamed() {
-	calls := c.unnamedCalls()
-	var found []kinship
-	for _, p := range slices.SortedFunc(maps.Keys(calls), comparePlaces) {
-		found = append(found, c.calledAt(p, calls[p])...)
+func (c *collector) unnamed() { c.adoptCalled(c.unnamedCalls()) }
+
+// unnamedLate does so for the calls of which messages tell that bear no ID either and were joined to one request by their time. It says whether it joined any.
+func (c *collector) unnamedLate() bool {
+	calls := callings{}
+	for _, set := range slices.Sorted(maps.Keys(c.drafts)) {
+		for _, r := range c.drafts[set] {
+			for _, call := range r.Calls {
+				if j := call.Record; r.Failed && j != nil && j.Join == ByInferred && j.Candidates == 1 && !c.placed[j.Pos] && c.absorbed[loneSet(j.Event)] == "" && c.addCalling(&calls, set, call, true, nil) {
+					c.placed[j.Pos] = true
+					c.absorbed[loneSet(j.Event)] = set
+					c.extra[set] = append(c.extra[set], *j)
+				}
+			}
+		}
 	}
+	return c.adoptCalled(calls)
+}
+
+// adoptCalled joins the exchanges that are those of calls to the requests of these. It says whether there were any.
+func (c *collector) adoptCalled(calls callings) bool {
+	var found []kinship
+	for _, p := range slices.SortedFunc(maps.Keys(calls.at), comparePlaces) {
+		if calls.asked[p] {
+			found = append(found, c.calledAt(p, calls.at[p])...)
+		}
+	}
+	found = atOnePlace(found)
 	if len(found) == 0 {
-		return
+		return false
+	}
+	for _, k := range found {
+		if !c.clocksTell(k.upper, k.lower) {
+			c.shifts = append(c.shifts, k.apart()...)
+		}
 	}
 	sets := c.sets()
 	c.chain(slices.DeleteFunc(slices.Clone(found), func(k kinship) bool { return sets[k.upper.set] == nil }))
-	c.adoptKin(found)
+	adopted := c.adoptKin(found)
 	c.learn()
+	return adopted
+}
+
+// atOnePlace leaves of calls that are paired with exchanges at several places none.
+func atOnePlace(found []kinship) []kinship {
+	pairs := map[Pos]int{}
+	for _, k := range found {
+		pairs[k.upper.e.Pos]++
+	}
+	return slices.DeleteFunc(found, func(k kinship) bool { return pairs[k.upper.e.Pos] > 1 })
+}
+
+// apart gives by how much the stamp of an exchange is ahead of that of a message about its call: it lies within the call, which was over when the message came.
+func (k *kinship) apart() []shifted {
+	if k.upper.e.Kind != LogRecord || k.candidates > 1 {
+		return nil
+	}
+	from, to := momentOf(k.upper.e), momentOf(k.lower.e)
+	return []shifted{{k.upper.e, k.lower.e, to.Lo.Sub(from.Hi), to.Hi.Sub(from.Lo) + k.upper.stop.Hi.Sub(k.upper.start.Lo), true}}
 }
 
 // A calling is a call to a place that logs, of whose exchange no ID tells.
@@ -45,53 +91,73 @@ type calling struct {
 	end
 	ended Outcome
 	near  bool // what its callee logged at its time is read
+	hosts int  // how many its callee has: one of them logged it
+}
+
+// callings are calls by the places at which they may have been logged; those of wanted requests are asked for.
+type callings struct {
+	at    map[place][]*calling
+	asked map[place]bool
+}
+
+// add adds a call to each of the places.
+func (cs *callings) add(x *calling, at []place, asked bool) {
+	if cs.at == nil {
+		cs.at, cs.asked = map[place][]*calling{}, map[place]bool{}
+	}
+	for _, p := range at {
+		x := *x
+		cs.at[p] = append(cs.at[p], &x)
+		cs.asked[p] = cs.asked[p] || asked
+	}
 }
 
 // unnamedCalls gives the calls of all requests read to places that log, but of which no exchange is of the
-// request, by place. Places that no wanted request called are left out.
-func (c *collector) unnamedCalls() map[place][]*calling {
-	out := map[place][]*calling{}
-	asked := map[place]bool{}
+// request.
+func (c *collector) unnamedCalls() callings {
+	var out callings
 	sets := c.sets()
 	lone := c.loneProxies()
 	for _, set := range slices.Sorted(maps.Keys(sets)) {
-		if !c.callsUnnamed(sets[set]) && (len(lone) == 0 || !slices.ContainsFunc(sets[set], func(e *Event) bool { return e.Kind == ClientSpan })) {
+		if !c.callsUnnamed(sets[set]) && (len(lone) == 0 || !slices.ContainsFunc(sets[set], tellsOneCall)) {
 			continue
 		}
 		wanted := c.isWanted(set, sets[set])
 		for _, r := range c.builder().build(c.joined(set, sets[set])) {
 			failed := wanted && hopFailed(r.Root())
 			for _, call := range r.Calls {
-				at := c.mayBeAt(call, lone)
-				if len(at) == 0 {
-					continue
-				}
-				x := c.callingOf(call.Record.Event, set, call.Ended, call.Method, call.Target)
-				x.got, x.wanted, x.near = call.Received.Code, failed, failed
-				if call.OwnMade {
-					x.got = 0
-				}
-				if own := call.Caller.span(); !x.hasStart && x.hasStop {
-					// It began while its caller was at work.
-					if own == nil {
-						x.start, x.hasStart = RawSpan{call.Caller.Start.Earliest, x.stop.Hi}, call.Caller.Start.Known() && !call.Caller.Start.Earliest.After(x.stop.Hi)
-					} else if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart && !within.start.Lo.After(x.stop.Hi) {
-						x.start, x.hasStart = RawSpan{within.start.Lo, x.stop.Hi}, true
-					}
-				}
-				for _, p := range at {
-					if x.hasStart && x.hasStop {
-						x := *x
-						out[p] = append(out[p], &x)
-						asked[p] = asked[p] || failed
-					}
-				}
+				c.addCalling(&out, set, call, failed, lone)
 			}
 		}
 	}
-	c.callersOfLone(out, asked)
-	maps.DeleteFunc(out, func(p place, _ []*calling) bool { return !asked[p] })
+	c.callersOfLone(&out)
 	return out
+}
+
+// addCalling adds a call of a request to those of the places at which it may have been logged without ID. It says whether there are any.
+func (c *collector) addCalling(to *callings, set string, call *Call, failed bool, lone []place) bool {
+	at, hosts := c.mayBeAt(call, lone)
+	if len(at) == 0 {
+		return false
+	}
+	x := c.callingOf(call.Record.Event, set, call.Ended, call.Method, call.Target)
+	x.got, x.wanted, x.near, x.hosts = call.Received.Code, failed, failed, hosts
+	if call.OwnMade {
+		x.got = 0
+	}
+	if own := call.Caller.span(); !x.hasStart && x.hasStop {
+		// It began while its caller was at work.
+		if own == nil {
+			x.start, x.hasStart = RawSpan{call.Caller.Start.Earliest, x.stop.Hi}, call.Caller.Start.Known() && !call.Caller.Start.Earliest.After(x.stop.Hi)
+		} else if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart && !within.start.Lo.After(x.stop.Hi) {
+			x.start, x.hasStart = RawSpan{within.start.Lo, x.stop.Hi}, true
+		}
+	}
+	if !x.hasStart || !x.hasStop {
+		return false
+	}
+	to.add(x, at, failed)
+	return true
 }
 
 // loneProxies gives the places of proxies that log failed exchanges without ID, in order.
@@ -106,43 +172,71 @@ func (c *collector) loneProxies() []place {
 }
 
 // mayBeAt gives the places at which a call may have been logged without ID: its callee's, if no record of that is of the request; and those of
-// proxies, for what its ID leads to may stand behind one.
-func (c *collector) mayBeAt(call *Call, lone []place) []place {
+// proxies, for what its ID leads to may stand behind one; else all of a callee whose host is not known. hosts is how many of them the callee has.
+func (c *collector) mayBeAt(call *Call, lone []place) (at []place, hosts int) {
 	h := call.Callee
-	if h == nil || call.Record == nil || call.Record.Kind != ClientSpan || !reached(call) || call.Target == "" {
-		return nil
+	if h == nil || call.Record == nil || !tellsOneCall(call.Record.Event) || !reached(call) || call.Target == "" {
+		return nil, 0
 	}
 	own, p := place{call.Caller.Service, call.Caller.Host}, place{h.Service, h.Host}
 	if h.Silent && c.places[p] {
 		if p == own {
-			return nil
+			return nil, 0
 		}
-		return []place{p}
+		return []place{p}, 1
 	}
-	return slices.DeleteFunc(slices.Clone(lone), func(q place) bool { return q == own || q == p })
+	if at = slices.DeleteFunc(slices.Clone(lone), func(q place) bool { return q == own || q == p }); len(at) > 0 || !h.Silent {
+		return at, 1
+	}
+	at = slices.DeleteFunc(c.placesOf(p), func(q place) bool { return q == own })
+	return at, len(at)
 }
 
 // callsUnnamed says whether one of the events of a set is a call to a place that logs but of which the set has no event.
 func (c *collector) callsUnnamed(events []*Event) bool {
 	return slices.ContainsFunc(events, func(e *Event) bool {
-		p, ok := c.placeCalled(e)
-		return ok && !slices.ContainsFunc(events, func(o *Event) bool { return o.Service == p.service && o.Host == p.host })
+		at := c.placesCalled(e)
+		return len(at) > 0 && !slices.ContainsFunc(events, func(o *Event) bool { return slices.Contains(at, place{o.Service, o.Host}) })
 	})
 }
 
-// placeCalled gives the place that logs to which a client's record of a call is.
-func (c *collector) placeCalled(e *Event) (place, bool) {
-	if e.Kind != ClientSpan || len(e.Calls) != 1 || e.Calls[0].Peer == "" {
-		return place{}, false
+// tellsOneCall says whether a record is a client's of its call, or a message about one that failed.
+func tellsOneCall(e *Event) bool {
+	return len(e.Calls) == 1 && (e.Kind == ClientSpan || e.Kind == LogRecord)
+}
+
+// placesCalled gives the places that log to which the call may be of which a client's record or a message tells: one, or those of a service
+// that is known by its name alone.
+func (c *collector) placesCalled(e *Event) []place {
+	if !tellsOneCall(e) || e.Calls[0].Peer == "" {
+		return nil
 	}
-	at, ok := c.builder().endpoint(&Call{Peer: e.Calls[0].Peer, Record: &Joined{Event: e}, Caller: &Hop{Service: e.Service, Host: e.Host}})
-	p := place{at.Service, at.Host}
-	return p, ok && c.places[p] && p != place{e.Service, e.Host}
+	b := c.builder()
+	at, ok := b.endpoint(&Call{Peer: e.Calls[0].Peer, Record: &Joined{Event: e}, Caller: &Hop{Service: e.Service, Host: e.Host}})
+	if !ok {
+		at.Service = b.serviceIn(e.Calls[0].Peer)
+	}
+	return slices.DeleteFunc(c.placesOf(place{at.Service, at.Host}), func(p place) bool { return p == place{e.Service, e.Host} })
+}
+
+// placesOf gives p if it logs; of a service whose host is not known all places at which it does.
+func (c *collector) placesOf(p place) []place {
+	if c.places[p] {
+		return []place{p}
+	}
+	var out []place
+	for at := range c.places {
+		if p.host == "" && at.service == p.service {
+			out = append(out, at)
+		}
+	}
+	slices.SortFunc(out, comparePlaces)
+	return out
 }
 
 // callersOfLone adds the failed calls of requests that are not read, to places where a failed exchange without ID is asked
 // for: it is of one of these requests, which may have gone well.
-func (c *collector) callersOfLone(out map[place][]*calling, asked map[place]bool) {
+func (c *collector) callersOfLone(out *callings) {
 	lone := map[place]bool{}
 	for _, e := range c.lone {
 		lone[place{e.Service, e.Host}] = true
@@ -151,17 +245,16 @@ func (c *collector) callersOfLone(out map[place][]*calling, asked map[place]bool
 		return
 	}
 	for _, e := range c.failed {
-		p, ok := c.placeCalled(e)
+		at := slices.DeleteFunc(c.placesCalled(e), func(p place) bool { return !lone[p] })
 		forms := c.graph.identityForms(e)
-		if !ok || !lone[p] || len(forms) == 0 || c.events[e.Pos] != nil {
+		if len(at) == 0 || len(forms) == 0 || c.events[e.Pos] != nil {
 			continue
 		}
 		o := &e.Calls[0]
 		x := c.callingOf(e, c.graph.find(forms[0]), o.Ended, o.Method, o.Target)
-		x.got, x.near = o.Status, true
+		x.got, x.near, x.hosts = o.Status, true, len(at)
 		if o.Method != "" && o.Target != "" && x.hasStart && x.hasStop {
-			out[p] = append(out[p], x)
-			asked[p] = true
+			out.add(x, at, true)
 		}
 	}
 }
@@ -171,6 +264,9 @@ func (c *collector) callingOf(e *Event, set string, ended Outcome, method, targe
 	x := &calling{end: c.onCommonTime(endOfExchange(e, set)), ended: ended}
 	x.line, x.root = method+" "+pathOf(target), false
 	x.status = e.StatusCode
+	if e.Kind == LogRecord {
+		x.hasStart = false // the message came when the call was over
+	}
 	return x
 }
 
@@ -251,7 +347,7 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 	lower = append(lower, exchangesAt(rest)...)
 	for _, e := range c.lone {
 		if e.Service == p.service && e.Host == p.host && !c.hasCaller(e) {
-			x := c.onCommonTime(endOfExchange(e, loneSet(e)))
+			x := c.calledEnd(e)
 			if x.wanted = true; relative {
 				c.relate(&x)
 			}
@@ -259,6 +355,15 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 		}
 	}
 	return s.pair(calls, onceEach(lower))
+}
+
+// calledEnd gives an exchange without ID on the common time line. Where its record tells a moment within alone, that stands for both ends.
+func (c *collector) calledEnd(e *Event) end {
+	x := endOfExchange(e, loneSet(e))
+	if e.momentary() {
+		x.hasStart, x.hasStop = true, true
+	}
+	return c.onCommonTime(x)
 }
 
 // oneClock says whether one clock stamped all calls.
@@ -278,11 +383,12 @@ func (c *collector) relate(x *end) {
 		half := raw.Hi.Sub(raw.Lo) / 2
 		return RawSpan{at.Time.Add(-half), at.Time.Add(half)}
 	}
-	if stopOK {
+	within := x.e.momentary()
+	if stopOK || within {
 		x.stop = about(stop, rawStop)
 	}
 	switch {
-	case startOK:
+	case startOK || within:
 		x.start = about(start, rawStart)
 	case x.hasStart: // it is known by its caller's alone
 		x.start.Hi = x.stop.Hi
@@ -328,14 +434,14 @@ func (c *collector) exchangesAt(p place, windows []Window) []*end {
 		if e.Kind != ServerSpan || e.Service != p.service || e.Host != p.host || c.events[e.Pos] != nil || c.hasCaller(e) || len(parts[i]) >= kinEnds || !touches(windows, e.Time, e.Time) {
 			return
 		}
-		e = e.Clone()
-		x := c.onCommonTime(endOfExchange(e, loneSet(e)))
+		x := c.calledEnd(e.Clone())
 		parts[i] = append(parts[i], &x)
 	})
 	return onceEach(slices.Concat(parts...))
 }
 
-// bounds gives between what the callee's clock is ahead if l is the exchange of the call: it lies within the call.
+// bounds gives between what the callee's clock is ahead if l is the exchange of the call: it lies within the call. Of one that may have gone on when
+// the call was over no moment within tells.
 func (x *calling) bounds(l *end) (lo, hi time.Duration, ok bool) {
 	if x.line != l.line && x.line != l.anyMethod() || x.set == l.set || !l.hasStart || !l.hasStop || l.status == 0 {
 		return 0, 0, false
@@ -346,6 +452,8 @@ func (x *calling) bounds(l *end) (lo, hi time.Duration, ok bool) {
 			return 0, 0, false
 		}
 		lo, hi = l.stop.Lo.Sub(x.stop.Hi), l.start.Hi.Sub(x.start.Lo)
+	case l.e.momentary():
+		return 0, 0, false
 	case x.ended == GaveUp || x.ended == CallerLeft:
 		// It went on when its caller left.
 		lo, hi = l.start.Lo.Sub(x.stop.Hi), min(l.start.Hi.Sub(x.start.Lo), l.stop.Hi.Sub(x.stop.Lo))
@@ -373,6 +481,7 @@ func callShift(calls []*calling, lower []*end) (s shift, ok bool) {
 	}
 	var all []fitSide
 	had := map[int]bool{}
+	most := 0.0 // of the calls may be of this host
 	var longest time.Duration
 	for i, x := range calls {
 		if x.got == 0 {
@@ -382,10 +491,19 @@ func callShift(calls []*calling, lower []*end) (s shift, ok bool) {
 			if lo, hi, ok := x.bounds(lower[j]); ok {
 				all = append(all, fitSide{min(lo, hi), true, i, j}, fitSide{max(lo, hi), false, i, j})
 				longest = max(longest, hi-lo)
-				had[i] = true
+				if !had[i] {
+					had[i] = true
+					most += 1 / float64(x.hosts)
+				}
 			}
 		}
 	}
+	return agreedShift(all, most, longest)
+}
+
+// agreedShift finds the shift that lies within the bounds of most pairs, if these are most of so many that may have one, and no other shift, farther off than
+// the longest bounds, is within those of half as many. An end is in one pair.
+func agreedShift(all []fitSide, most float64, longest time.Duration) (s shift, ok bool) {
 	slices.SortFunc(all, func(a, b fitSide) int {
 		if a.at != b.at {
 			return cmp.Compare(a.at, b.at)
@@ -408,7 +526,7 @@ func callShift(calls []*calling, lower []*end) (s shift, ok bool) {
 			to = i + 1
 		}
 	}
-	if best < alikeLeast || float64(best) < alikeShare*float64(len(had)) {
+	if best < alikeLeast || float64(best) < alikeShare*most {
 		return shift{}, false
 	}
 	a, z := all[from].at, all[to].at

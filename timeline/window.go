@@ -311,8 +311,14 @@ func merged(ws []Window) []Window {
 
 // touches says whether one of merged windows has a moment of [from, to].
 func touches(ws []Window, from, to time.Time) bool {
-	i, _ := slices.BinarySearchFunc(ws, from, func(w Window, t time.Time) int { return w.To.Compare(t) })
-	return i < len(ws) && !ws[i].From.After(to)
+	_, in := windowAt(ws, from, to)
+	return in
+}
+
+// windowAt finds the first of merged windows that has a moment of [from, to].
+func windowAt(ws []Window, from, to time.Time) (i int, in bool) {
+	i, _ = slices.BinarySearchFunc(ws, from, func(w Window, t time.Time) int { return w.To.Compare(t) })
+	return i, i < len(ws) && !ws[i].From.After(to)
 }
 
 // around reads the windows of each host: the exchanges of the services that wrote failures

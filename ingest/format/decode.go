@@ -388,8 +388,11 @@ func (d *decoding) finish(c *compiled, rec []byte) bool {
 	}
 	d.kind(c)
 	d.shaped()
+	d.toldRequest()
 	if c.calls != nil {
 		d.calls(c)
+	} else {
+		d.toldCall(nil)
 	}
 	if c.ended != nil {
 		e.Ended = d.outcome(c.ended, d.joined(c.endedOf))
