@@ -214,7 +214,7 @@ func lone(streams []StreamHint, there map[string]bool) map[string]string {
 	for _, s := range streams {
 		dir, file := path.Split(s.Path)
 		own := serviceInName(file, func(other string) bool { return there[dir+other] })
-		server := s.System != "" && !isLanguage(s.System)
+		server := s.System != "" && !isLanguage(s.System) && runsIn[s.System] == ""
 		dir = path.Dir(s.Path)
 		switch known, ok := out[dir]; {
 		case server, ok && own != "" && known != own:

@@ -274,6 +274,16 @@ func TestToldByOneOfSeveral(t *testing.T) {
 	}
 }
 
+// TestDiedThen: of a connection that broke while a process of whom it was to died of its work nobody knows whether it died of this request.
+func TestDiedThen(t *testing.T) {
+	for end, doubted := range map[string]bool{"18ms crashed": true, "18ms killed": false, "-20s crashed": false} {
+		v := judge(t, "usual orders stock 20\nprocess stock@app-2 start -60s ready -59s end "+end+"\nprocess stock@app-2 start 1s ready 2s\nrequest GET /a\nlb gateway 0ms +32ms 500\n  orders app 1ms +30ms 500 system=python\n    - error 20ms exception=\"http.client.RemoteDisconnected: Remote end closed connection without response\" \"unhandled\"")
+		if v.CauseClass != "upstream_reset" || v.Component != "stock" || (v.Confidence < 0.5) != doubted {
+			t.Errorf("%s: %s of %s, %v", end, v.CauseClass, v.Component, v.Confidence)
+		}
+	}
+}
+
 func TestEffectBy(t *testing.T) {
 	for _, c := range []struct{ hops, effect, by string }{
 		{"request POST /a\na app 0ms +30ms 500\n  b app 2ms +? - silent ended=refused", "not_started", "a had no connection to b"},

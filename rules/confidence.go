@@ -42,6 +42,7 @@ var scheme = []factor{
 	{"ambiguous", "at most", 0.75, "each signal on which it rests may mean another cause too"},
 	{"lesser", "at most", 0.5, "its signals mean another cause before this one"},
 	{"unnamed", "at most", 0.85, "it rests on an error in code of which no signal knows the type or the words: any failure may take that form"},
+	{"wordless", "at most", 0.5, "the same, and neither is there, as where the last line of a trace was lost"},
 	{"of_call", "at most", 0.5, "the same, and its words name somebody whom the hop calls"},
 	{"one_sided", "at most", 0.85, "it rests on a call that broke, failed to connect or ran out of time, and the other side left no record"},
 	{"inferred", "at most", 0.9, "it needs a record without ID for which this is the only request"},
@@ -105,6 +106,7 @@ type grounds struct {
 	tied       bool             // another cause at the same hop is as well shown
 	ambiguous  bool             // every signal on which it rests may mean another cause too
 	lesser     bool             // they mean another cause before this one
+	wordless   bool             // the same, and of which neither is there
 	unnamed    bool             // it rests on an error in code that no signal knows by type or words
 	ofCall     bool             // the words of that error name somebody whom the hop calls
 	oneSided   bool             // it rests on a call of which the other side left no record
@@ -167,6 +169,9 @@ func assess(g grounds) assessment {
 	}
 	if g.unnamed {
 		d.atMost("unnamed", "no signal knows the type or the words of the error")
+	}
+	if g.wordless {
+		d.atMost("wordless", "its trace tells neither the type nor the words of the error")
 	}
 	if g.ofCall {
 		d.atMost("of_call", "the words of the error name somebody whom the hop calls")

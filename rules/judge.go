@@ -90,7 +90,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.kinds, g.fallback, g.tied = best.rule.RestsOn, best.rule.Fallback, tied
 		g.inferred, g.candidates, g.told = best.inferred, best.candidates, best.told
 		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
-		g.unnamed, g.ofCall = unnamed(best)
+		g.unnamed, g.wordless, g.ofCall = unnamed(best)
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
 			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: w.doubt})
@@ -99,10 +99,20 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			j.doubts = append(j.doubts, Missing{timing(p), doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
 		}
+		if p := j.views.near.diedBefore(v.Component, cmp.Or(j.trail.Origin.End, j.trail.Origin.Start)); p != nil && v.CauseClass == "upstream_reset" && j.trail.Origin.FailedBy == nil {
+			doubt := fmt.Sprintf("a process of %s died then: it may have died of this request", v.Component)
+			j.doubts = append(j.doubts, Missing{"a record of this request by " + v.Component, doubt})
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUnreadParty, Words: doubt})
+		}
 		if p := j.untimed(best); p != nil {
 			doubt := fmt.Sprintf("it is not known whether %s was being stopped or started then", v.Component)
 			j.doubts = append(j.doubts, Missing{timing(p), doubt})
 			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
+		}
+		if best.rule.Fallback && origin.mayHavePassedOn() {
+			doubt := fmt.Sprintf("%s does not log whom it asks: it may have passed on what it was answered", origin.Service)
+			j.doubts = append(j.doubts, Missing{"the log of whom " + origin.Service + " passes requests on to", doubt})
+			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtFromBelow, Words: doubt})
 		}
 		if kind := origin.fromBelow(); kind != "" {
 			doubt := fmt.Sprintf("%s has it in its record that the failure came from whom it asked", origin.Service)
@@ -492,23 +502,28 @@ func explained(f *finding) bool {
 }
 
 // unnamed says whether a finding of an error in code rests on no record whose type or words are known to mean
-// one, and whether one of these names somebody whom the hop calls. A trace by itself tells only that something was
+// one, whether they have neither, as where the last line of a trace was lost, and whether one of these names somebody whom the hop calls. A trace by itself tells only that something was
 // thrown, which is the form that any failure takes.
-func unnamed(f *finding) (unnamed, ofCall bool) {
+func unnamed(f *finding) (unnamed, wordless, ofCall bool) {
 	if f.rule.CauseClass != "unhandled_exception" {
-		return false, false
+		return false, false, false
 	}
+	wordless = true
 	for _, e := range f.hop.Events {
 		if e.Exception == nil || !slices.Contains(f.evidence, e.joined) {
 			continue
 		}
-		if slices.ContainsFunc(e.signals, func(s *Signal) bool { return s.MayMean[0] == f.rule.CauseClass && s.Field != fieldTrace }) {
-			return false, false
-		}
 		unnamed = true
+		if e.Exception.Type == "" && e.Exception.Message == "" {
+			continue
+		}
+		wordless = false
+		if slices.ContainsFunc(e.signals, func(s *Signal) bool { return s.MayMean[0] == f.rule.CauseClass && s.Field != fieldTrace }) {
+			return false, false, false
+		}
 		ofCall = ofCall || f.hop.called(e, nil) != ""
 	}
-	return unnamed, ofCall
+	return unnamed, unnamed && wordless, ofCall
 }
 
 // callerAgrees says that both ends of the call by which h was asked logged the same failure.

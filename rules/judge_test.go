@@ -495,6 +495,22 @@ tests:
 	}
 }
 
+// A server that logs its answers and never whom it asks may have passed on a failure of which nothing tells.
+func TestMayHavePassedOn(t *testing.T) {
+	const what = "the log of whom edge passes requests on to"
+	for hops, doubted := range map[string]bool{
+		"edge gateway 0ms +30ms 500":                                   true,
+		"edge gateway 0ms +30ms 500 http.response.header.server=Caddy": false,
+		"edge app 0ms +30ms 500":                                       false,
+		"edge gateway 0ms +30ms 500\n  orders app 1ms +20ms 500":       false,
+	} {
+		v := judge(t, hops)
+		if got := slices.ContainsFunc(v.Missing, func(m Missing) bool { return m.What == what }); got != doubted || doubted && v.Confidence > 0.1 {
+			t.Errorf("%s: missing %v, confidence %v", hops, v.Missing, v.Confidence)
+		}
+	}
+}
+
 // The outermost hop's own record says that its failure came from below, and nothing else was read: whose log would tell is said.
 func TestFromBelow(t *testing.T) {
 	passedOn := judge(t, `

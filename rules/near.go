@@ -163,6 +163,20 @@ func (n *NearView) downAt(service, host string, at timeline.Instant) bool {
 	return false
 }
 
+// diedBefore gives the life of a process of a service, a worker of a server too, that ended of what it worked at shortly before a moment, by their intervals or nearly by
+// their best guesses; nil if there is none.
+func (n *NearView) diedBefore(service string, at timeline.Instant) *timeline.Process {
+	if n == nil || service == "" || !at.Known() {
+		return nil
+	}
+	for _, p := range n.lives(service, "", true) {
+		if p.HowEnded.OfItsWork() && p.End.Known() && mayPrecede(p.End, at) && mayPrecede(at.Add(-vague), p.End) {
+			return p
+		}
+	}
+	return nil
+}
+
 // vague is how far two moments may be out of order by their best guesses where their intervals let them be in order:
 // the clock of a host that is not tied to the others leaves room for everything.
 const vague = 2 * time.Second

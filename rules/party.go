@@ -382,6 +382,25 @@ func (h *HopView) wouldTell(party string) bool {
 	return e.Calls > 0 && e.Recorded == e.Calls
 }
 
+// mayHavePassedOn says whether the hop is a server's that is not known to be an application, which logged its answer and no call, as it never logs one, and nothing of who made that.
+func (h *HopView) mayHavePassedOn() bool {
+	if h.Silent || h.Role == timeline.RoleApp.String() || h.Role == timeline.RoleDependency.String() || len(h.hop.Calls) > 0 || !h.Sent.Known {
+		return false
+	}
+	for _, e := range h.hop.Events {
+		if e.Attrs.Get("http.response.header.server") != "" { // who passes an answer on adds to it
+			return false
+		}
+	}
+	for e := range h.signalled {
+		if slices.ContainsFunc(e.signals, func(s *Signal) bool { return s.MadeBy != madeByNobody }) {
+			return false
+		}
+	}
+	b := h.from.near.near.Book
+	return b == nil || !slices.ContainsFunc(b.Edges, func(e timeline.Edge) bool { return e.Caller == h.Service && e.Recorded > 0 })
+}
+
 // fromBelow gives the doubt that there is where the hop's own record tells that its failure came from whom it asked, of which nothing is known: a signal has
 // it made by a next hop, or by another service that it asked aside, and none by the hop itself; or the record tells what the call was answered, but may be of
 // another request. It is "" if there is none.

@@ -227,6 +227,9 @@ func (d *draft) tieKin() {
 	}
 	for _, h := range d.hops {
 		sp := h.span()
+		if sp == nil && len(h.Events) > 0 {
+			sp = h.Events[0] // a message may be all that there is of it
+		}
 		if sp == nil || sp.caller == nil || h.Caller != nil {
 			continue
 		}
@@ -234,6 +237,9 @@ func (d *draft) tieKin() {
 			p = passing(p, h)
 			c := d.callOf(p, h, *sp.caller)
 			c.Kin, c.Skips = true, sp.skipped
+			if sp.Kind == LogRecord && c.Record == nil && !c.Received.Known() {
+				c.Received, c.Ended, c.asSent = p.Sent, Complete, true // an error that lies within what p failed is of what was passed on
+			}
 			d.tie(c, h)
 		}
 	}

@@ -126,6 +126,13 @@ func (x *exchange) asks() string {
 	return x.path
 }
 
+// explained says whether a service that logged no exchange wrote a failure that names the request: what else it wrote at the time is as likely of others.
+func (x *exchange) explained() bool {
+	return x.hop != nil && slices.ContainsFunc(x.hop.Events, func(e *Joined) bool {
+		return e.Kind == LogRecord && (e.Failed || e.Exception != nil) && e.Attrs.Get("url.path") != "" && e.guessed()
+	})
+}
+
 // exchanges are those of one service on one host, by clock, each list by start.
 type exchanges struct {
 	byClock map[string][]exchange
@@ -306,7 +313,7 @@ func (j *joiner) join(e *Event) []inferred {
 			if processDeath(e) && !stamped && x.to.CertainlyBefore(at) {
 				return // it ended before, and not with its process
 			}
-			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || x.clock == clock && clock != "" || !vague(at) || x.wroteOn(e.Host)) {
+			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || !x.explained()) && (w != timeAlone || x.clock == clock && clock != "" || !vague(at) || x.wroteOn(e.Host)) {
 				fits = append(fits, x)
 				if len(w) > len(why) {
 					why = w

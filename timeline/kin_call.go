@@ -33,9 +33,12 @@ func (c *collector) unnamedLate() bool {
 	for _, set := range slices.Sorted(maps.Keys(c.drafts)) {
 		for _, r := range c.drafts[set] {
 			for _, call := range r.Calls {
-				if j := call.Record; r.Failed && j != nil && j.Join == ByInferred && j.Candidates == 1 && !c.placed[j.Pos] && c.absorbed[loneSet(j.Event)] == "" && c.addCalling(&calls, set, call, true, nil) {
-					c.placed[j.Pos] = true
-					c.absorbed[loneSet(j.Event)] = set
+				j := call.Record
+				if !r.Failed || j == nil || j.Join != ByInferred || j.Candidates != 1 || !c.addCalling(&calls, set, call, true, nil) {
+					continue
+				}
+				if own := loneSet(j.Event); c.absorbed[own] == "" {
+					c.placed[j.Pos], c.absorbed[own] = true, set
 					c.extra[set] = append(c.extra[set], *j)
 				}
 			}
@@ -92,6 +95,7 @@ type calling struct {
 	ended Outcome
 	near  bool // what its callee logged at its time is read
 	hosts int  // how many its callee has: one of them logged it
+	named bool // it is one of these and no proxy before it, of which nothing tells that it was asked
 }
 
 // callings are calls by the places at which they may have been logged; those of wanted requests are asked for.
@@ -136,28 +140,45 @@ func (c *collector) unnamedCalls() callings {
 
 // addCalling adds a call of a request to those of the places at which it may have been logged without ID. It says whether there are any.
 func (c *collector) addCalling(to *callings, set string, call *Call, failed bool, lone []place) bool {
-	at, hosts := c.mayBeAt(call, lone)
+	at, named := c.mayBeAt(call, lone)
 	if len(at) == 0 {
 		return false
 	}
 	x := c.callingOf(call.Record.Event, set, call.Ended, call.Method, call.Target)
-	x.got, x.wanted, x.near, x.hosts = call.Received.Code, failed, failed, hosts
+	x.got, x.wanted, x.near, x.hosts, x.named = call.Received.Code, failed, failed, 1, named
+	if named {
+		x.hosts = len(at)
+	}
 	if call.OwnMade {
 		x.got = 0
 	}
-	if own := call.Caller.span(); !x.hasStart && x.hasStop {
-		// It began while its caller was at work.
-		if own == nil {
-			x.start, x.hasStart = RawSpan{call.Caller.Start.Earliest, x.stop.Hi}, call.Caller.Start.Known() && !call.Caller.Start.Earliest.After(x.stop.Hi)
-		} else if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart && !within.start.Lo.After(x.stop.Hi) {
-			x.start, x.hasStart = RawSpan{within.start.Lo, x.stop.Hi}, true
-		}
+	if !x.hasStart && x.hasStop {
+		x.start, x.hasStart = c.askedSince(call, x.stop, set)
 	}
 	if !x.hasStart || !x.hasStop {
 		return false
 	}
 	to.add(x, at, failed)
 	return true
+}
+
+// askedSince gives when a call, of which nothing but its end is known, began: its caller was at work. Of a call of which a message tells, where that is not known either,
+// the failure is taken to have come as soon as others do.
+func (c *collector) askedSince(call *Call, stop RawSpan, set string) (RawSpan, bool) {
+	from := call.Caller.Start.Earliest
+	if own := call.Caller.span(); own != nil {
+		from = time.Time{}
+		if within := c.onCommonTime(endOfExchange(own.Event, set)); within.hasStart {
+			from = within.start.Lo
+		}
+	}
+	if from.IsZero() || from.After(stop.Hi) {
+		if call.Record.Kind == ClientSpan {
+			return RawSpan{}, false
+		}
+		from = stop.Lo.Add(-answeredWithin)
+	}
+	return RawSpan{from, stop.Hi}, true
 }
 
 // loneProxies gives the places of proxies that log failed exchanges without ID, in order.
@@ -172,24 +193,24 @@ func (c *collector) loneProxies() []place {
 }
 
 // mayBeAt gives the places at which a call may have been logged without ID: its callee's, if no record of that is of the request; and those of
-// proxies, for what its ID leads to may stand behind one; else all of a callee whose host is not known. hosts is how many of them the callee has.
-func (c *collector) mayBeAt(call *Call, lone []place) (at []place, hosts int) {
+// proxies, for what its ID leads to may stand behind one; else all of a callee whose host is not known. named says that they are the callee's.
+func (c *collector) mayBeAt(call *Call, lone []place) (at []place, named bool) {
 	h := call.Callee
 	if h == nil || call.Record == nil || !tellsOneCall(call.Record.Event) || !reached(call) || call.Target == "" {
-		return nil, 0
+		return nil, false
 	}
 	own, p := place{call.Caller.Service, call.Caller.Host}, place{h.Service, h.Host}
 	if h.Silent && c.places[p] {
 		if p == own {
-			return nil, 0
+			return nil, false
 		}
-		return []place{p}, 1
+		return []place{p}, true
 	}
-	if at = slices.DeleteFunc(slices.Clone(lone), func(q place) bool { return q == own || q == p }); len(at) > 0 || !h.Silent {
-		return at, 1
+	at = slices.DeleteFunc(slices.Clone(lone), func(q place) bool { return q == own || q == p })
+	if theirs := slices.DeleteFunc(c.placesOf(p), func(q place) bool { return q == own }); h.Silent && len(theirs) > 0 && !slices.ContainsFunc(at, func(q place) bool { return !slices.Contains(theirs, q) }) {
+		return theirs, true
 	}
-	at = slices.DeleteFunc(c.placesOf(p), func(q place) bool { return q == own })
-	return at, len(at)
+	return at, false
 }
 
 // callsUnnamed says whether one of the events of a set is a call to a place that logs but of which the set has no event.
@@ -252,7 +273,7 @@ func (c *collector) callersOfLone(out *callings) {
 		}
 		o := &e.Calls[0]
 		x := c.callingOf(e, c.graph.find(forms[0]), o.Ended, o.Method, o.Target)
-		x.got, x.near, x.hosts = o.Status, true, len(at)
+		x.got, x.near, x.hosts, x.named = o.Status, true, len(at), true
 		if o.Method != "" && o.Target != "" && x.hasStart && x.hasStop {
 			out.add(x, at, true)
 		}
@@ -357,13 +378,26 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 	return s.pair(calls, onceEach(lower))
 }
 
-// calledEnd gives an exchange without ID on the common time line. Where its record tells a moment within alone, that stands for both ends.
+// calledEnd gives an exchange without ID on the common time line. Where its record tells one end alone, or a moment within, that stands for both ends.
 func (c *collector) calledEnd(e *Event) end {
 	x := endOfExchange(e, loneSet(e))
-	if e.momentary() {
+	within := e.momentary()
+	switch x = c.onCommonTime(x); {
+	case within:
 		x.hasStart, x.hasStop = true, true
+		x = c.onCommonTime(x)
+	case !x.hasStart && x.hasStop:
+		x.start, x.hasStart = x.stop, true
+	case x.hasStart && !x.hasStop:
+		x.stop, x.hasStop = x.start, true
 	}
-	return c.onCommonTime(x)
+	return x
+}
+
+// oneEnded says that the record of an exchange does not tell both when it began and when it was over.
+func (x *end) oneEnded() bool {
+	_, _, startOK, endOK := x.e.Interval()
+	return !startOK || !endOK
 }
 
 // oneClock says whether one clock stamped all calls.
@@ -388,10 +422,15 @@ func (c *collector) relate(x *end) {
 		x.stop = about(stop, rawStop)
 	}
 	switch {
-	case startOK || within:
+	case startOK && x.e.Kind != LogRecord || within:
 		x.start = about(start, rawStart)
+	case x.hasStart && x.e.Kind == ServerSpan: // its end stands for it
+		x.start = x.stop
 	case x.hasStart: // it is known by its caller's alone
 		x.start.Hi = x.stop.Hi
+	}
+	if startOK && !stopOK && x.e.Kind == ServerSpan {
+		x.stop = x.start
 	}
 }
 
@@ -440,20 +479,20 @@ func (c *collector) exchangesAt(p place, windows []Window) []*end {
 	return onceEach(slices.Concat(parts...))
 }
 
-// bounds gives between what the callee's clock is ahead if l is the exchange of the call: it lies within the call. Of one that may have gone on when
-// the call was over no moment within tells.
+// bounds gives between what the callee's clock is ahead if l is the exchange of the call: it lies within the call. A moment within it tells that only of whom was called by
+// name, and nothing of one that may have gone on when the call was over.
 func (x *calling) bounds(l *end) (lo, hi time.Duration, ok bool) {
 	if x.line != l.line && x.line != l.anyMethod() || x.set == l.set || !l.hasStart || !l.hasStop || l.status == 0 {
 		return 0, 0, false
 	}
 	switch {
+	case l.oneEnded() && (x.got == 0 || !x.named):
+		return 0, 0, false
 	case x.got != 0:
 		if x.got != l.status {
 			return 0, 0, false
 		}
 		lo, hi = l.stop.Lo.Sub(x.stop.Hi), l.start.Hi.Sub(x.start.Lo)
-	case l.e.momentary():
-		return 0, 0, false
 	case x.ended == GaveUp || x.ended == CallerLeft:
 		// It went on when its caller left.
 		lo, hi = l.start.Lo.Sub(x.stop.Hi), min(l.start.Hi.Sub(x.start.Lo), l.stop.Hi.Sub(x.stop.Lo))

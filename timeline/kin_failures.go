@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -10,8 +11,11 @@ import (
 // An app may write neither exchanges nor IDs, and no zone, on a host of its own: then it is by its errors alone that one can tell that it stands
 // behind a proxy. Those lie within the exchanges that the proxy had failed by it, all by one and the same difference of the clocks.
 
-// failuresCompared bounds the errors of one place that are compared with failed exchanges, and these.
-const failuresCompared = 400
+// Bounds of the pairs of failed exchanges and errors of one place of which the difference of the clocks is learnt: where there are many of such places fewer of each.
+const (
+	pairsCompared = 100_000
+	pairsLeast    = 1_000
+)
 
 // A failedCall is an exchange of a proxy that one who was called failed.
 type failedCall struct {
@@ -20,38 +24,27 @@ type failedCall struct {
 	Window
 }
 
-// behindProxies finds which services answer at the addresses that proxies name of which nothing else is known, as errors without ID of services that log no
-// exchange show, and ties their clocks. It says whether there is one.
+// A behind is who stands behind a proxy: at an address that it names, or, where its records name none, behind the proxy as such.
+type behind struct {
+	peer  string
+	proxy place
+}
+
+// behindProxies finds which services answer behind proxies of which nothing else tells that, as errors without ID of services that log no
+// exchange show, and ties their clocks. Where the proxy's records tell nothing of whom it calls, each error that fits one exchange alone is joined to that. It says whether
+// there is one.
 func (c *collector) behindProxies() bool {
-	calls := map[string][]failedCall{} // by peer
-	seen, exchanging := map[Pos]bool{}, map[string]bool{}
-	for _, e := range slices.Concat(c.failed, c.lone, c.sortedEvents()) {
-		if e.Kind != ServerSpan || seen[e.Pos] {
-			continue
-		}
-		seen[e.Pos], exchanging[e.Service] = true, true
-		if n := len(e.Calls); n > 0 && e.Role.Forwards() && stamped(e) && e.Status().Failed() {
-			if o := &e.Calls[n-1]; o.Peer != "" && o.Status >= 500 && !o.OwnMade && !c.knownAt(e, o.Peer) {
-				calls[o.Peer] = append(calls[o.Peer], failedCall{e, e.Attrs.Get("url.path"), failsWithin(e)})
-			}
-		}
-	}
+	calls, messages := c.failedCalls()
 	if len(calls) == 0 {
 		return false
 	}
-	messages := map[place][]*Event{}
-	for _, m := range c.orphans {
-		if m.Kind == LogRecord && !m.Undated() && m.Role != RoleDependency && !m.Role.Forwards() && !exchanging[m.Service] && (m.Exception != nil || severe(m.Severity)) {
-			p := place{m.Service, m.Host}
-			messages[p] = append(messages[p], m)
-		}
-	}
 	found := false
-	for peer, xs := range calls {
+	most := max(pairsLeast, pairsCompared/max(1, len(calls)*len(messages)/8))
+	for _, b := range slices.SortedFunc(maps.Keys(calls), func(a, b behind) int { return cmp.Or(strings.Compare(a.peer, b.peer), comparePlaces(a.proxy, b.proxy)) }) {
 		var at []place
 		var ties []shifted
 		for p, ms := range messages {
-			if t := failedTogether(xs, ms); len(t) > 0 {
+			if t := failedTogether(calls[b], ms, most); len(t) > 0 {
 				at, ties = append(at, p), t
 			}
 		}
@@ -59,16 +52,75 @@ func (c *collector) behindProxies() bool {
 			continue // none, or of several nothing tells which
 		}
 		found = true
-		c.answering = append(c.answering, Endpoint{Peer: peer, Service: at[0].service, Host: at[0].host, Seen: len(ties)})
 		if !c.clocks.together(ties[0].upper, ties[0].lower) {
 			c.shifts = append(c.shifts, ties...)
 		}
+		if b.peer == "" {
+			c.adoptErrors(ties)
+			continue
+		}
+		c.answering = append(c.answering, Endpoint{Peer: b.peer, Service: at[0].service, Host: at[0].host, Seen: len(ties)})
 	}
 	slices.SortFunc(c.answering, compareEndpoints)
 	slices.SortFunc(c.shifts, func(x, y shifted) int {
 		return cmp.Or(x.upper.Pos.Compare(y.upper.Pos), x.lower.Pos.Compare(y.lower.Pos))
 	})
 	return found
+}
+
+// failedCalls gives the exchanges that were failed by somebody of whom it is not known who it is, and the errors of services that may be it, by place.
+func (c *collector) failedCalls() (map[behind][]failedCall, map[place][]*Event) {
+	calls := map[behind][]failedCall{}
+	seen, exchanging := map[Pos]bool{}, map[string]bool{}
+	for _, e := range slices.Concat(c.failed, c.lone, c.sortedEvents()) {
+		if e.Kind != ServerSpan || seen[e.Pos] {
+			continue
+		}
+		seen[e.Pos], exchanging[e.Service] = true, true
+		if e.Role == RoleApp || e.Role == RoleDependency || !stamped(e) || !e.Status().Failed() {
+			continue
+		}
+		x := failedCall{e, e.Attrs.Get("url.path"), failsWithin(e)}
+		switch n := len(e.Calls); {
+		case n > 0:
+			if o := &e.Calls[n-1]; e.Role.Forwards() && o.Peer != "" && o.Status >= 500 && !o.OwnMade && !c.knownAt(e, o.Peer) {
+				calls[behind{peer: o.Peer}] = append(calls[behind{peer: o.Peer}], x)
+			}
+		case e.StatusCode == 500 && !hasIdentity(e): // what proxies make themselves is mostly another status
+			b := behind{proxy: place{e.Service, e.Host}}
+			calls[b] = append(calls[b], x)
+		}
+	}
+	messages := map[place][]*Event{}
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	for _, m := range c.orphans {
+		if m.Kind == LogRecord && !seen[m.Pos] && !m.Undated() && m.Role != RoleDependency && !m.Role.Forwards() && !exchanging[m.Service] && (m.Exception != nil || severe(m.Severity)) {
+			seen[m.Pos] = true
+			p := place{m.Service, m.Host}
+			messages[p] = append(messages[p], m)
+		}
+	}
+	return calls, messages
+}
+
+// adoptErrors joins errors to the exchanges within which they lie.
+func (c *collector) adoptErrors(ties []shifted) {
+	for _, t := range ties {
+		if c.placed[t.lower.Pos] {
+			continue
+		}
+		set := c.setOf(t.upper)
+		c.placed[t.lower.Pos] = true
+		c.absorbed[loneSet(t.lower)] = set
+		c.callerOf[t.lower.Pos] = caller{pos: t.upper.Pos}
+		why := "it alone lies within the exchange that failed, and others do so by the same difference of the clocks"
+		if t.named {
+			why = "same path, " + why
+		}
+		c.extra[set] = append(c.extra[set], Joined{Event: t.lower, Join: ByInferred, Candidates: 1, Reason: why})
+	}
 }
 
 // knownAt says whether it is known, but by the ties of like errors, who answers an exchange's writer at a peer.
@@ -78,39 +130,116 @@ func (c *collector) knownAt(e *Event, peer string) bool {
 }
 
 // failedTogether pairs failed exchanges with the errors of one place that lie within them by one difference of the clocks, if most of both do, and by no other one half
-// as many. Of errors that name no path that takes many.
-func failedTogether(calls []failedCall, messages []*Event) []shifted {
-	slices.SortFunc(calls, func(a, b failedCall) int { return a.e.Pos.Compare(b.e.Pos) })
-	slices.SortFunc(messages, func(a, b *Event) int { return a.Pos.Compare(b.Pos) })
-	calls, messages = spread(calls, failuresCompared), spread(messages, failuresCompared)
-	var all []fitSide
-	had := map[int]bool{}
-	var pairs []shifted
-	longest, least := time.Duration(0), alikeLeast
-	for i, x := range calls {
-		for j, m := range messages {
-			path := m.Attrs.Get("url.path")
-			if path == "" {
-				least = shiftLeast
-			} else if path != x.path && !strings.HasSuffix(x.path, path) {
-				continue
+// as many: with those that name the path that was asked for, or else with all, where there are many. It is learnt of so many pairs at most. What fits several of these tells nothing of how far
+// the clocks are off.
+func failedTogether(calls []failedCall, messages []*Event, most int) []shifted {
+	slices.SortFunc(calls, func(a, b failedCall) int { return cmp.Or(a.From.Compare(b.From), a.e.Pos.Compare(b.e.Pos)) })
+	slices.SortFunc(messages, func(a, b *Event) int { return cmp.Or(a.Time.Compare(b.Time), a.Pos.Compare(b.Pos)) })
+	named := samePath(calls, messages)
+	if s, n, ok := shiftOf(named, most); ok {
+		return onlyOnes(s.of(named))
+	} else if n > 0 {
+		return fewTogether(named, n)
+	}
+	var some []shifted
+	for i := range calls {
+		if len(some) >= most {
+			break
+		}
+		for _, m := range messages {
+			if t := calls[i].with(m, false); max(t.lo.Abs(), t.hi.Abs()) <= maxSkew {
+				some = append(some, t)
 			}
-			at, _, _, _ := m.Interval()
-			lo, hi := at.Lo.Sub(x.To), at.Hi.Sub(x.From)
-			if max(lo.Abs(), hi.Abs()) > maxSkew {
-				continue
-			}
-			all = append(all, fitSide{lo, true, i, j}, fitSide{hi, false, i, j})
-			longest = max(longest, hi-lo)
-			had[j] = true
-			pairs = append(pairs, shifted{x.e, m, lo, hi, path != ""})
 		}
 	}
-	s, ok := agreedShift(all, float64(min(len(calls), len(had))), longest)
-	if !ok || s.pairs < least {
-		return fewTogether(pairs, len(had))
+	s, _, ok := shiftOf(some, len(some))
+	if !ok || s.pairs < shiftLeast {
+		return nil
 	}
+	var all []shifted
+	for i := range calls {
+		x := &calls[i]
+		from, _ := slices.BinarySearchFunc(messages, x.From.Add(s.d-s.exact-time.Second), func(m *Event, t time.Time) int { return m.Time.Compare(t) })
+		for _, m := range messages[from:] {
+			if m.Time.After(x.To.Add(s.d + s.exact + time.Second)) {
+				break
+			}
+			all = append(all, x.with(m, false))
+		}
+	}
+	return onlyOnes(s.of(all))
+}
+
+// samePath pairs exchanges with errors that name their path, or its end, as behind proxies that take a part of it away: those of the paths first of which there are fewest.
+func samePath(calls []failedCall, messages []*Event) []shifted {
+	by := map[string][]*Event{}
+	for _, m := range messages {
+		if path := m.Attrs.Get("url.path"); path != "" {
+			by[path] = append(by[path], m)
+		}
+	}
+	pairs := map[string][]shifted{}
+	for i := range calls {
+		x := &calls[i]
+		for path := x.path; path != ""; {
+			for _, m := range by[path] {
+				if t := x.with(m, true); max(t.lo.Abs(), t.hi.Abs()) <= maxSkew && len(pairs[path]) < pairsCompared {
+					pairs[path] = append(pairs[path], t)
+				}
+			}
+			next := strings.IndexByte(path[1:], '/')
+			if next < 0 {
+				break
+			}
+			path = path[1+next:]
+		}
+	}
+	var out []shifted
+	for _, path := range slices.SortedFunc(maps.Keys(pairs), func(a, b string) int { return cmp.Or(len(pairs[a])-len(pairs[b]), strings.Compare(a, b)) }) {
+		out = append(out, pairs[path]...)
+	}
+	return out
+}
+
+// with pairs an exchange with an error.
+func (x *failedCall) with(m *Event, named bool) shifted {
+	at, _, _, _ := m.Interval()
+	return shifted{x.e, m, at.Lo.Sub(x.To), at.Hi.Sub(x.From), named}
+}
+
+// shiftOf finds the shift on which the first of so many pairs agree, and gives of how many errors they are.
+func shiftOf(pairs []shifted, most int) (s shift, errors int, ok bool) {
+	u, l := map[Pos]int{}, map[Pos]int{}
+	number := func(of map[Pos]int, p Pos) int {
+		if _, known := of[p]; !known {
+			of[p] = len(of)
+		}
+		return of[p]
+	}
+	var all []fitSide
+	var longest time.Duration
+	for _, p := range pairs[:min(len(pairs), most)] {
+		i, j := number(u, p.upper.Pos), number(l, p.lower.Pos)
+		all = append(all, fitSide{p.lo, true, i, j}, fitSide{p.hi, false, i, j})
+		longest = max(longest, p.hi-p.lo)
+	}
+	s, ok = agreedShift(all, float64(min(len(u), len(l))), longest)
+	return s, len(l), ok
+}
+
+// of leaves the pairs that the shift may be between.
+func (s shift) of(pairs []shifted) []shifted {
 	return slices.DeleteFunc(pairs, func(p shifted) bool { return p.hi < s.d-s.exact || p.lo > s.d+s.exact })
+}
+
+// onlyOnes leaves the pairs of which neither is in another one.
+func onlyOnes(pairs []shifted) []shifted {
+	of, in := map[Pos]int{}, map[Pos]int{}
+	for _, p := range pairs {
+		of[p.upper.Pos]++
+		in[p.lower.Pos]++
+	}
+	return slices.DeleteFunc(pairs, func(p shifted) bool { return of[p.upper.Pos] > 1 || in[p.lower.Pos] > 1 })
 }
 
 // nearlyRight is by how much the clocks of servers that are kept in time are off at most, zones apart.
@@ -122,9 +251,6 @@ func fewTogether(pairs []shifted, errors int) []shifted {
 	var out []shifted
 	var zone time.Duration
 	for _, p := range pairs {
-		if !p.named {
-			return nil
-		}
 		mid := p.lo + (p.hi-p.lo)/2
 		z := mid.Round(zoneStep)
 		if z != 0 && p.upper.Stamp.Zone != ZoneUnknown && p.lower.Stamp.Zone != ZoneUnknown || p.lo > z+nearlyRight || p.hi < z-nearlyRight {
@@ -138,22 +264,5 @@ func fewTogether(pairs []shifted, errors int) []shifted {
 	if len(out) != errors || len(out) >= alikeLeast {
 		return nil
 	}
-	for i, p := range out {
-		if slices.ContainsFunc(out[:i], func(o shifted) bool { return o.upper == p.upper || o.lower == p.lower }) {
-			return nil
-		}
-	}
-	return out
-}
-
-// spread gives n of a list, evenly spread over it, or all if there are no more.
-func spread[T any](list []T, n int) []T {
-	if len(list) <= n {
-		return list
-	}
-	out := make([]T, n)
-	for i := range out {
-		out[i] = list[i*len(list)/n]
-	}
-	return out
+	return onlyOnes(out)
 }

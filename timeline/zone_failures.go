@@ -95,3 +95,15 @@ func failsWithin(x *Event) Window {
 	}
 	return Window{x.Host, start.Lo, end.Hi.Add(lateLine)}
 }
+
+// spread gives n of a list, evenly spread over it, or all if there are no more.
+func spread[T any](list []T, n int) []T {
+	if len(list) <= n {
+		return list
+	}
+	out := make([]T, n)
+	for i := range out {
+		out[i] = list[i*len(list)/n]
+	}
+	return out
+}
