@@ -274,6 +274,33 @@ func TestToldByOneOfSeveral(t *testing.T) {
 	}
 }
 
+// TestWordless: of a trace without its last line, which names but the request, nobody knows what was thrown.
+func TestWordless(t *testing.T) {
+	for _, c := range []struct {
+		typ, message, body string
+		weak               bool
+	}{
+		{"KeyError", "'shelf'", "Exception on /a [GET]", false},
+		{"", "", "Exception on /a [GET]", true},
+		{"", "", "panic: runtime error: invalid memory address or nil pointer dereference", false},
+	} {
+		r, near := parse(t, "request GET /a\norders app 1ms +30ms 500 system=python\n  - error 20ms exception=\"x\" \""+c.body+"\"")
+		for _, e := range r.Hops[0].Events {
+			if e.Exception != nil {
+				e.Exception = &timeline.Exception{Type: c.typ, Message: c.message, Escaped: true}
+				e.Attrs.Set("url.path", "/a")
+			}
+		}
+		v, err := Builtin().Judge(t.Context(), r, near)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.CauseClass != "unhandled_exception" || (v.Confidence < 0.5) != c.weak {
+			t.Errorf("%+v: %s, %v", c, v.CauseClass, v.Confidence)
+		}
+	}
+}
+
 // TestDiedThen: of a connection that broke while a process of whom it was to died of its work nobody knows whether it died of this request.
 func TestDiedThen(t *testing.T) {
 	for end, doubted := range map[string]bool{"18ms crashed": true, "18ms killed": false, "-20s crashed": false} {

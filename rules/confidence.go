@@ -42,7 +42,7 @@ var scheme = []factor{
 	{"ambiguous", "at most", 0.75, "each signal on which it rests may mean another cause too"},
 	{"lesser", "at most", 0.5, "its signals mean another cause before this one"},
 	{"unnamed", "at most", 0.85, "it rests on an error in code of which no signal knows the type or the words: any failure may take that form"},
-	{"wordless", "at most", 0.5, "the same, and neither is there, as where the last line of a trace was lost"},
+	{"wordless", "at most", 0.5, "the same, and neither is there but the request of which it is, as where the last line of a trace was lost"},
 	{"of_call", "at most", 0.5, "the same, and its words name somebody whom the hop calls"},
 	{"one_sided", "at most", 0.85, "it rests on a call that broke, failed to connect or ran out of time, and the other side left no record"},
 	{"inferred", "at most", 0.9, "it needs a record without ID for which this is the only request"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/correlatehq/correlate/timeline"
 )
@@ -502,7 +503,7 @@ func explained(f *finding) bool {
 }
 
 // unnamed says whether a finding of an error in code rests on no record whose type or words are known to mean
-// one, whether they have neither, as where the last line of a trace was lost, and whether one of these names somebody whom the hop calls. A trace by itself tells only that something was
+// one, whether they have neither but the request, as where the last line of a trace was lost, and whether one of these names somebody whom the hop calls. A trace by itself tells only that something was
 // thrown, which is the form that any failure takes.
 func unnamed(f *finding) (unnamed, wordless, ofCall bool) {
 	if f.rule.CauseClass != "unhandled_exception" {
@@ -514,7 +515,7 @@ func unnamed(f *finding) (unnamed, wordless, ofCall bool) {
 			continue
 		}
 		unnamed = true
-		if e.Exception.Type == "" && e.Exception.Message == "" {
+		if path := e.joined.Attrs.Get("url.path"); e.Exception.Type == "" && e.Exception.Message == "" && path != "" && strings.Contains(e.joined.Body, path) {
 			continue
 		}
 		wordless = false
