@@ -15,6 +15,7 @@ import (
 const (
 	pairsCompared = 100_000
 	pairsLeast    = 1_000
+	partsTaken    = 8 // of a path by proxies, at most
 )
 
 // A failedCall is an exchange of a proxy that one who was called failed.
@@ -181,7 +182,7 @@ func samePath(calls []failedCall, messages []*Event) []shifted {
 	pairs := map[string][]shifted{}
 	for i := range calls {
 		x := &calls[i]
-		for path := x.path; path != ""; {
+		for path, taken := x.path, 0; path != "" && taken <= partsTaken; taken++ {
 			for _, m := range by[path] {
 				if t := x.with(m, true); max(t.lo.Abs(), t.hi.Abs()) <= maxSkew && len(pairs[path]) < pairsCompared {
 					pairs[path] = append(pairs[path], t)
