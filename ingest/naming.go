@@ -115,12 +115,17 @@ func NameStreams(streams []StreamHint) []StreamName {
 	}
 	out := make([]StreamName, len(streams))
 	homes := make([][]string, len(streams)) // the directories down to the host's, kinds and dates left out
-	runs, alone := applications(streams, there), lone(streams, there)
+	owns := make([]string, len(streams))    // the services that files name by themselves
+	for i, s := range streams {
+		dir, file := path.Split(s.Path)
+		owns[i] = serviceInName(file, func(other string) bool { return there[dir+other] })
+	}
+	runs, alone := applications(streams, owns), lone(streams, owns)
 	for i, s := range streams {
 		dirs := strings.Split(s.Path, "/")
 		file := dirs[len(dirs)-1]
 		dirs = dirs[common : len(dirs)-1]
-		own := serviceInName(file, func(other string) bool { return there[path.Join(path.Dir(s.Path), other)] })
+		own := owns[i]
 
 		var telling []string
 		for _, d := range dirs {
@@ -191,11 +196,10 @@ func SoftwareOnly(e *timeline.Event) bool {
 }
 
 // applications gives, by directory and language, the one service that files name there by themselves; "" if they name several.
-func applications(streams []StreamHint, there map[string]bool) map[inDir]string {
+func applications(streams []StreamHint, owns []string) map[inDir]string {
 	out := map[inDir]string{}
-	for _, s := range streams {
-		dir, file := path.Split(s.Path)
-		own := serviceInName(file, func(other string) bool { return there[dir+other] })
+	for i, s := range streams {
+		own := owns[i]
 		if own == "" || s.System == "" {
 			continue
 		}
@@ -209,13 +213,11 @@ func applications(streams []StreamHint, there map[string]bool) map[inDir]string 
 }
 
 // lone gives, by directory, the one service that files name there by themselves, where no server writes beside it; "" if it is not so.
-func lone(streams []StreamHint, there map[string]bool) map[string]string {
+func lone(streams []StreamHint, owns []string) map[string]string {
 	out := map[string]string{}
-	for _, s := range streams {
-		dir, file := path.Split(s.Path)
-		own := serviceInName(file, func(other string) bool { return there[dir+other] })
+	for i, s := range streams {
+		own, dir := owns[i], path.Dir(s.Path)
 		server := s.System != "" && !isLanguage(s.System) && runsIn[s.System] == ""
-		dir = path.Dir(s.Path)
 		switch known, ok := out[dir]; {
 		case server, ok && own != "" && known != own:
 			out[dir] = ""

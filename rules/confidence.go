@@ -106,8 +106,8 @@ type grounds struct {
 	tied       bool             // another cause at the same hop is as well shown
 	ambiguous  bool             // every signal on which it rests may mean another cause too
 	lesser     bool             // they mean another cause before this one
-	wordless   bool             // the same, and of which neither is there
 	unnamed    bool             // it rests on an error in code that no signal knows by type or words
+	wordless   bool             // the same, and of which neither is there
 	ofCall     bool             // the words of that error name somebody whom the hop calls
 	oneSided   bool             // it rests on a call of which the other side left no record
 	inferred   bool             // without records joined by inference it would not have been found

@@ -81,6 +81,11 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 	}
 	v := &Verdict{Origin: j.trail.Origin}
 	g := grounds{doubts: slices.Clone(j.trail.Doubts), partial: j.request.Truncated, agreed: callerAgrees(j.trail.Origin)}
+	// unsure lowers the confidence for a doubt, and says what would decide it.
+	unsure := func(kind timeline.DoubtKind, words, decides string) {
+		j.doubts = append(j.doubts, Missing{decides, words})
+		g.doubts = append(g.doubts, timeline.Doubt{Kind: kind, Words: words})
+	}
 	if best == nil {
 		// Every request that failed is somebody's; a set without fallback cannot say why.
 		v.CauseClass = "other"
@@ -93,27 +98,22 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 		g.ambiguous, g.lesser = best.ambiguous, best.place > 0
 		g.unnamed, g.wordless, g.ofCall = unnamed(best)
 		if w := origin.deepestWaiting(); w.doubt != "" && v.CauseClass == "upstream_timeout" && v.Component == w.name {
-			j.doubts = append(j.doubts, Missing{"clocks that are known better (--anchor)", w.doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: w.doubt})
+			unsure(timeline.DoubtUntimed, w.doubt, "clocks that are known better (--anchor)")
 		}
 		if doubt, p := j.views.near.unsureDown(j.trail.Origin.FailedBy); p != nil && v.CauseClass == "deploy_restart" {
-			j.doubts = append(j.doubts, Missing{timing(p), doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
+			unsure(timeline.DoubtUntimed, doubt, timing(p))
 		}
 		if p := j.views.near.diedBefore(v.Component, cmp.Or(j.trail.Origin.End, j.trail.Origin.Start)); p != nil && v.CauseClass == "upstream_reset" && j.trail.Origin.FailedBy == nil {
 			doubt := fmt.Sprintf("a process of %s died then: it may have died of this request", v.Component)
-			j.doubts = append(j.doubts, Missing{"a record of this request by " + v.Component, doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUnreadParty, Words: doubt})
+			unsure(timeline.DoubtUnreadParty, doubt, "a record of this request by "+v.Component)
 		}
 		if p := j.untimed(best); p != nil {
 			doubt := fmt.Sprintf("it is not known whether %s was being stopped or started then", v.Component)
-			j.doubts = append(j.doubts, Missing{timing(p), doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtUntimed, Words: doubt})
+			unsure(timeline.DoubtUntimed, doubt, timing(p))
 		}
 		if best.rule.Fallback && origin.mayHavePassedOn() {
 			doubt := fmt.Sprintf("%s does not log whom it asks: it may have passed on what it was answered", origin.Service)
-			j.doubts = append(j.doubts, Missing{"the log of whom " + origin.Service + " passes requests on to", doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: timeline.DoubtFromBelow, Words: doubt})
+			unsure(timeline.DoubtFromBelow, doubt, "the log of whom "+origin.Service+" passes requests on to")
 		}
 		if kind := origin.fromBelow(); kind != "" {
 			doubt := fmt.Sprintf("%s has it in its record that the failure came from whom it asked", origin.Service)
@@ -121,8 +121,7 @@ func (j *judgement) failed(ctx context.Context) (*Verdict, error) {
 			if kind == timeline.DoubtFromBelow {
 				asked = cmp.Or(origin.usualCallee(), asked)
 			}
-			j.doubts = append(j.doubts, Missing{"the log of " + asked, doubt})
-			g.doubts = append(g.doubts, timeline.Doubt{Kind: kind, Words: doubt})
+			unsure(kind, doubt, "the log of "+asked)
 		}
 		g.oneSided = j.oneSided(v.CauseClass)
 		text, err := j.words(ctx, best)

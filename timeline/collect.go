@@ -74,7 +74,7 @@ func Collect(ctx context.Context, srcs []Named, q Query) (*Collection, error) {
 		ctx: ctx, srcs: srcs, q: q, lim: q.Limits.WithDefaults(),
 		graph: newAliasGraph(), events: map[Pos]*Event{}, asked: map[string]bool{},
 		skipped: map[[2]string]*Skipped{}, cut: map[string]bool{}, errs: make([]error, len(srcs)), gave: make([]bool, len(srcs)), services: map[string]bool{}, software: map[string]software{}, places: map[place]bool{},
-		drawn: newDraws(), callerOf: map[Pos]caller{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{},
+		drawn: newDraws(), callerOf: map[Pos]caller{}, extra: map[string][]Joined{}, absorbed: map[string]string{}, placed: map[Pos]bool{}, twinZones: map[string]time.Duration{},
 		left: make([]time.Duration, len(srcs)),
 	}
 	for i, s := range srcs {

@@ -313,7 +313,7 @@ func (j *joiner) join(e *Event) []inferred {
 			if processDeath(e) && !stamped && x.to.CertainlyBefore(at) {
 				return // it ended before, and not with its process
 			}
-			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || !x.explained()) && (w != timeAlone || x.clock == clock && clock != "" || !vague(at) || x.wroteOn(e.Host)) {
+			if w, ok := agrees(e, x); ok && !slices.Contains(fits, x) && (w != timeAlone || !x.explained() && (x.clock == clock && clock != "" || !vague(at) || x.wroteOn(e.Host))) {
 				fits = append(fits, x)
 				if len(w) > len(why) {
 					why = w

@@ -23,12 +23,7 @@ func (c *collector) kin() {
 	if len(links) == 0 {
 		return
 	}
-	for host, zone := range twinZones(links, around) {
-		if c.twinZones == nil {
-			c.twinZones = map[string]time.Duration{}
-		}
-		c.twinZones[host] = zone
-	}
+	maps.Copy(c.twinZones, twinZones(links, around))
 	c.chain(c.matchKin(links, around))
 	c.learn()
 	if c.shifts = c.shiftsOf(links, around); len(c.shifts) > 0 {
@@ -456,6 +451,12 @@ func (c *collector) adoptKin(found []kinship) bool {
 	})
 	c.sorted = nil
 	return len(groups) > 0
+}
+
+// takeIn makes a record without ID one of those of a set for good.
+func (c *collector) takeIn(set string, j Joined) {
+	c.placed[j.Pos], c.absorbed[loneSet(j.Event)] = true, set
+	c.extra[set] = append(c.extra[set], j)
 }
 
 // kinRank orders the sets of one request: what was asked for, what bears an ID, what does not.

@@ -37,9 +37,8 @@ func (c *collector) unnamedLate() bool {
 				if !r.Failed || j == nil || j.Join != ByInferred || j.Candidates != 1 || !c.addCalling(&calls, set, call, true, nil) {
 					continue
 				}
-				if own := loneSet(j.Event); c.absorbed[own] == "" {
-					c.placed[j.Pos], c.absorbed[own] = true, set
-					c.extra[set] = append(c.extra[set], *j)
+				if c.absorbed[loneSet(j.Event)] == "" {
+					c.takeIn(set, *j)
 				}
 			}
 		}
@@ -381,17 +380,22 @@ func (c *collector) calledAt(p place, calls []*calling) []kinship {
 // calledEnd gives an exchange without ID on the common time line. Where its record tells one end alone, or a moment within, that stands for both ends.
 func (c *collector) calledEnd(e *Event) end {
 	x := endOfExchange(e, loneSet(e))
-	within := e.momentary()
-	switch x = c.onCommonTime(x); {
-	case within:
+	if e.momentary() {
 		x.hasStart, x.hasStop = true, true
-		x = c.onCommonTime(x)
-	case !x.hasStart && x.hasStop:
-		x.start, x.hasStart = x.stop, true
-	case x.hasStart && !x.hasStop:
-		x.stop, x.hasStop = x.start, true
 	}
+	x = c.onCommonTime(x)
+	x.standIn(x.hasStart, x.hasStop)
 	return x
+}
+
+// standIn takes the one end that is told, if it is one alone, for both.
+func (x *end) standIn(start, stop bool) {
+	switch {
+	case start && !stop:
+		x.stop, x.hasStop = x.start, true
+	case stop && !start:
+		x.start, x.hasStart = x.stop, true
+	}
 }
 
 // oneEnded says that the record of an exchange does not tell both when it began and when it was over.
@@ -417,20 +421,20 @@ func (c *collector) relate(x *end) {
 		half := raw.Hi.Sub(raw.Lo) / 2
 		return RawSpan{at.Time.Add(-half), at.Time.Add(half)}
 	}
-	within := x.e.momentary()
-	if stopOK || within {
+	if x.e.momentary() {
+		startOK, stopOK = true, true
+	}
+	if stopOK {
 		x.stop = about(stop, rawStop)
 	}
 	switch {
-	case startOK && x.e.Kind != LogRecord || within:
+	case startOK && x.e.Kind != LogRecord:
 		x.start = about(start, rawStart)
-	case x.hasStart && x.e.Kind == ServerSpan: // its end stands for it
-		x.start = x.stop
-	case x.hasStart: // it is known by its caller's alone
+	case x.hasStart && x.e.Kind != ServerSpan: // it is known by its caller's alone
 		x.start.Hi = x.stop.Hi
 	}
-	if startOK && !stopOK && x.e.Kind == ServerSpan {
-		x.stop = x.start
+	if x.e.Kind == ServerSpan {
+		x.standIn(startOK, stopOK)
 	}
 }
 

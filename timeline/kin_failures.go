@@ -72,12 +72,9 @@ func (c *collector) behindProxies() bool {
 // failedCalls gives the exchanges that were failed by somebody of whom it is not known who it is, and the errors of services that may be it, by place.
 func (c *collector) failedCalls() (map[behind][]failedCall, map[place][]*Event) {
 	calls := map[behind][]failedCall{}
-	seen, exchanging := map[Pos]bool{}, map[string]bool{}
-	for _, e := range slices.Concat(c.failed, c.lone, c.sortedEvents()) {
-		if e.Kind != ServerSpan || seen[e.Pos] {
-			continue
-		}
-		seen[e.Pos], exchanging[e.Service] = true, true
+	exchanging := map[string]bool{}
+	for _, e := range c.exchangesRead() {
+		exchanging[e.Service] = true
 		if e.Role == RoleApp || e.Role == RoleDependency || !stamped(e) || !e.Status().Failed() {
 			continue
 		}
@@ -92,12 +89,12 @@ func (c *collector) failedCalls() (map[behind][]failedCall, map[place][]*Event) 
 			calls[b] = append(calls[b], x)
 		}
 	}
-	messages := map[place][]*Event{}
 	if len(calls) == 0 {
 		return nil, nil
 	}
+	messages, seen := map[place][]*Event{}, map[Pos]bool{}
 	for _, m := range c.orphans {
-		if m.Kind == LogRecord && !seen[m.Pos] && !m.Undated() && m.Role != RoleDependency && !m.Role.Forwards() && !exchanging[m.Service] && (m.Exception != nil || severe(m.Severity)) {
+		if m.writtenFailure() && !seen[m.Pos] && m.Role != RoleDependency && !m.Role.Forwards() && !exchanging[m.Service] {
 			seen[m.Pos] = true
 			p := place{m.Service, m.Host}
 			messages[p] = append(messages[p], m)
@@ -112,15 +109,12 @@ func (c *collector) adoptErrors(ties []shifted) {
 		if c.placed[t.lower.Pos] {
 			continue
 		}
-		set := c.setOf(t.upper)
-		c.placed[t.lower.Pos] = true
-		c.absorbed[loneSet(t.lower)] = set
 		c.callerOf[t.lower.Pos] = caller{pos: t.upper.Pos}
 		why := "it alone lies within the exchange that failed, and others do so by the same difference of the clocks"
 		if t.named {
 			why = "same path, " + why
 		}
-		c.extra[set] = append(c.extra[set], Joined{Event: t.lower, Join: ByInferred, Candidates: 1, Reason: why})
+		c.takeIn(c.setOf(t.upper), Joined{Event: t.lower, Join: ByInferred, Candidates: 1, Reason: why})
 	}
 }
 

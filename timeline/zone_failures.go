@@ -20,17 +20,15 @@ const (
 func (c *collector) zonesOfFailures() bool {
 	messages, exchanges := map[string][]*Event{}, map[string][]*Event{} // by host
 	for _, m := range c.orphans {
-		if m.Kind == LogRecord && m.Stamp.Zone == ZoneUnknown && !m.Undated() && (m.Exception != nil || severe(m.Severity)) {
+		if m.writtenFailure() && m.Stamp.Zone == ZoneUnknown {
 			messages[m.Host] = append(messages[m.Host], m)
 		}
 	}
 	if len(messages) == 0 {
 		return false
 	}
-	seen := map[Pos]bool{}
-	for _, e := range slices.Concat(c.failed, c.lone, c.sortedEvents()) {
-		if len(messages[e.Host]) > 0 && e.Kind == ServerSpan && e.Status().Failed() && e.Stamp.Zone != ZoneUnknown && stamped(e) && !seen[e.Pos] {
-			seen[e.Pos] = true
+	for _, e := range c.exchangesRead() {
+		if len(messages[e.Host]) > 0 && e.Status().Failed() && e.Stamp.Zone != ZoneUnknown && stamped(e) {
 			exchanges[e.Host] = append(exchanges[e.Host], e)
 		}
 	}
@@ -40,9 +38,6 @@ func (c *collector) zonesOfFailures() bool {
 			continue
 		}
 		if zone, ok := zoneOfFailures(messages[host], failed); ok {
-			if c.twinZones == nil {
-				c.twinZones = map[string]time.Duration{}
-			}
 			c.twinZones[host], found = zone, true
 		}
 	}
@@ -81,6 +76,21 @@ func zoneOfFailures(messages, failed []*Event) (zone time.Duration, ok bool) {
 	chance := float64(len(messages)) * open.Seconds() / zoneStep.Seconds()
 	ok = best > 0 && float64(best) >= alikeShare*float64(min(len(messages), len(windows))) && best >= alikeRarely*second && (best >= alikeLeast || chance < zoneChance)
 	return zone, ok
+}
+
+// exchangesRead gives the exchanges of which records were read, each once.
+func (c *collector) exchangesRead() []*Event {
+	seen := map[Pos]bool{}
+	return slices.DeleteFunc(slices.Concat(c.failed, c.lone, c.sortedEvents()), func(e *Event) bool {
+		again := seen[e.Pos]
+		seen[e.Pos] = true
+		return again || e.Kind != ServerSpan
+	})
+}
+
+// writtenFailure says whether a record is a message of a failure that a clock stamped.
+func (e *Event) writtenFailure() bool {
+	return e.Kind == LogRecord && !e.Undated() && (e.Exception != nil || severe(e.Severity))
 }
 
 // failsWithin gives when, by its own clock, what failed an exchange was written: while it went on, and where the record does not tell how long it took, shortly before it ended.
