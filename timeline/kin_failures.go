@@ -110,7 +110,10 @@ func (c *collector) adoptErrors(ties []shifted) {
 			continue
 		}
 		c.callerOf[t.lower.Pos] = caller{pos: t.upper.Pos}
-		why := "it alone lies within the exchange that failed, and others do so by the same difference of the clocks"
+		why := "it alone lies within the exchange that failed, by clocks that are nearly right, zones apart"
+		if len(ties) > 1 {
+			why = "it alone lies within the exchange that failed, and others do so by the same difference of the clocks"
+		}
 		if t.named {
 			why = "same path, " + why
 		}
@@ -125,7 +128,7 @@ func (c *collector) knownAt(e *Event, peer string) bool {
 }
 
 // failedTogether pairs failed exchanges with the errors of one place that lie within them by one difference of the clocks, if most of both do, and by no other one half
-// as many: with those that name the path that was asked for, or else with all, where there are many. It is learnt of so many pairs at most. What fits several of these tells nothing of how far
+// as many: with those that name the path that was asked for, or, where none does, with all, if there are many. It is learnt of so many pairs at most. What fits several of these tells nothing of how far
 // the clocks are off.
 func failedTogether(calls []failedCall, messages []*Event, most int) []shifted {
 	slices.SortFunc(calls, func(a, b failedCall) int { return cmp.Or(a.From.Compare(b.From), a.e.Pos.Compare(b.e.Pos)) })
